@@ -1,0 +1,3 @@
+//! Bytes: numbers of variable length, keys that sort as their values do, checksums.
+
+pub mod varint;

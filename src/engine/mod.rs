@@ -1,0 +1,21 @@
+//! The LSM engine: ordered bytes, durable. Synchronous; knows no protocol.
+
+pub(crate) mod batch;
+pub(crate) mod db;
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod key;
+pub(crate) mod options;
+pub(crate) mod scan;
+pub(crate) mod sweep;
+pub(crate) mod view;
+
+pub use batch::Batch;
+pub use db::Db;
+pub use error::{Error, Result};
+pub use event::{Event, Listener};
+pub use key::{KEY_BYTES_MAX, Kind, SEQNO_MAX, Seqno};
+pub use options::{Compression, Env, Fsync, Options};
+pub use scan::Scan;
+pub use sweep::{DeadRange, NoSweep, Sweep};
+pub use view::{Snapshot, Tier, View};

@@ -1,0 +1,21 @@
+//! Siltstone keeps keys and values on disk, in order, and never forgets an acknowledged write.
+//!
+//! The storeys, of which each may use only those below it (`tests/tidy.rs` holds the table):
+//!
+//! ```text
+//! leaves   clock random metrics workers config codec vfs
+//! engine   the LSM: ordered bytes, durable; synchronous, knows no protocol
+//! store    what the protocols share: realms, key locks, transactions, deadlines, ids
+//! redis    Redis's data types and commands
+//! server   sockets (tokio)
+//! cli      the command line
+//! ```
+
+#![allow(dead_code, reason = "the pieces land before what joins them")]
+
+pub mod clock;
+pub mod codec;
+pub mod engine;
+pub mod random;
+pub mod vfs;
+pub mod workers;

@@ -1,0 +1,3 @@
+//! The `siltstone` binary.
+
+fn main() {}
