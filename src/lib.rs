@@ -17,5 +17,7 @@ pub mod clock;
 pub mod codec;
 pub mod engine;
 pub mod random;
+#[cfg(feature = "server")]
+pub mod redis;
 pub mod vfs;
 pub mod workers;

@@ -1,0 +1,172 @@
+//! Numbers as Redis reads and writes them.
+//!
+//! Integers are strict: no sign but `-`, no leading zeros, no spaces, 64 bits. Floats of INCRBYFLOAT and
+//! HINCRBYFLOAT are computed in x87 extended precision and printed with at most 17 decimals, trailing zeros cut,
+//! as Redis does on x86-64, so that `0.1 + 0.2` is `0.3` and replies agree digit by digit.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use rustc_apfloat::Float;
+use rustc_apfloat::ieee::X87DoubleExtended;
+
+/// Reads a 64-bit integer; `None` unless writing it again gives the same bytes.
+pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        _ => (false, text),
+    };
+    match digits {
+        [b'0'] => return (!negative).then_some(0),
+        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
+        _ => return None,
+    }
+    let mut n: i64 = 0;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        let digit = i64::from(digit - b'0');
+        n = n.checked_mul(10)?;
+        n = if negative { n.checked_sub(digit)? } else { n.checked_add(digit)? };
+    }
+    Some(n)
+}
+
+/// Reads an unsigned 64-bit integer, strictly.
+pub(crate) fn parse_u64(text: &[u8]) -> Option<u64> {
+    match text {
+        [b'0'] => Some(0),
+        [b'1'..=b'9', ..] if text.len() <= 20 => text.iter().try_fold(0_u64, |n, &digit| {
+            let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+            n.checked_mul(10)?.checked_add(digit)
+        }),
+        _ => None,
+    }
+}
+
+/// Extended-precision addition of two decimal texts. `None` where a text is no number.
+pub(crate) fn add_floats(a: &[u8], b: &[u8]) -> Option<FloatSum> {
+    let sum = (parse_extended(a)? + parse_extended(b)?).value;
+    Some(if sum.is_finite() { FloatSum::Finite(format_extended(sum)) } else { FloatSum::NotFinite })
+}
+
+/// What an addition gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum FloatSum {
+    /// The sum, printed.
+    Finite(String),
+    /// NaN or infinite: refused by the commands.
+    NotFinite,
+}
+
+/// Whether a text is a number that INCRBYFLOAT takes.
+pub(crate) fn is_float(text: &[u8]) -> bool {
+    parse_extended(text).is_some()
+}
+
+fn parse_extended(text: &[u8]) -> Option<X87DoubleExtended> {
+    // Redis's buffer for the text; also bounds the work of reading it.
+    const TEXT_BYTES_MAX: usize = 255;
+    let text = std::str::from_utf8(text).ok()?;
+    if text.is_empty() || text.len() > TEXT_BYTES_MAX {
+        return None;
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(unsigned.to_ascii_lowercase().as_str(), "inf" | "infinity") {
+        let infinity = X87DoubleExtended::INFINITY;
+        return Some(if text.starts_with('-') { -infinity } else { infinity });
+    }
+    // The standard library's grammar; apfloat's own is laxer.
+    if unsigned.parse::<f64>().ok()?.is_nan() {
+        return None;
+    }
+    // An exponent beyond any number is infinite or zero, and would cost much to raise.
+    if let Some((_, exponent)) = unsigned.split_once(['e', 'E'])
+        && exponent.parse::<i32>().is_ok_and(|e| e.abs() > 5000)
+    {
+        return None;
+    }
+    let value = X87DoubleExtended::from_str(text.strip_prefix('+').unwrap_or(text)).ok()?;
+    (value.is_finite()).then_some(value)
+}
+
+/// `%.17Lf` with trailing zeros cut.
+fn format_extended(value: X87DoubleExtended) -> String {
+    const DECIMALS: i32 = 17;
+    if value.is_zero() {
+        return "0".to_owned();
+    }
+    // The decimal exponent, from a scientific print (a padding of 0 zeros forces it).
+    let scientific = format!("{value:0$.21}", 0);
+    let exponent = scientific.split_once('E').and_then(|(_, e)| e.parse::<i32>().ok()).unwrap_or(0);
+    let digits = exponent + 1 + DECIMALS;
+    if digits < 1 {
+        return "0".to_owned();
+    }
+    let mut fixed = String::new();
+    let padding = 20_000;
+    // Writing to a String cannot fail.
+    let _ = write!(fixed, "{value:padding$.precision$}", precision = digits as usize);
+    if fixed.contains('.') {
+        fixed.truncate(fixed.trim_end_matches('0').trim_end_matches('.').len());
+    }
+    fixed
+}
+
+/// Reads a double as Redis's `getDoubleFromObject` does: decimal or hexadecimal-free text, `inf` allowed, no NaN.
+pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse::<f64>().ok().filter(|n| !n.is_nan())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_strict() {
+        for good in ["0", "1", "-1", "9223372036854775807", "-9223372036854775808"] {
+            assert_eq!(parse_i64(good.as_bytes()), good.parse().ok(), "{good}");
+        }
+        for bad in
+            ["", "-", "+1", "01", "-0", " 1", "1 ", "9223372036854775808", "1.0", "a", "99999999999999999999"]
+        {
+            assert_eq!(parse_i64(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(parse_u64(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_u64(b"18446744073709551616"), None);
+        assert_eq!(parse_u64(b"-1"), None);
+    }
+
+    #[test]
+    fn floats_add_as_in_redis() {
+        let cases = [
+            ("3.0", "1.1", "4.1"),
+            ("0.1", "0.2", "0.3"),
+            ("1", "-1.1", "-0.1"),
+            ("1", "0.25", "1.25"),
+            ("1.23", "0", "1.23"),
+            ("10.50", "0.1", "10.6"),
+            ("5.0e3", "2.0e2", "5200"),
+            ("17179869184", "1.5", "17179869185.5"),
+            ("1", "-1", "0"),
+            ("5", "0", "5"),
+            ("3.0e-5", "0", "0.00003"),
+            ("1e20", "0", "100000000000000000000"),
+            ("-5", "2.5", "-2.5"),
+        ];
+        for (a, b, sum) in cases {
+            assert_eq!(
+                add_floats(a.as_bytes(), b.as_bytes()),
+                Some(FloatSum::Finite(sum.to_owned())),
+                "{a} + {b}"
+            );
+        }
+        assert_eq!(add_floats(b"1", b"inf"), Some(FloatSum::NotFinite));
+        assert_eq!(add_floats(b"inf", b"-inf"), Some(FloatSum::NotFinite));
+        for bad in ["", " 1", "1 ", "abc", "1e", "1x", ".", "1.2.3", "nan", "--1", "1e999999"] {
+            assert_eq!(add_floats(b"1", bad.as_bytes()), None, "{bad}");
+        }
+    }
+}
