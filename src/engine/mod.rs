@@ -1,12 +1,17 @@
 //! The LSM engine: ordered bytes, durable. Synchronous; knows no protocol.
 
+pub(crate) mod background;
 pub(crate) mod batch;
+pub(crate) mod compaction;
 pub(crate) mod db;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod key;
+pub(crate) mod limits;
 pub(crate) mod options;
+pub(crate) mod rate;
 pub(crate) mod scan;
+pub(crate) mod stats;
 pub(crate) mod sweep;
 pub(crate) mod view;
 
@@ -17,5 +22,6 @@ pub use event::{Event, Listener};
 pub use key::{KEY_BYTES_MAX, Kind, SEQNO_MAX, Seqno};
 pub use options::{Compression, Env, Fsync, Options};
 pub use scan::Scan;
+pub use stats::Totals;
 pub use sweep::{DeadRange, NoSweep, Sweep};
 pub use view::{Snapshot, Tier, View};

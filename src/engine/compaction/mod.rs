@@ -1,0 +1,3 @@
+//! Keeping the tree in shape: [`pressure`] slows writers down in proportion to what is to be done.
+
+pub(crate) mod pressure;
