@@ -1,3 +1,4 @@
 //! Bytes: numbers of variable length, keys that sort as their values do, checksums.
 
+pub mod checksum;
 pub mod varint;

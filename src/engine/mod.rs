@@ -2,7 +2,9 @@
 
 pub(crate) mod background;
 pub(crate) mod batch;
+pub(crate) mod cache;
 pub(crate) mod compaction;
+pub(crate) mod cursor;
 pub(crate) mod db;
 pub(crate) mod error;
 pub(crate) mod event;
@@ -13,6 +15,7 @@ pub(crate) mod rate;
 pub(crate) mod scan;
 pub(crate) mod stats;
 pub(crate) mod sweep;
+pub(crate) mod table;
 pub(crate) mod view;
 
 pub use batch::Batch;
