@@ -6,6 +6,8 @@
 //! Paths are absolute or relative to the process, as in `std::fs`. Errors are `std::io::Error`; callers test
 //! only `kind()` (`NotFound`, `AlreadyExists`, `StorageFull`, `WouldBlock`).
 
+pub mod disk;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +26,7 @@ pub trait Vfs: Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Gives a file a second name. Fails with `CrossesDevices` or `Unsupported` where the disk cannot.
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// The names in a directory, in no order.
+    /// The bare names in a directory, in no order.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
     /// Creates a directory, mode 0700, with its parents; no error if it is there.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
