@@ -6,8 +6,7 @@ use std::collections::HashSet;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// How many levels there are.
-pub(crate) const LEVELS: usize = 7;
+pub(crate) use super::version::LEVELS;
 
 /// The scheduling state.
 #[derive(Default)]

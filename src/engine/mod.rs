@@ -11,6 +11,7 @@ pub(crate) mod event;
 pub(crate) mod files;
 pub(crate) mod key;
 pub(crate) mod limits;
+pub(crate) mod marks;
 pub(crate) mod options;
 pub(crate) mod progress;
 pub(crate) mod rate;
@@ -18,7 +19,9 @@ pub(crate) mod scan;
 pub(crate) mod stats;
 pub(crate) mod sweep;
 pub(crate) mod table;
+pub(crate) mod version;
 pub(crate) mod view;
+pub(crate) mod wal;
 
 pub use batch::Batch;
 pub use db::Db;
