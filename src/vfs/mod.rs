@@ -7,6 +7,7 @@
 //! only `kind()` (`NotFound`, `AlreadyExists`, `StorageFull`, `WouldBlock`).
 
 pub mod disk;
+pub mod memory;
 
 use std::io;
 use std::path::{Path, PathBuf};
