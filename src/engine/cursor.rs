@@ -1,34 +1,34 @@
-//! Positions over versioned rows, in the order of [`KeyRef`]: what memtables, tables and merges have in common.
-//!
-//! A cursor starts out invalid. After an error it is invalid too, and is best dropped: an error ends a scan, so
-//! that nothing partial passes for the whole.
+//! Positions over internal keys: what the memtable, a table, a level and a merge of them all have in common.
 
 use bytes::Bytes;
 
 use super::error::Result;
 use super::key::{KeyRef, Seqno};
 
-/// A position over rows in internal order; `next` ascends, `prev` descends.
+/// A position over internal keys in [`KeyRef`] order, or at none of them.
+///
+/// `next`, `prev`, `key` and `value` only when [`Cursor::valid`]. After an error the cursor is not valid until it is
+/// positioned anew, so that no caller can mistake a failure for the end.
 pub(crate) trait Cursor {
-    /// Goes to the first row.
+    /// Goes to the first entry.
     fn first(&mut self) -> Result<()>;
-    /// Goes to the last row.
+    /// Goes to the last entry.
     fn last(&mut self) -> Result<()>;
-    /// Goes to the first row at or after `target`.
+    /// Goes to the first entry at or after the target.
     fn seek(&mut self, target: KeyRef<'_>) -> Result<()>;
-    /// Goes to the last row at or before `target`.
+    /// Goes to the last entry at or before the target.
     fn seek_back(&mut self, target: KeyRef<'_>) -> Result<()>;
-    /// Goes one row on. Only where [`Cursor::valid`].
+    /// Goes one entry on.
     fn next(&mut self) -> Result<()>;
-    /// Goes one row back. Only where [`Cursor::valid`].
+    /// Goes one entry back.
     fn prev(&mut self) -> Result<()>;
-    /// Whether there is a row here.
+    /// Whether there is an entry here.
     fn valid(&self) -> bool;
-    /// The row's key. Only where [`Cursor::valid`].
+    /// The entry's key.
     fn key(&self) -> KeyRef<'_>;
-    /// The row's value, empty for a tombstone. Only where [`Cursor::valid`].
+    /// The entry's value; empty for a tombstone.
     fn value(&self) -> &[u8];
-    /// The row's value, shared with where it lies. Only where [`Cursor::valid`].
+    /// The entry's value, shared with the block or batch it lies in where that costs no copy.
     fn value_bytes(&self) -> Bytes;
 }
 
@@ -36,6 +36,6 @@ pub(crate) trait Cursor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) seqno: Seqno,
-    /// `None`: the key was deleted.
+    /// `None`: a tombstone.
     pub(crate) value: Option<Bytes>,
 }
