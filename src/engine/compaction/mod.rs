@@ -1,3 +1,5 @@
-//! Keeping the tree in shape: [`pressure`] slows writers down in proportion to what is to be done.
+//! Keeping the tree in shape: [`pick`] decides, [`pressure`] slows writers down in proportion to what is to be done.
 
+pub(crate) mod pick;
 pub(crate) mod pressure;
+pub(crate) mod shape;
