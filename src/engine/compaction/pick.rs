@@ -19,10 +19,10 @@
 use std::collections::HashSet;
 
 use super::shape::{Shape, Tree};
-use crate::engine::background::LEVELS;
 use crate::engine::key::Seqno;
 use crate::engine::limits::Limits;
 use crate::engine::table::TableMeta;
+use crate::engine::version::LEVELS;
 
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

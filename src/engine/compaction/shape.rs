@@ -2,9 +2,9 @@
 
 use super::pick::Moment;
 use super::pressure::Debt;
-use crate::engine::background::LEVELS;
 use crate::engine::limits::Limits;
 use crate::engine::table::TableMeta;
+use crate::engine::version::LEVELS;
 
 /// The tables of every level: level 0 newest first, the others by key.
 #[derive(Clone, Debug, Default)]
