@@ -1,4 +1,7 @@
 //! Redis's data types and commands, over [`crate::store`].
 
+pub(crate) mod args;
+pub(crate) mod error;
 pub(crate) mod glob;
 pub(crate) mod number;
+pub(crate) mod protocol;

@@ -1,0 +1,74 @@
+//! What a client is told when a command fails: every wire text of the Redis view that more than one place uses.
+
+use std::borrow::Cow;
+
+use crate::engine;
+
+/// A command's result.
+pub(crate) type Result<T = ()> = std::result::Result<T, Error>;
+
+/// Why a command failed. A command that fails has written nothing, whatever it had staged.
+#[derive(Clone, Debug)]
+pub(crate) enum Error {
+    /// `WRONGTYPE …`: the key holds another type.
+    WrongType,
+    /// `ERR syntax error`.
+    Syntax,
+    /// `ERR value is not an integer or out of range`.
+    NotAnInteger,
+    /// `ERR value is not a valid float`.
+    NotAFloat,
+    /// `ERR no such key`.
+    NoSuchKey,
+    /// `ERR wrong number of arguments for '…' command`, with the full name (`config|get`).
+    Arity(&'static str),
+    /// `ERR invalid expire time in '…' command`.
+    InvalidExpire(&'static str),
+    /// Any other text, with its code first: `ERR …`.
+    Text(Cow<'static, str>),
+    /// The engine's; [`engine::Error::NotCached`] and a lock not to be had make dispatch run the command again where
+    /// it may wait.
+    Engine(engine::Error),
+}
+
+impl Error {
+    /// A text, with its code: `Error::text("ERR offset is out of range")`.
+    pub(crate) fn text(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// The line on the wire, without `-` and line end.
+    pub(crate) fn wire(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
+            Self::Syntax => "ERR syntax error",
+            Self::NotAnInteger => "ERR value is not an integer or out of range",
+            Self::NotAFloat => "ERR value is not a valid float",
+            Self::NoSuchKey => "ERR no such key",
+            Self::Arity(name) => {
+                return Cow::Owned(format!("ERR wrong number of arguments for '{name}' command"));
+            }
+            Self::InvalidExpire(name) => {
+                return Cow::Owned(format!("ERR invalid expire time in '{name}' command"));
+            }
+            Self::Text(text) => text,
+            Self::Engine(error) => return Cow::Owned(Self::engine_wire(error)),
+        })
+    }
+
+    fn engine_wire(error: &engine::Error) -> String {
+        match error {
+            // Clients know these two codes: writes are refused for want of room, or for good.
+            engine::Error::DiskFull(_) => format!("OOM {error}"),
+            engine::Error::Poisoned(_) => format!("MISCONF {error}"),
+            engine::Error::Closed => "LOADING the server is shutting down".to_owned(),
+            _ => format!("ERR {error}"),
+        }
+    }
+}
+
+impl From<engine::Error> for Error {
+    fn from(error: engine::Error) -> Self {
+        Self::Engine(error)
+    }
+}

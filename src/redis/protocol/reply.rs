@@ -1,0 +1,353 @@
+//! Replies, written straight into the connection's output.
+//!
+//! A command says what it means (a map, a set, a double, null) and the protocol that the client negotiated decides
+//! how that looks: RESP2 has only arrays, bulks and integers, RESP3 has a type for each.
+//!
+//! ```text
+//!            RESP2                   RESP3
+//! null       $-1 or *-1              _
+//! boolean    :1                      #t
+//! double     $3 1.5                  ,1.5
+//! map        *2n                     %n
+//! set, push  *n                      ~n, >n
+//! verbatim   $n …                    =n+4 txt:…
+//! ```
+
+use super::super::error::Error;
+
+/// Which RESP a client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Until a client says otherwise.
+    #[default]
+    Resp2,
+    /// After `HELLO 3`.
+    Resp3,
+}
+
+/// Output, and how to write to it.
+#[derive(Default)]
+pub(crate) struct Reply {
+    out: Vec<u8>,
+    protocol: Protocol,
+    /// Errors written so far, for statistics and for EXEC.
+    errors: u64,
+}
+
+/// An aggregate whose length is not known yet; give it back with [`Reply::end`].
+#[must_use]
+pub(crate) struct Open {
+    at: usize,
+    marker: u8,
+}
+
+impl Reply {
+    /// Which protocol replies are in.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Writes later replies in another protocol.
+    pub(crate) fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// `+OK`.
+    pub(crate) fn ok(&mut self) {
+        self.out.extend_from_slice(b"+OK\r\n");
+    }
+
+    /// A simple string: a short word of ours, without line ends.
+    pub(crate) fn simple(&mut self, text: &str) {
+        self.line(b'+', text.as_bytes());
+    }
+
+    /// An error. Line ends in it, which may come from what a client sent, become spaces.
+    pub(crate) fn error(&mut self, error: &Error) {
+        self.error_text(&error.wire());
+    }
+
+    /// An error by its text, code first.
+    pub(crate) fn error_text(&mut self, text: &str) {
+        self.errors += 1;
+        self.out.push(b'-');
+        self.out.extend(text.bytes().map(|c| if c == b'\r' || c == b'\n' { b' ' } else { c }));
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An integer.
+    pub(crate) fn int(&mut self, n: i64) {
+        self.number(b':', n);
+    }
+
+    /// A count.
+    pub(crate) fn count(&mut self, n: usize) {
+        self.int(i64::try_from(n).unwrap_or(i64::MAX));
+    }
+
+    /// A string of any bytes.
+    pub(crate) fn bulk(&mut self, bytes: &[u8]) {
+        self.out.reserve(bytes.len() + 24);
+        self.number(b'$', bytes.len() as i64);
+        self.out.extend_from_slice(bytes);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A string, or null.
+    pub(crate) fn bulk_or_null(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.bulk(bytes),
+            None => self.null(),
+        }
+    }
+
+    /// An integer as a string.
+    pub(crate) fn bulk_int(&mut self, n: i64) {
+        self.bulk(itoa::Buffer::new().format(n).as_bytes());
+    }
+
+    /// No value.
+    pub(crate) fn null(&mut self) {
+        self.out.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"$-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// No array, where an array would be the answer.
+    pub(crate) fn null_array(&mut self) {
+        self.out.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"*-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// Yes or no.
+    pub(crate) fn boolean(&mut self, yes: bool) {
+        self.out.extend_from_slice(match (self.protocol, yes) {
+            (Protocol::Resp2, true) => b":1\r\n",
+            (Protocol::Resp2, false) => b":0\r\n",
+            (Protocol::Resp3, true) => b"#t\r\n",
+            (Protocol::Resp3, false) => b"#f\r\n",
+        });
+    }
+
+    /// A floating-point number, in the fewest digits that give it back.
+    pub(crate) fn double(&mut self, n: f64) {
+        let text = format_double(n);
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => self.line(b',', text.as_bytes()),
+        }
+    }
+
+    /// Text for people, which a client should show as it is.
+    pub(crate) fn verbatim(&mut self, text: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => {
+                self.number(b'=', text.len() as i64 + 4);
+                self.out.extend_from_slice(b"txt:");
+                self.out.extend_from_slice(text.as_bytes());
+                self.out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    /// The head of an array of `n` replies.
+    pub(crate) fn array(&mut self, n: usize) {
+        self.number(b'*', n as i64);
+    }
+
+    /// The head of a map of `n` pairs: `2 n` replies.
+    pub(crate) fn map(&mut self, n: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.number(b'*', 2 * n as i64),
+            Protocol::Resp3 => self.number(b'%', n as i64),
+        }
+    }
+
+    /// The head of a set of `n` replies.
+    pub(crate) fn set(&mut self, n: usize) {
+        self.aggregate(b'~', n);
+    }
+
+    /// The head of a push of `n` replies.
+    pub(crate) fn push(&mut self, n: usize) {
+        self.aggregate(b'>', n);
+    }
+
+    /// An array whose length comes at its [`Reply::end`].
+    pub(crate) fn open_array(&mut self) -> Open {
+        Open { at: self.out.len(), marker: b'*' }
+    }
+
+    /// A map whose number of pairs comes at its [`Reply::end`].
+    pub(crate) fn open_map(&mut self) -> Open {
+        Open { at: self.out.len(), marker: b'%' }
+    }
+
+    /// A set whose length comes at its [`Reply::end`].
+    pub(crate) fn open_set(&mut self) -> Open {
+        Open { at: self.out.len(), marker: b'~' }
+    }
+
+    /// Writes the head of what was opened. Moves what was written since; open and end innermost first.
+    pub(crate) fn end(&mut self, open: Open, n: usize) {
+        let from = self.out.len();
+        match open.marker {
+            b'%' => self.map(n),
+            b'~' => self.set(n),
+            _ => self.array(n),
+        }
+        let head = self.out.len() - from;
+        self.out[open.at..].rotate_right(head);
+    }
+
+    /// Bytes written and not yet taken.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Errors written so far.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    /// Takes back what was written since the output was this long.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.out.truncate(len);
+    }
+
+    /// What was written and not yet taken.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Takes the output; its allocation is the caller's to reuse with [`Reply::give_back`].
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Forgets what was sent.
+    pub(crate) fn clear(&mut self) {
+        self.out.clear();
+    }
+
+    /// Gives memory back that a large reply took.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        self.out.shrink_to(bytes);
+    }
+
+    /// Bytes that the output has room for, written or not.
+    pub(crate) fn capacity(&self) -> usize {
+        self.out.capacity()
+    }
+
+    /// Appends replies that were encoded elsewhere, in this reply's protocol.
+    pub(crate) fn raw(&mut self, encoded: &[u8]) {
+        self.out.extend_from_slice(encoded);
+    }
+
+    fn aggregate(&mut self, resp3: u8, n: usize) {
+        let marker = if self.protocol == Protocol::Resp3 { resp3 } else { b'*' };
+        self.number(marker, n as i64);
+    }
+
+    fn line(&mut self, marker: u8, text: &[u8]) {
+        self.out.push(marker);
+        self.out.extend_from_slice(text);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn number(&mut self, marker: u8, n: i64) {
+        // Most numbers on the wire are small lengths and counts.
+        if let Ok(digit @ 0..=9) = u8::try_from(n) {
+            self.out.extend_from_slice(&[marker, b'0' + digit, b'\r', b'\n']);
+        } else {
+            self.line(marker, itoa::Buffer::new().format(n).as_bytes());
+        }
+    }
+}
+
+/// A double as Redis prints it: `3`, `0.1`, `1e+20`, `inf`.
+pub(crate) fn format_double(n: f64) -> String {
+    if n.is_nan() {
+        return "nan".to_owned();
+    }
+    if n.is_infinite() {
+        return if n > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let magnitude = n.abs();
+    if n == 0.0 || (1e-5..1e17).contains(&magnitude) {
+        return format!("{n}");
+    }
+    let text = format!("{n:e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both(write: impl Fn(&mut Reply)) -> (String, String) {
+        let run = |protocol| {
+            let mut reply = Reply::default();
+            reply.set_protocol(protocol);
+            write(&mut reply);
+            String::from_utf8(reply.take()).unwrap()
+        };
+        (run(Protocol::Resp2), run(Protocol::Resp3))
+    }
+
+    #[test]
+    fn each_meaning_has_a_shape_in_both_protocols() {
+        let same = |write: fn(&mut Reply), wire: &str| assert_eq!(both(write), (wire.into(), wire.into()));
+        same(Reply::ok, "+OK\r\n");
+        same(|r| r.int(-12), ":-12\r\n");
+        same(|r| r.int(7), ":7\r\n");
+        same(|r| r.bulk(b"hello world"), "$11\r\nhello world\r\n");
+        same(|r| r.array(2), "*2\r\n");
+        same(|r| r.error_text("ERR a\r\nb"), "-ERR a  b\r\n");
+        let differ = |write: fn(&mut Reply), two: &str, three: &str| {
+            assert_eq!(both(write), (two.into(), three.into()));
+        };
+        differ(Reply::null, "$-1\r\n", "_\r\n");
+        differ(Reply::null_array, "*-1\r\n", "_\r\n");
+        differ(|r| r.boolean(true), ":1\r\n", "#t\r\n");
+        differ(|r| r.double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n");
+        differ(|r| r.map(2), "*4\r\n", "%2\r\n");
+        differ(|r| r.set(2), "*2\r\n", "~2\r\n");
+        differ(|r| r.push(12), "*12\r\n", ">12\r\n");
+        differ(|r| r.verbatim("hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n");
+    }
+
+    #[test]
+    fn a_length_may_come_last() {
+        let (two, three) = both(|r| {
+            let outer = r.open_array();
+            r.int(1);
+            let pairs = r.open_map();
+            r.bulk(b"a");
+            r.bulk(b"b");
+            r.end(pairs, 1);
+            r.end(outer, 2);
+            r.ok();
+        });
+        assert_eq!(two, "*2\r\n:1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n+OK\r\n");
+        assert_eq!(three, "*2\r\n:1\r\n%1\r\n$1\r\na\r\n$1\r\nb\r\n+OK\r\n");
+    }
+
+    #[test]
+    fn doubles_look_like_redis() {
+        for (n, text) in
+            [(3.0, "3"), (0.1, "0.1"), (-0.5, "-0.5"), (1e20, "1e+20"), (1e-7, "1e-7"), (0.0, "0")]
+        {
+            assert_eq!(format_double(n), text);
+        }
+        assert_eq!(format_double(f64::NEG_INFINITY), "-inf");
+    }
+}
