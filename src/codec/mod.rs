@@ -1,4 +1,6 @@
 //! Bytes: numbers of variable length, keys that sort as their values do, checksums.
 
 pub mod checksum;
+pub mod hash;
+pub mod order;
 pub mod varint;

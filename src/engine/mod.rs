@@ -2,6 +2,7 @@
 
 pub(crate) mod background;
 pub(crate) mod batch;
+pub(crate) mod block;
 pub(crate) mod cache;
 pub(crate) mod compaction;
 pub(crate) mod cursor;
@@ -9,6 +10,7 @@ pub(crate) mod db;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod files;
+pub(crate) mod filter;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod marks;
