@@ -68,3 +68,26 @@ impl Clock for ManualClock {
         self.monotonic_ns.load(Ordering::SeqCst)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_s_clocks_go_forward() {
+        let clock = SystemClock::default();
+        let (wall, ticks) = (clock.now_ms(), clock.monotonic_ns());
+        assert!(wall > 1_700_000_000_000);
+        assert!(clock.monotonic_ns() >= ticks);
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_does_not_turn_time_back() {
+        let clock = ManualClock::default();
+        let start = clock.now_ms();
+        clock.advance_ms(5);
+        assert_eq!((clock.now_ms(), clock.monotonic_ns()), (start + 5, 5_000_000));
+        clock.set_ms(3);
+        assert_eq!((clock.now_ms(), clock.monotonic_ns()), (3, 5_000_000));
+    }
+}

@@ -16,6 +16,7 @@
 pub mod clock;
 pub mod codec;
 pub mod engine;
+pub mod metrics;
 pub mod random;
 #[cfg(feature = "server")]
 pub mod redis;

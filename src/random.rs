@@ -57,3 +57,42 @@ impl Random {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_has_one_sequence_and_it_is_the_published_one() {
+        // From the reference implementation, seed 1234567.
+        let mut random = Random::seeded(1_234_567);
+        let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!([random.next_u64(), random.next_u64(), random.next_u64()], expected);
+        assert_ne!(Random::from_machine().next_u64(), Random::from_machine().next_u64());
+    }
+
+    #[test]
+    fn every_number_below_the_bound_comes_up_and_no_other() {
+        let mut random = Random::seeded(1);
+        let mut seen = [0; 5];
+        for _ in 0..1000 {
+            seen[random.below(5) as usize] += 1;
+        }
+        assert!(seen.iter().all(|n| (150..250).contains(n)), "{seen:?}");
+        assert!((0..1000).map(|_| random.fraction()).all(|f| (0.0..1.0).contains(&f)));
+        assert!((0..100).all(|_| random.one_in(1)));
+    }
+
+    #[test]
+    fn shuffling_keeps_every_item_and_filling_fills_every_byte() {
+        let mut random = Random::seeded(2);
+        let mut items: Vec<_> = (0..100).collect();
+        random.shuffle(&mut items);
+        assert_ne!(items, (0..100).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..100).collect::<Vec<_>>());
+        let mut bytes = [0; 1003];
+        random.fill(&mut bytes);
+        assert!(bytes.chunks(17).all(|c| c.iter().any(|b| *b != 0)));
+    }
+}

@@ -173,10 +173,8 @@ impl Workers {
             return false;
         };
         drop(state);
-        if let Some(job) = job {
-            if let Err(panic) = self.shared.call(lane, job) {
-                std::panic::resume_unwind(panic);
-            }
+        if let Some(Err(panic)) = job.map(|job| self.shared.call(lane, job)) {
+            std::panic::resume_unwind(panic);
         }
         true
     }
@@ -335,7 +333,7 @@ mod tests {
         let timed = tell.clone();
         workers.after(Lane::Idle, Duration::from_millis(1), move || timed.send(0).unwrap());
         assert_eq!(told.recv().unwrap(), 0);
-        workers.after(Lane::Idle, Duration::from_secs(3600), || panic!("never"));
+        workers.after(Lane::Idle, Duration::from_hours(1), || panic!("never"));
         for n in 1..100 {
             let tell = tell.clone();
             workers.submit(Lane::Compact, move || tell.send(n).unwrap());
