@@ -15,6 +15,8 @@
 
 pub mod clock;
 pub mod codec;
+#[cfg(feature = "server")]
+pub mod config;
 pub mod engine;
 pub mod metrics;
 pub mod random;

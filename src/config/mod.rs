@@ -1,0 +1,306 @@
+//! The settings: one table, from which flags, environment, file, `CONFIG` and the README all follow.
+//!
+//! A setting is looked up as a flag (`--memory 1GiB`), in the environment (`SILTSTONE_MEMORY=1GiB`), in the file
+//! named by `--config` (`memory = "1GiB"`), and last in its default; the first place that has it wins. Whatever
+//! place it came from, a value goes through the same function, so a bad one reads the same everywhere:
+//!
+//! ```text
+//! siltstone.toml:3: memory: `lots` is not a size; write bytes, or a number with KiB, MiB or GiB
+//! ```
+//!
+//! The functions here are pure but for [`machine`], which looks at how much memory there is.
+
+pub mod machine;
+pub mod text;
+
+mod file;
+mod table;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+pub use table::{SETTINGS, Setting};
+
+/// When an acknowledged write is on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fsync {
+    /// Before it is acknowledged.
+    #[default]
+    Always,
+    /// Within about a second.
+    EverySecond,
+    /// When the system likes.
+    Never,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Everything that happens.
+    Debug,
+    /// What an operator may want to know later.
+    #[default]
+    Info,
+    /// What an operator should look at.
+    Warn,
+    /// What has failed.
+    Error,
+}
+
+/// What a log line looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// The settings in force. [`SETTINGS`] says what each means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// The addresses to listen on.
+    pub bind: Vec<IpAddr>,
+    /// The TCP port; 0 lets the system choose.
+    pub port: u16,
+    /// Bytes of memory for the whole process.
+    pub memory: u64,
+    /// When an acknowledged write is on disk.
+    pub fsync: Fsync,
+    /// The password that clients must give; empty: none. Never logged.
+    pub requirepass: String,
+    /// Whether clients from other machines are refused while there is no password.
+    pub protected_mode: bool,
+    /// How many clients may be connected.
+    pub maxclients: u32,
+    /// Seconds after which an idle client is disconnected; 0: never.
+    pub timeout_s: u64,
+    /// Bytes of the longest value or argument.
+    pub proto_max_bulk_len: u64,
+    /// Microseconds from which a command is remembered as slow; negative: none, 0: all.
+    pub slowlog_log_slower_than_us: i64,
+    /// How much is logged.
+    pub loglevel: LogLevel,
+    /// What a log line looks like.
+    pub log_format: LogFormat,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = Self {
+            dir: PathBuf::new(),
+            bind: Vec::new(),
+            port: 0,
+            memory: 0,
+            fsync: Fsync::Always,
+            requirepass: String::new(),
+            protected_mode: true,
+            maxclients: 0,
+            timeout_s: 0,
+            proto_max_bulk_len: 0,
+            slowlog_log_slower_than_us: 0,
+            loglevel: LogLevel::Info,
+            log_format: LogFormat::Text,
+        };
+        for setting in SETTINGS {
+            let set = (setting.set)(&mut config, setting.default);
+            debug_assert_eq!(set, Ok(()), "the default of {}", setting.name);
+        }
+        config
+    }
+}
+
+/// Where a value was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `--name`.
+    Flag(String),
+    /// `SILTSTONE_NAME`.
+    Environment(String),
+    /// A line of the file, counted from 1.
+    File(PathBuf, usize),
+    /// A command of a client.
+    Command,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "--{name}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Command => write!(f, "CONFIG SET"),
+        }
+    }
+}
+
+/// A setting that cannot be, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct BadSetting {
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+impl Config {
+    /// The settings from their three places. `flag` and `environment` answer for a name; `file` is a path and
+    /// what is in it.
+    pub fn load(
+        file: Option<(&std::path::Path, &str)>,
+        environment: impl Fn(&str) -> Option<String>,
+        flag: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, BadSetting> {
+        let mut config = Self::default();
+        if let Some((path, content)) = file {
+            for entry in file::parse(path, content)? {
+                config.put(&entry.name, &entry.value, Place::File(path.to_owned(), entry.line))?;
+            }
+        }
+        for setting in SETTINGS {
+            let variable = setting.environment();
+            if let Some(value) = environment(&variable) {
+                config.put(setting.name, &value, Place::Environment(variable))?;
+            }
+        }
+        for setting in SETTINGS {
+            if let Some(value) = flag(setting.name) {
+                config.put(setting.name, &value, Place::Flag(setting.name.to_owned()))?;
+            }
+        }
+        Ok(config)
+    }
+
+    /// A setting's value as text, that [`Config::put`] takes back.
+    pub fn get(&self, name: &str) -> Option<String> {
+        Setting::named(name).map(|setting| (setting.get)(self))
+    }
+
+    /// Sets one value, whether or not it may change while the server runs.
+    pub fn put(&mut self, name: &str, value: &str, place: Place) -> Result<(), BadSetting> {
+        let Some(setting) = Setting::named(name) else {
+            let near = nearest(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            return Err(BadSetting { place, what: format!("there is no setting `{name}`{near}") });
+        };
+        (setting.set)(self, value).map_err(|what| BadSetting {
+            what: if matches!(place, Place::File(..)) { format!("{name}: {what}") } else { what },
+            place,
+        })
+    }
+
+    /// The file's text with these settings in it: lines that set something else, and comments, stay as they are.
+    pub fn rewrite(&self, path: &std::path::Path, content: &str) -> Result<String, BadSetting> {
+        file::rewrite(self, path, content)
+    }
+}
+
+/// The setting whose name needs the fewest changes to be this one, if at most three.
+fn nearest(name: &str) -> Option<&'static str> {
+    let name = name.replace('_', "-");
+    SETTINGS
+        .iter()
+        .map(|setting| (distance(&name, setting.name), setting.name))
+        .filter(|&(distance, _)| distance <= 3)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance (1966), one row at a time.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn every_default_is_accepted_and_comes_back() {
+        let config = Config::default();
+        for setting in SETTINGS {
+            let mut again = config.clone();
+            let value = (setting.get)(&config);
+            assert_eq!((setting.set)(&mut again, &value), Ok(()), "{}", setting.name);
+            assert_eq!(config, again, "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn there_are_fewer_than_fifteen() {
+        assert!(SETTINGS.len() < 15);
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_and_that_the_file() {
+        let file = Some((Path::new("s.toml"), "port = 1\nmemory = \"16MiB\"\nmaxclients = 5\n"));
+        let environment = |name: &str| match name {
+            "SILTSTONE_PORT" => Some("2".to_owned()),
+            "SILTSTONE_MEMORY" => Some("32MiB".to_owned()),
+            _ => None,
+        };
+        let flag = |name: &str| (name == "port").then(|| "3".to_owned());
+        let config = Config::load(file, environment, flag).unwrap();
+        assert_eq!((config.port, config.memory, config.maxclients), (3, 32 << 20, 5));
+    }
+
+    #[test]
+    fn a_bad_value_says_where_it_stands() {
+        let bad = |file, environment: &str, flag: &str| {
+            Config::load(
+                Some((Path::new("s.toml"), file)),
+                |name| (name == "SILTSTONE_PORT" && !environment.is_empty()).then(|| environment.to_owned()),
+                |name| (name == "fsync" && !flag.is_empty()).then(|| flag.to_owned()),
+            )
+            .unwrap_err()
+            .to_string()
+        };
+        assert_eq!(
+            bad("# size\n\nmemory = \"lots\"", "", ""),
+            "s.toml:3: memory: `lots` is not a size; write bytes, or a number with KiB, MiB or GiB"
+        );
+        assert_eq!(bad("", "99999", ""), "environment SILTSTONE_PORT: `99999` is not a port from 0 to 65535");
+        assert_eq!(bad("", "", "often"), "--fsync: `often` is none of always, everysec, never");
+        assert_eq!(bad("portt = 3", "", ""), "s.toml:1: there is no setting `portt`; did you mean `port`?");
+        assert_eq!(
+            bad("protected_mode = false", "", ""),
+            "s.toml:1: there is no setting `protected_mode`; did you mean `protected-mode`?"
+        );
+        assert!(bad("port = ", "", "").starts_with("s.toml:1: "), "{}", bad("port = ", "", ""));
+        assert!(bad("port = 1\nport = 2\n", "", "").starts_with("s.toml:2: "));
+        assert_eq!(bad("port = 1.5", "", ""), "s.toml:1: port: `1.5` is not a port from 0 to 65535");
+    }
+
+    #[test]
+    fn rewriting_keeps_comments_and_what_is_default() {
+        let old = "# ours\nport = 7000 # front\nbind = [\n  \"127.0.0.1\",\n  \"::1\",\n]\n";
+        let mut config = Config::load(Some((Path::new("s.toml"), old)), none, none).unwrap();
+        config.put("port", "7001", Place::Command).unwrap();
+        config.put("maxclients", "12", Place::Command).unwrap();
+        let new = config.rewrite(Path::new("s.toml"), old).unwrap();
+        assert_eq!(
+            new,
+            "# ours\nport = 7001 # front\nbind = [\n  \"127.0.0.1\",\n  \"::1\",\n]\nmaxclients = 12\n"
+        );
+        assert_eq!(Config::load(Some((Path::new("s.toml"), &new)), none, none).unwrap(), config);
+    }
+}
