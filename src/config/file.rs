@@ -69,7 +69,7 @@ pub(super) fn rewrite(config: &Config, path: &Path, content: &str) -> Result<Str
             if !new.is_empty() && !new.ends_with('\n') {
                 new.push('\n');
             }
-            new.push_str(&format!("{} = {}\n", setting.name, literal(&value)));
+            new.extend([setting.name, " = ", &literal(&value), "\n"]);
         }
     }
     Ok(new)

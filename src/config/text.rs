@@ -81,7 +81,10 @@ pub fn choice<T: Copy>(words: &[(&str, T)], value: &str) -> Result<T, String> {
 
 /// The word for a choice.
 pub fn show_choice<T: PartialEq>(words: &[(&str, T)], value: T) -> String {
-    words.iter().find(|(_, meaning)| *meaning == value).map_or_else(String::new, |(word, _)| (*word).to_owned())
+    words
+        .iter()
+        .find(|(_, meaning)| *meaning == value)
+        .map_or_else(String::new, |(word, _)| (*word).to_owned())
 }
 
 /// IP addresses, separated by commas or spaces; `localhost` and `*` are understood.
