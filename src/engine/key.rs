@@ -77,6 +77,21 @@ impl<'a> KeyRef<'a> {
     }
 }
 
+/// The first 16 bytes of a key as numbers that order as the bytes do: most comparisons end here. Shorter keys are
+/// filled with zeros, so that equal prefixes say nothing yet.
+pub(crate) fn prefix(key: &[u8]) -> [u64; 2] {
+    let word = |from: usize| {
+        let bytes = key.get(from..).unwrap_or_default();
+        if let Some(&whole) = bytes.first_chunk::<8>() {
+            return u64::from_be_bytes(whole);
+        }
+        let mut filled = [0; 8];
+        filled[..bytes.len()].copy_from_slice(bytes);
+        u64::from_be_bytes(filled)
+    };
+    [word(0), word(8)]
+}
+
 impl Ord for KeyRef<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.user.cmp(other.user).then_with(|| other.trailer.cmp(&self.trailer))

@@ -18,7 +18,7 @@ use parking_lot::RwLock;
 use super::batch::{Op, Ops};
 use super::cursor::{Cursor, Found};
 use super::error::{Error, Result};
-use super::key::{KeyRef, Kind, Seqno, Trailer};
+use super::key::{KeyRef, Kind, Seqno, Trailer, prefix};
 use super::marks::{self, Mark};
 
 /// What a row costs beyond its bytes in the batch: the node with a tower of two, and the allocator's share.
@@ -50,21 +50,6 @@ struct Row {
     bytes: Bytes,
     key_len: u32,
     value_at: u32,
-}
-
-/// The first 16 bytes of a key as numbers that order as the bytes do; shorter keys are filled with zeros, so that
-/// equal prefixes say nothing yet.
-fn prefix(key: &[u8]) -> [u64; 2] {
-    let word = |from: usize| {
-        let bytes = key.get(from..).unwrap_or_default();
-        if let Some(&whole) = bytes.first_chunk::<8>() {
-            return u64::from_be_bytes(whole);
-        }
-        let mut filled = [0; 8];
-        filled[..bytes.len()].copy_from_slice(bytes);
-        u64::from_be_bytes(filled)
-    };
-    [word(0), word(8)]
 }
 
 /// What a search needs to know of a key, whether it lies in a node or with the caller.
