@@ -6,8 +6,6 @@ use std::collections::HashSet;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-pub(crate) use super::version::LEVELS;
-
 /// The scheduling state.
 #[derive(Default)]
 pub(crate) struct Background {
