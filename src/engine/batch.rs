@@ -45,6 +45,13 @@ impl Batch {
         self.grows = true;
     }
 
+    /// Sets a key's value in the course of winning space: the batch is still let through when the disk is full.
+    pub fn put_freeing(&mut self, key: &[u8], value: &[u8]) {
+        let grows = self.grows;
+        self.put(key, value);
+        self.grows = grows;
+    }
+
     /// Removes a key.
     pub fn delete(&mut self, key: &[u8]) {
         self.bytes.push(DELETE);

@@ -1,0 +1,132 @@
+//! Redis's keys as rows.
+//!
+//! ```text
+//! row        := 1 (redis) ‖ keyspace ‖ kind ‖ …              keyspace, owner := ordered number, see `store::realm`
+//!   kind 1   meta       ‖ name              → meta           the key: meta.rs
+//!   kind 2   owner row  ‖ name              → owner          only where elements have rows of their own
+//!   kind 3   deadline   ‖ due ‖ name        → empty          `store::deadline`
+//!   kind 4   element    ‖ owner ‖ plane ‖ subkey → element   collection/
+//! owner      := home keyspace ‖ id
+//! databases  := 0 ‖ 6 ‖ 1 ‖ 0 → version ‖ keyspace of database 0 ‖ keyspace of database 1 …
+//! ```
+//!
+//! Everything of a database begins with its keyspace id. FLUSHDB gives the database a new id and certifies the old
+//! one dead; SWAPDB swaps two ids. Meta rows lie together in the order of names, so that SCAN reads nothing else.
+//!
+//! Elements lie below the keyspace they were born in, their *home*, and know nothing of the key's name: RENAME
+//! moves two rows. When a key with elements leaves its home (MOVE, or RENAME after SWAPDB), an exile row ties its
+//! elements to the keyspace it went to; should it come back, the exile row goes.
+//!
+//! Whether a key has elements is asked of the owner row's filter, so a plain SET reads nothing from disk.
+
+mod collection;
+mod databases;
+mod key;
+mod meta;
+
+use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+
+pub use collection::{Collection, Element, Plane};
+pub use databases::{Databases, Size};
+pub use key::{copy, delete, expire, load, overwrite, random, rename, replace};
+pub use meta::{Body, Meta, Owner, Type};
+
+use crate::engine::{Env, Options};
+use crate::store::{self, LockKey, REDIS, Realm, Store, put_ordered};
+
+/// What the keyspace answers with when it cannot.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The key holds another type.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+}
+
+/// A keyspace result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A database at one moment: its number, and the keyspace it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// The number that SELECT takes.
+    pub database: u16,
+    /// The keyspace id.
+    pub id: u64,
+}
+
+pub(crate) const META: u8 = 1;
+pub(crate) const OWNER: u8 = 2;
+pub(crate) const ELEMENT: u8 = 4;
+
+/// The prefix of all rows of a keyspace.
+pub(crate) fn space_prefix(id: u64) -> Vec<u8> {
+    let mut prefix = Vec::with_capacity(10);
+    prefix.push(REDIS);
+    put_ordered(&mut prefix, id);
+    prefix
+}
+
+impl Space {
+    fn row(self, kind: u8, name: &[u8]) -> Vec<u8> {
+        let mut row = Vec::with_capacity(11 + name.len());
+        row.push(REDIS);
+        put_ordered(&mut row, self.id);
+        row.push(kind);
+        row.extend_from_slice(name);
+        row
+    }
+
+    /// A key's meta row.
+    pub(crate) fn meta_row(self, name: &[u8]) -> Vec<u8> {
+        self.row(META, name)
+    }
+
+    /// A key's owner row.
+    pub(crate) fn owner_row(self, name: &[u8]) -> Vec<u8> {
+        self.row(OWNER, name)
+    }
+
+    /// The prefix of all its rows.
+    pub(crate) fn prefix(self) -> Vec<u8> {
+        space_prefix(self.id)
+    }
+}
+
+/// What a key is locked and watched by.
+pub fn lock_key(database: u16, name: &[u8]) -> LockKey {
+    let mut hasher = foldhash::fast::FixedState::with_seed(0x5117).build_hasher();
+    hasher.write_u16(database);
+    hasher.write(name);
+    LockKey(hasher.finish())
+}
+
+/// The keys of all databases.
+pub struct Keyspace {
+    store: Arc<Store>,
+    databases: Databases,
+}
+
+impl Keyspace {
+    /// Opens or creates the store in a directory, with this many databases.
+    pub fn open(env: Env, dir: &Path, options: Options, databases: u16) -> Result<Arc<Self>> {
+        let realm = Realm { byte: REDIS, deadline_ms: collection::deadline_ms };
+        let store = Store::open(env, dir, options, &[realm])?;
+        let databases = Databases::open(&store, databases)?;
+        Ok(Arc::new(Self { store, databases }))
+    }
+
+    /// The store underneath: views, transactions, locks.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Which keyspace each database stands for.
+    pub fn databases(&self) -> &Databases {
+        &self.databases
+    }
+}

@@ -1,0 +1,248 @@
+//! Key locks: a fixed table of stripes, each a reader-writer lock of one word. A key's stripe follows from its
+//! hash; a set of keys is locked in stripe order, so that no two transactions can wait for each other in a
+//! circle, and nothing is ever retried. Locking every stripe is how one has the whole store to oneself.
+//!
+//! ```text
+//! stripe := 0 free | 1.. that many share it | HELD one owns it      with WAITED set, somebody sleeps for it
+//! ```
+//!
+//! Waiters of 64 stripes share one condition variable; a lock is rarely waited for, since no lock is held across a
+//! sync, and across a disk read only after the read has been tried without. Late-comers may overtake a waiter.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+const STRIPES: usize = 4096;
+const WAITERS: usize = 64;
+const HELD: u32 = 0x7FFF_FFFF;
+const WAITED: u32 = 0x8000_0000;
+
+/// What a key is locked and watched by: a hash of realm, database and name. Two keys with the same one are only
+/// locked together and warned together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LockKey(pub u64);
+
+impl LockKey {
+    fn stripe(self) -> u16 {
+        (self.0 >> 52) as u16
+    }
+}
+
+/// The locks that a transaction needs.
+#[derive(Clone, Debug, Default)]
+pub struct LockSet {
+    /// Stripe and whether exclusively; sorted and without duplicates once [`LockSet::sort`] ran.
+    stripes: Vec<(u16, bool)>,
+    all: bool,
+}
+
+impl LockSet {
+    /// No locks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One key, to be written.
+    pub fn one(key: LockKey) -> Self {
+        Self { stripes: vec![(key.stripe(), true)], all: false }
+    }
+
+    /// Everything, exclusively.
+    pub fn all() -> Self {
+        Self { stripes: Vec::new(), all: true }
+    }
+
+    /// Adds a key to be written.
+    pub fn exclusive(&mut self, key: LockKey) {
+        self.stripes.push((key.stripe(), true));
+    }
+
+    /// Adds a key to be read only.
+    pub fn shared(&mut self, key: LockKey) {
+        self.stripes.push((key.stripe(), false));
+    }
+
+    /// Adds another set.
+    pub fn join(&mut self, other: &Self) {
+        self.stripes.extend_from_slice(&other.stripes);
+        self.all |= other.all;
+    }
+
+    fn sort(&mut self) {
+        if self.all {
+            self.stripes = (0..STRIPES as u16).map(|stripe| (stripe, true)).collect();
+        } else if self.stripes.len() > 1 {
+            // Exclusive first among equals, so that it is the one kept.
+            self.stripes.sort_unstable_by_key(|&(stripe, exclusive)| (stripe, !exclusive));
+            self.stripes.dedup_by_key(|&mut (stripe, _)| stripe);
+        }
+    }
+}
+
+/// The table.
+pub(crate) struct Locks {
+    stripes: Box<[AtomicU32]>,
+    waiters: Box<[(Mutex<()>, Condvar)]>,
+}
+
+impl Locks {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            stripes: (0..STRIPES).map(|_| AtomicU32::new(0)).collect(),
+            waiters: (0..WAITERS).map(|_| Default::default()).collect(),
+        })
+    }
+
+    /// Locks a set. With `wait` false it gives back what it took and answers `None` where somebody is in the way.
+    pub(crate) fn lock(self: &Arc<Self>, mut set: LockSet, wait: bool) -> Option<Held> {
+        set.sort();
+        let mut held = Held { locks: self.clone(), stripes: set.stripes, taken: 0 };
+        while let Some(&(stripe, exclusive)) = held.stripes.get(held.taken) {
+            if !self.try_one(stripe, exclusive) {
+                if !wait {
+                    return None;
+                }
+                self.wait_for(stripe, exclusive);
+            }
+            held.taken += 1;
+        }
+        Some(held)
+    }
+
+    fn stripe(&self, stripe: u16) -> &AtomicU32 {
+        &self.stripes[usize::from(stripe) % STRIPES]
+    }
+
+    fn try_one(&self, stripe: u16, exclusive: bool) -> bool {
+        let word = self.stripe(stripe);
+        word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
+            let count = word & HELD;
+            match (exclusive, count) {
+                (true, 0) => Some(word | HELD),
+                (false, n) if n < HELD - 1 => Some(word + 1),
+                _ => None,
+            }
+        })
+        .is_ok()
+    }
+
+    fn wait_for(&self, stripe: u16, exclusive: bool) {
+        let (mutex, condvar) = &self.waiters[usize::from(stripe) % WAITERS];
+        let mut guard = mutex.lock();
+        loop {
+            // Set before the last try: whoever unlocks after it sees the mark, and must take the mutex to wake us,
+            // which we give up only by sleeping.
+            self.stripe(stripe).fetch_or(WAITED, Ordering::SeqCst);
+            if self.try_one(stripe, exclusive) {
+                return;
+            }
+            condvar.wait(&mut guard);
+        }
+    }
+
+    fn unlock(&self, stripe: u16, exclusive: bool) {
+        let word = self.stripe(stripe);
+        let before = if exclusive {
+            word.fetch_and(!(HELD | WAITED), Ordering::SeqCst)
+        } else {
+            word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| Some((word - 1) & !WAITED))
+                .unwrap_or_else(|word| word)
+        };
+        if before & WAITED != 0 {
+            let (mutex, condvar) = &self.waiters[usize::from(stripe) % WAITERS];
+            drop(mutex.lock());
+            // All: they wait for different stripes. Each sets its mark again before it sleeps on.
+            condvar.notify_all();
+        }
+    }
+}
+
+/// Locks held until dropped.
+pub(crate) struct Held {
+    locks: Arc<Locks>,
+    stripes: Vec<(u16, bool)>,
+    taken: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for &(stripe, exclusive) in self.stripes.iter().take(self.taken) {
+            self.locks.unlock(stripe, exclusive);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(stripe: u64) -> LockKey {
+        LockKey(stripe << 52)
+    }
+
+    #[test]
+    fn sharing_excludes_owning() {
+        let locks = Locks::new();
+        let mut shared = LockSet::new();
+        shared.shared(key(3));
+        let first = locks.lock(shared.clone(), false).unwrap();
+        let second = locks.lock(shared.clone(), false).unwrap();
+        assert!(locks.lock(LockSet::one(key(3)), false).is_none());
+        drop(first);
+        assert!(locks.lock(LockSet::one(key(3)), false).is_none());
+        drop(second);
+        let owner = locks.lock(LockSet::one(key(3)), false).unwrap();
+        assert!(locks.lock(shared, false).is_none());
+        drop(owner);
+        assert!(locks.lock(LockSet::all(), false).is_some());
+    }
+
+    #[test]
+    fn a_failed_try_gives_back_what_it_took() {
+        let locks = Locks::new();
+        let held = locks.lock(LockSet::one(key(9)), false).unwrap();
+        assert!(locks.lock(LockSet::all(), false).is_none());
+        assert!(locks.lock(LockSet::one(key(8)), false).is_some());
+        drop(held);
+        assert!(locks.lock(LockSet::all(), false).is_some());
+    }
+
+    #[test]
+    fn the_same_stripe_twice_is_locked_once_and_exclusively() {
+        let locks = Locks::new();
+        let mut set = LockSet::one(key(5));
+        set.shared(key(5));
+        let held = locks.lock(set.clone(), false).unwrap();
+        assert!(locks.lock(set, false).is_none());
+        drop(held);
+    }
+
+    #[test]
+    fn waiters_get_their_turn() {
+        let locks = Locks::new();
+        let total = Mutex::new((0_u64, 0_u64));
+        std::thread::scope(|scope| {
+            for thread in 0..4_u64 {
+                let (locks, total) = (&locks, &total);
+                scope.spawn(move || {
+                    for round in 0..2000_u64 {
+                        let mut set = LockSet::one(key(7 + (round + thread) % 2 * 64));
+                        set.exclusive(key(1000));
+                        let held = locks.lock(set, true).unwrap();
+                        let mut both = total.try_lock().expect("the lock excludes the others");
+                        both.0 += 1;
+                        both.1 += 1;
+                        drop(both);
+                        drop(held);
+                        if round % 500 == 0 {
+                            drop(locks.lock(LockSet::all(), true));
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(*total.lock(), (8000, 8000));
+    }
+}

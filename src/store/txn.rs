@@ -1,0 +1,346 @@
+//! A transaction: key locks, a view pinned after the last of them was taken, and one batch.
+//!
+//! Reads see the view and, over it, what the transaction has staged. Nothing has any effect until
+//! [`Txn::commit`], so a transaction may be dropped at any moment and its command run again; afterwards it happened
+//! whole, as one log record. The locks are given back as soon as the commit is visible; whether it is durable is a
+//! matter of the reply (`Store::acknowledge`).
+//!
+//! What is too large for one batch is built beforehand under a prefix that nothing links to ([`Txn::build`]): rows
+//! that nobody can see, and that are declared dead if the transaction does not commit.
+
+use std::cell::RefCell;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::certificates;
+use super::error::Result;
+use super::locks::{Held, LockKey};
+use super::overlay::Overlay;
+use super::realm::{SYSTEM, put_ordered, system_row, tag};
+use super::view::{Reads, RowScan, View};
+use super::{Store, deadline};
+use crate::engine::{Batch, Seqno, Tier};
+
+thread_local! {
+    /// One batch a thread, for its allocation.
+    static BATCH: RefCell<Batch> = RefCell::default();
+}
+
+type Hook = Box<dyn FnOnce(Seqno) + Send>;
+
+/// A transaction.
+pub struct Txn {
+    store: Arc<Store>,
+    view: View,
+    overlay: Overlay,
+    counts: Vec<(u64, i64)>,
+    touched: Vec<LockKey>,
+    touched_all: bool,
+    hooks: Vec<Hook>,
+    building: Vec<Vec<u8>>,
+    /// The earliest deadline staged, in Unix milliseconds.
+    due_ms: u64,
+    undo: Option<Vec<(Vec<u8>, Option<Option<Bytes>>)>>,
+    freeing: bool,
+    /// Given back last.
+    _held: Held,
+}
+
+/// A moment within a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Savepoint {
+    undo: usize,
+    counts: usize,
+    touched: usize,
+    hooks: usize,
+}
+
+impl Txn {
+    pub(super) fn new(store: Arc<Store>, view: View, held: Held) -> Self {
+        Self {
+            store,
+            view,
+            overlay: Overlay::new(),
+            counts: Vec::new(),
+            touched: Vec::new(),
+            touched_all: false,
+            hooks: Vec::new(),
+            building: Vec::new(),
+            due_ms: u64::MAX,
+            undo: None,
+            freeing: false,
+            _held: held,
+        }
+    }
+
+    /// The store it writes to.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Stages a row.
+    pub fn put(&mut self, row: Vec<u8>, value: impl Into<Bytes>) {
+        self.stage(row, Some(value.into()));
+    }
+
+    /// Stages a row's removal.
+    pub fn delete(&mut self, row: Vec<u8>) {
+        self.stage(row, None);
+    }
+
+    fn stage(&mut self, row: Vec<u8>, value: Option<Bytes>) {
+        if let Some(undo) = &mut self.undo {
+            let name = row.clone();
+            let before = self.overlay.set(row, value);
+            undo.push((name, before));
+        } else {
+            self.overlay.set(row, value);
+        }
+    }
+
+    /// Stages an addition to a counter of the database.
+    pub fn count(&mut self, counter: u64, delta: i64) {
+        if delta != 0 {
+            self.counts.push((counter, delta));
+        }
+    }
+
+    /// Says that a key changes, so that those who watch it are told.
+    pub fn touch(&mut self, key: LockKey) {
+        if self.touched.last() != Some(&key) {
+            self.touched.push(key);
+        }
+    }
+
+    /// Says that any key may change.
+    pub fn touch_all(&mut self) {
+        self.touched_all = true;
+    }
+
+    /// Says that the transaction serves to win space, so that it is let through when the disk is full.
+    pub fn frees(&mut self) {
+        self.freeing = true;
+    }
+
+    /// An id that nobody ever had: for an owner, or a keyspace.
+    pub fn new_id(&mut self) -> Result<u64> {
+        self.store.ids.next(&self.store.db)
+    }
+
+    /// Stages the death of all rows with a prefix. Nobody may write below it any more, ever.
+    pub fn kill(&mut self, prefix: &[u8]) {
+        self.put(certificates::certificate_row(prefix), Bytes::from_static(&[certificates::VERSION]));
+    }
+
+    /// Stages that the rows with a prefix no longer live and die with the prefix that encloses them, but with another
+    /// one, their `residence`.
+    pub fn exile(&mut self, prefix: &[u8], residence: &[u8]) {
+        self.put(system_row(tag::EXILE, prefix), Bytes::copy_from_slice(residence));
+    }
+
+    /// Stages that exiled rows live and die again with the prefix that encloses them.
+    pub fn repatriate(&mut self, prefix: &[u8]) {
+        self.delete(system_row(tag::EXILE, prefix));
+    }
+
+    /// Stages a deadline's index row, so that [`super::Reap`] hears of the key in time.
+    pub fn arm(&mut self, space: &[u8], due_ms: u64, name: &[u8]) {
+        self.due_ms = self.due_ms.min(due_ms);
+        self.put(deadline::index_row(space, due_ms, name), Bytes::new());
+    }
+
+    /// Stages the removal of a deadline's index row.
+    pub fn disarm(&mut self, space: &[u8], due_ms: u64, name: &[u8]) {
+        self.delete(deadline::index_row(space, due_ms, name));
+    }
+
+    /// Begins to build rows that nothing links to yet. [`Txn::commit`] must find them linked, else they are dead.
+    pub fn build(&mut self, prefix: &[u8]) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.put(&system_row(tag::UNLINKED, prefix), &[certificates::VERSION]);
+        self.store.db.commit(&batch)?;
+        self.building.push(prefix.to_vec());
+        Ok(())
+    }
+
+    /// Commits a part of what is being built, at once. Its rows must lie below a prefix given to [`Txn::build`].
+    pub fn build_part(&mut self, batch: &Batch) -> Result<()> {
+        self.store.db.commit(batch)?;
+        Ok(())
+    }
+
+    /// Stages that what was built is linked from now on.
+    pub fn link(&mut self, prefix: &[u8]) {
+        self.delete(system_row(tag::UNLINKED, prefix));
+    }
+
+    /// Calls back once the commit is visible, the locks still being held.
+    pub fn after_commit(&mut self, hook: impl FnOnce(Seqno) + Send + 'static) {
+        self.hooks.push(Box::new(hook));
+    }
+
+    /// Remembers this moment.
+    pub fn savepoint(&mut self) -> Savepoint {
+        Savepoint {
+            undo: self.undo.get_or_insert_default().len(),
+            counts: self.counts.len(),
+            touched: self.touched.len(),
+            hooks: self.hooks.len(),
+        }
+    }
+
+    /// Forgets what was staged since.
+    pub fn undo(&mut self, to: Savepoint) {
+        let undo = self.undo.get_or_insert_default();
+        for (row, before) in undo.drain(to.undo.min(undo.len())..).rev() {
+            match before {
+                Some(value) => drop(self.overlay.set(row, value)),
+                None => self.overlay.unset(&row),
+            }
+        }
+        self.counts.truncate(to.counts);
+        self.touched.truncate(to.touched);
+        self.hooks.truncate(to.hooks);
+    }
+
+    /// Whether nothing is staged.
+    pub fn is_empty(&self) -> bool {
+        self.overlay.is_empty() && self.counts.is_empty()
+    }
+
+    /// Makes it happen. Returns the commit that the reply must wait for: its own, or, where nothing was staged, the
+    /// newest that it may have read.
+    pub fn commit(mut self) -> Result<Seqno> {
+        self.bury_unlinked();
+        if self.is_empty() {
+            return Ok(self.view.seqno());
+        }
+        let seqno = BATCH.with_borrow_mut(|batch| {
+            batch.clear();
+            self.fill(batch);
+            let committed = self.store.db.commit(batch);
+            if batch.byte_len() > 1 << 20 {
+                *batch = Batch::new();
+            }
+            committed
+        })?;
+        self.building.clear();
+        for hook in self.hooks.drain(..) {
+            hook(seqno);
+        }
+        if self.touched_all {
+            self.store.watches.touched_all();
+        } else {
+            self.store.watches.touched(&self.touched);
+        }
+        if self.due_ms != u64::MAX {
+            self.store.due_at(self.due_ms);
+        }
+        Ok(seqno)
+    }
+
+    fn fill(&mut self, batch: &mut Batch) {
+        for (row, value) in self.overlay.iter() {
+            match value {
+                Some(value) if self.freeing || row.first() == Some(&SYSTEM) => batch.put_freeing(row, value),
+                Some(value) => batch.put(row, value),
+                None => batch.delete(row),
+            }
+        }
+        self.counts.sort_unstable_by_key(|&(counter, _)| counter);
+        for group in self.counts.chunk_by(|a, b| a.0 == b.0) {
+            let delta: i64 = group.iter().map(|&(_, delta)| delta).sum();
+            if delta != 0 {
+                batch.count(group[0].0, delta);
+            }
+        }
+        if let Some(now_ms) = self.store.now_to_log(self.view.now_ms) {
+            let mut value = Vec::with_capacity(9);
+            put_ordered(&mut value, now_ms);
+            batch.put_freeing(&[SYSTEM, tag::CLOCK], &value);
+        }
+    }
+
+    /// What was built and not linked dies with this commit.
+    fn bury_unlinked(&mut self) {
+        for prefix in std::mem::take(&mut self.building) {
+            let row = system_row(tag::UNLINKED, &prefix);
+            if self.overlay.get(&row) != Some(&None) {
+                self.kill(&prefix);
+                self.delete(row);
+            }
+            self.building.push(prefix);
+        }
+    }
+}
+
+impl Drop for Txn {
+    fn drop(&mut self) {
+        if self.building.is_empty() {
+            return;
+        }
+        let mut batch = Batch::new();
+        for prefix in &self.building {
+            batch.put_freeing(&certificates::certificate_row(prefix), &[certificates::VERSION]);
+            batch.delete(&system_row(tag::UNLINKED, prefix));
+        }
+        // Should it fail, opening the store buries what is unlinked.
+        let _ = self.store.db.commit(&batch);
+    }
+}
+
+impl Reads for Txn {
+    fn now_ms(&self) -> u64 {
+        self.view.now_ms
+    }
+
+    fn seqno(&self) -> Seqno {
+        self.view.seqno()
+    }
+
+    fn tier(&self) -> Tier {
+        self.view.tier()
+    }
+
+    fn get(&self, row: &[u8]) -> Result<Option<Bytes>> {
+        match self.overlay.get(row) {
+            Some(staged) => Ok(staged.clone()),
+            None => self.view.get(row),
+        }
+    }
+
+    fn get_cached(&self, row: &[u8]) -> Result<Option<Bytes>> {
+        match self.overlay.get(row) {
+            Some(staged) => Ok(staged.clone()),
+            None => self.view.get_cached(row),
+        }
+    }
+
+    fn multi_get(&self, rows: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
+        if self.overlay.is_empty() {
+            return self.view.multi_get(rows);
+        }
+        let cold: Vec<&[u8]> = rows.iter().copied().filter(|row| self.overlay.get(row).is_none()).collect();
+        let mut found = self.view.multi_get(&cold)?.into_iter();
+        Ok(rows
+            .iter()
+            .map(|row| match self.overlay.get(row) {
+                Some(staged) => staged.clone(),
+                None => found.next().flatten(),
+            })
+            .collect())
+    }
+
+    fn may_contain(&self, row: &[u8]) -> bool {
+        match self.overlay.get(row) {
+            Some(staged) => staged.is_some(),
+            None => self.view.may_contain(row),
+        }
+    }
+
+    fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {
+        RowScan::merged(self.view.rows.scan(from, to), &self.overlay, from, to)
+    }
+}
