@@ -22,5 +22,6 @@ pub mod metrics;
 pub mod random;
 #[cfg(feature = "server")]
 pub mod redis;
+pub mod store;
 pub mod vfs;
 pub mod workers;

@@ -139,9 +139,10 @@ fn without(ranges: Vec<DeadRange>, holes: &[DeadRange]) -> Vec<DeadRange> {
         let first = holes.partition_point(|hole| hole.end <= range.start);
         for hole in holes.iter().skip(first).take_while(|hole| hole.start < range.end) {
             if hole.start > range.start {
-                left.push(DeadRange { start: range.start, end: hole.start.clone() });
+                let start = std::mem::take(&mut range.start);
+                left.push(DeadRange { start, end: hole.start.clone() });
             }
-            range.start = hole.end.clone();
+            range.start = hole.end.to_vec();
         }
         if range.start < range.end {
             left.push(range);

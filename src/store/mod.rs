@@ -93,6 +93,7 @@ impl Store {
             logged_ms: AtomicU64::new(logged_ms),
         });
         store.certificates.attach(&store);
+        reaper::tick_regularly(&store);
         Ok(store)
     }
 

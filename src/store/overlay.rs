@@ -2,7 +2,7 @@
 //! these lie in a vector that is searched from end to end; more go to a tree.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use bytes::Bytes;
 
@@ -11,11 +11,17 @@ const FEW: usize = 8;
 
 type Row = Vec<u8>;
 
+/// What a row becomes: a value, or `None` for its deletion.
+pub(crate) type Staged = Option<Bytes>;
+
+/// A row, and what was staged for it before, if anything.
+pub(crate) type Undo = (Vec<u8>, Option<Staged>);
+
 /// Staged rows.
 #[derive(Debug)]
 pub(crate) struct Overlay {
-    few: Vec<(Row, Option<Bytes>)>,
-    many: BTreeMap<Row, Option<Bytes>>,
+    few: Vec<(Row, Staged)>,
+    many: BTreeMap<Row, Staged>,
 }
 
 impl Overlay {
@@ -32,7 +38,7 @@ impl Overlay {
     }
 
     /// What is staged for a row: `None` nothing, `Some(None)` its deletion.
-    pub(crate) fn get(&self, row: &[u8]) -> Option<&Option<Bytes>> {
+    pub(crate) fn get(&self, row: &[u8]) -> Option<&Staged> {
         if self.many.is_empty() {
             return self.few.iter().find(|(key, _)| key == row).map(|(_, value)| value);
         }
@@ -40,7 +46,7 @@ impl Overlay {
     }
 
     /// Stages a row; returns what was staged before.
-    pub(crate) fn set(&mut self, row: Row, value: Option<Bytes>) -> Option<Option<Bytes>> {
+    pub(crate) fn set(&mut self, row: Row, value: Staged) -> Option<Staged> {
         if self.many.is_empty() {
             if let Some((_, staged)) = self.few.iter_mut().find(|(key, _)| *key == row) {
                 return Some(std::mem::replace(staged, value));
@@ -62,8 +68,7 @@ impl Overlay {
 
     /// The staged rows, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&Bytes>)> {
-        let few = self.few.iter().map(|(key, value)| (&key[..], value.as_ref()));
-        few.chain(self.many.iter().map(|(key, value)| (&key[..], value.as_ref())))
+        self.few().chain(self.many.iter().map(|(key, value)| (&key[..], value.as_ref())))
     }
 
     /// The first staged row within the bounds.
@@ -72,7 +77,7 @@ impl Overlay {
             return None;
         }
         if self.many.is_empty() {
-            return self.few_in(from, to).min_by_key(|&(key, _)| key);
+            return self.few().filter(|(key, _)| between(key, from, to)).min_by_key(|&(key, _)| key);
         }
         self.many.range::<[u8], _>((from, to)).next().map(|(key, value)| (&key[..], value.as_ref()))
     }
@@ -83,26 +88,23 @@ impl Overlay {
             return None;
         }
         if self.many.is_empty() {
-            return self.few_in(from, to).max_by_key(|&(key, _)| key);
+            return self.few().filter(|(key, _)| between(key, from, to)).max_by_key(|&(key, _)| key);
         }
         self.many.range::<[u8], _>((from, to)).next_back().map(|(key, value)| (&key[..], value.as_ref()))
     }
 
-    fn few_in<'a>(
-        &'a self,
-        from: Bound<&'a [u8]>,
-        to: Bound<&'a [u8]>,
-    ) -> impl Iterator<Item = Entry<'a>> {
-        self.few
-            .iter()
-            .map(|(key, value)| (&key[..], value.as_ref()))
-            .filter(move |(key, _)| std::ops::RangeBounds::contains(&(from, to), *key))
+    fn few(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.few.iter().map(|(key, value)| (&key[..], value.as_ref()))
     }
 
     /// A position in the staged rows between two bounds.
     pub(crate) fn cursor(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> OverlayCursor<'_> {
         OverlayCursor { overlay: self, from: from.map(<[u8]>::to_vec), to: to.map(<[u8]>::to_vec), at: None }
     }
+}
+
+fn between(key: &[u8], from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
+    RangeBounds::<[u8]>::contains(&(from, to), key)
 }
 
 /// Whether no key can lie between the bounds; `BTreeMap::range` would panic on some of these.
@@ -158,15 +160,13 @@ impl<'a> OverlayCursor<'a> {
     }
 
     pub(crate) fn next(&mut self) {
-        self.at = self.at.and_then(|(key, _)| {
-            self.overlay.first_in(Bound::Excluded(key), borrowed(&self.to))
-        });
+        self.at =
+            self.at.and_then(|(key, _)| self.overlay.first_in(Bound::Excluded(key), borrowed(&self.to)));
     }
 
     pub(crate) fn prev(&mut self) {
-        self.at = self.at.and_then(|(key, _)| {
-            self.overlay.last_in(borrowed(&self.from), Bound::Excluded(key))
-        });
+        self.at =
+            self.at.and_then(|(key, _)| self.overlay.last_in(borrowed(&self.from), Bound::Excluded(key)));
     }
 }
 

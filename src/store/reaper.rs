@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -16,6 +17,20 @@ const BUDGET: usize = 2000;
 
 /// How long compaction leaves alone what is due, in milliseconds: a transaction may still be committing it.
 const GRACE_MS: u64 = 5000;
+
+/// How often it is looked whether something is due.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Looks every now and then whether something is due, for as long as the store lives.
+pub(crate) fn tick_regularly(store: &Arc<Store>) {
+    let weak = Arc::downgrade(store);
+    store.workers().after(Lane::Idle, TICK, move || {
+        if let Some(store) = weak.upgrade() {
+            store.tick();
+            tick_regularly(&store);
+        }
+    });
+}
 
 /// When to reap, and whom to ask.
 #[derive(Default)]

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use super::certificates;
 use super::error::Result;
 use super::locks::{Held, LockKey};
-use super::overlay::Overlay;
+use super::overlay::{Overlay, Undo};
 use super::realm::{SYSTEM, put_ordered, system_row, tag};
 use super::view::{Reads, RowScan, View};
 use super::{Store, deadline};
@@ -42,7 +42,7 @@ pub struct Txn {
     building: Vec<Vec<u8>>,
     /// The earliest deadline staged, in Unix milliseconds.
     due_ms: u64,
-    undo: Option<Vec<(Vec<u8>, Option<Option<Bytes>>)>>,
+    undo: Option<Vec<Undo>>,
     freeing: bool,
     /// Given back last.
     _held: Held,

@@ -150,6 +150,7 @@ impl<'a> RowScan<'a> {
     }
 
     /// Goes one row on. Only when valid.
+    #[expect(clippy::should_implement_trait, reason = "it can fail, and the row is borrowed")]
     pub fn next(&mut self) -> Result<()> {
         if self.staged.is_none() {
             self.stored.next()?;
@@ -238,7 +239,11 @@ impl<'a> RowScan<'a> {
             if self.stored.valid() {
                 let order = self.stored.key().cmp(key);
                 if order.is_eq() {
-                    if reverse { self.stored.prev()? } else { self.stored.next()? }
+                    if reverse {
+                        self.stored.prev()?
+                    } else {
+                        self.stored.next()?
+                    }
                     continue;
                 }
                 if order.is_lt() != reverse {
