@@ -11,6 +11,7 @@ pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod files;
 pub(crate) mod filter;
+pub(crate) mod hot;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod marks;
