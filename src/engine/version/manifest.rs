@@ -50,7 +50,9 @@ impl Current {
     pub(crate) fn read(vfs: &dyn Vfs, path: &Path) -> Result<Option<Self>> {
         let bytes = match read_whole(vfs, path) {
             Ok(bytes) => bytes,
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
             Err(e) => return Err(e),
         };
         let text = std::str::from_utf8(&bytes).ok();
@@ -67,19 +69,22 @@ impl Current {
     }
 
     /// Makes this the one that counts: old or new after a crash, never neither.
-    pub(crate) fn write(self, vfs: &dyn Vfs, files: &Files) -> Result<()> {
+    pub(crate) fn write(self, vfs: &dyn Vfs, files: &Files) -> std::result::Result<(), ManifestError> {
         let new = files.current_new();
-        let failed = |e| Error::io("writing", &new, e);
+        let undone = |e| ManifestError::Undone(Error::io("writing", &new, e));
         match vfs.remove(&new) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(undone(e)),
             _ => {}
         }
-        let file = vfs.create(&new).map_err(failed)?;
-        file.write_all_at(self.text().as_bytes(), 0).map_err(failed)?;
-        file.sync().map_err(failed)?;
+        let file = vfs.create(&new).map_err(undone)?;
+        file.write_all_at(self.text().as_bytes(), 0).map_err(undone)?;
+        file.sync().map_err(undone)?;
+        // The manifest's own name must not come after the one that leads to it.
+        vfs.sync_dir(files.dir()).map_err(undone)?;
         let current = files.current();
-        vfs.rename(&new, &current).map_err(|e| Error::io("renaming to", &current, e))?;
-        vfs.sync_dir(files.dir()).map_err(|e| Error::io("syncing", files.dir(), e))
+        let unknown = |e| ManifestError::Unknown(Error::io("switching to", &current, e));
+        vfs.rename(&new, &current).map_err(unknown)?;
+        vfs.sync_dir(files.dir()).map_err(unknown)
     }
 }
 

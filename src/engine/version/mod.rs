@@ -4,6 +4,7 @@
 //! then is the new version installed and what it no longer needs removed. So the manifest always names a whole
 //! database, and no crash leaves a table or log missing that it names.
 
+mod apply;
 mod edit;
 mod manifest;
 

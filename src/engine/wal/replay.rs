@@ -69,10 +69,18 @@ impl Replay<'_> {
             let bytes = self.load(log)?;
             let limit = known_len.map_or(bytes.len(), |len| len as usize);
             let Some(valid) = bytes.get(..limit) else {
-                return Err(Error::corrupt(&path, bytes.len() as u64, format_args!("cut short: it was {limit} bytes long")));
+                return Err(Error::corrupt(
+                    &path,
+                    bytes.len() as u64,
+                    format_args!("cut short: it was {limit} bytes long"),
+                ));
             };
             let follows = self.follows(log, valid, before)?;
-            let walk = if follows { self.walk(log, &bytes.slice(..limit), &mut found, visit)? } else { Walk { end: 0, opening: None } };
+            let walk = if follows {
+                self.walk(log, &bytes.slice(..limit), &mut found, visit)?
+            } else {
+                Walk { end: 0, opening: None }
+            };
             let end = walk.end as u64;
             if end < limit as u64 && known_len.is_some() {
                 return Err(Error::corrupt(&path, end, "a record that was on disk does not validate"));
@@ -84,7 +92,8 @@ impl Replay<'_> {
                 torn = true;
             } else if walk.end < limit {
                 self.refuse_if_synced(Claim { file: log, offset: end }, log, walk.end + 1)?;
-                found.torn_bytes += bytes[walk.end..].iter().rposition(|&b| b != 0).map_or(0, |last| last as u64 + 1);
+                found.torn_bytes +=
+                    bytes[walk.end..].iter().rposition(|&b| b != 0).map_or(0, |last| last as u64 + 1);
                 torn = true;
             }
             if walk.opening.is_some() {
@@ -99,7 +108,10 @@ impl Replay<'_> {
             return Err(Error::corrupt(
                 &path,
                 before.map_or(0, |b| b.offset),
-                format_args!("the logs end with commit {}, but commit {} was on disk", found.seqno, self.durable),
+                format_args!(
+                    "the logs end with commit {}, but commit {} was on disk",
+                    found.seqno, self.durable
+                ),
             ));
         }
         Ok(found)
@@ -188,6 +200,9 @@ fn unknown(path: &Path, format: u64) -> Error {
     if format == 0 {
         Error::corrupt(path, 0, "its first record is malformed")
     } else {
-        Error::invalid(format_args!("{} has format {format}, which this version does not know", path.display()))
+        Error::invalid(format_args!(
+            "{} has format {format}, which this version does not know",
+            path.display()
+        ))
     }
 }

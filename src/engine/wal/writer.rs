@@ -141,6 +141,16 @@ impl LogWriter {
         Claim { file: self.number(), offset: self.end() }
     }
 
+    /// What is known to be on disk.
+    pub(crate) fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    /// Whether the last record says that everything before it is on disk.
+    pub(crate) fn ends_in_mark(&self) -> bool {
+        self.ends_in_mark
+    }
+
     /// Bytes not yet taken off.
     pub(crate) fn buffered(&self) -> u64 {
         self.chunk.len()
@@ -165,7 +175,9 @@ impl LogWriter {
                     self.reserved = upto;
                     return Ok(());
                 }
-                Err(e) if upto == need => return Err(Error::io("setting space aside for the log", &log.path, e)),
+                Err(e) if upto == need => {
+                    return Err(Error::io("setting space aside for the log", &log.path, e));
+                }
                 Err(_) => {}
             }
         }
