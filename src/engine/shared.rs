@@ -19,6 +19,7 @@ use super::cache::Cache;
 use super::compaction::pressure::Pressure;
 use super::disk_full::DiskSpace;
 use super::files::Files;
+use super::hot::HotRows;
 use super::limits::Limits;
 use super::marks::Mark;
 use super::memtable::Memtable;
@@ -81,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) manifest: Mutex<Option<Manifest>>,
     pub(crate) versions: Mutex<VersionSet>,
     pub(crate) snapshots: SnapshotList,
+    pub(crate) hot: HotRows,
     pub(crate) cache: Arc<Cache>,
     pub(crate) pressure: Pressure,
     pub(crate) background: Background,
