@@ -13,6 +13,8 @@
 
 #![allow(dead_code, reason = "the pieces land before what joins them")]
 
+#[cfg(feature = "server")]
+pub mod cli;
 pub mod clock;
 pub mod codec;
 #[cfg(feature = "server")]

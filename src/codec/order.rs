@@ -93,12 +93,12 @@ pub fn take_bytes_into(bytes: &mut &[u8], out: &mut Vec<u8>) -> Option<()> {
     loop {
         let at = rest.iter().position(|&byte| byte == ESCAPE)?;
         out.extend_from_slice(rest.get(..at)?);
-        match rest.get(at + 1)? {
-            &END => {
+        match *rest.get(at + 1)? {
+            END => {
                 *bytes = rest.get(at + 2..)?;
                 return Some(());
             }
-            &ESCAPED => out.push(ESCAPE),
+            ESCAPED => out.push(ESCAPE),
             _ => return None,
         }
         rest = rest.get(at + 2..)?;

@@ -1,7 +1,110 @@
-//! The block cache.
+//! The block cache: decoded blocks of all tables within one budget, weighed by the memory they take.
+//!
+//! Data blocks and partitions (a filter and the index to some 128 data blocks) share the budget. Partitions
+//! answer for many blocks each, so they stay while data blocks go, as long as they take no more than half of it.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use foldhash::fast::FixedState;
+use quick_cache::sync::Cache as QuickCache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+
+use super::block::DataBlock;
+use super::table::Partition;
+
+/// What an entry costs beside its content: its slot, its key, the allocations' headers.
+const OVERHEAD_BYTES: u64 = 128;
+/// A shard is worth its lock from this many bytes on.
+const SHARD_BYTES: u64 = 4 << 20;
+const SHARDS_MAX: u64 = 16;
+const COUNTERS: usize = 16;
+
+/// A block's place: the table's number and the offset in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    table: u64,
+    offset: u64,
+}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // One word is one round of the hasher; numbers of tables are small, and so are offsets.
+        state.write_u64(self.table.rotate_left(40) ^ self.offset);
+    }
+}
+
+#[derive(Clone)]
+enum Entry {
+    Data(DataBlock),
+    Partition(Arc<Partition>),
+}
+
+#[derive(Clone)]
+struct ByMemory;
+
+impl Weighter<Place, Entry> for ByMemory {
+    fn weight(&self, _place: &Place, entry: &Entry) -> u64 {
+        OVERHEAD_BYTES
+            + match entry {
+                Entry::Data(block) => block.byte_len() as u64,
+                Entry::Partition(partition) => partition.byte_len() as u64,
+            }
+    }
+}
+
+/// Bytes that all live partitions take, and how many of them are kept from eviction.
+#[derive(Debug, Default)]
+struct Partitions {
+    bytes: AtomicU64,
+    protected: AtomicU64,
+}
+
+#[derive(Clone)]
+struct PartitionsStay(Arc<Partitions>);
+
+impl Lifecycle<Place, Entry> for PartitionsStay {
+    type RequestState = ();
+
+    fn is_pinned(&self, _place: &Place, entry: &Entry) -> bool {
+        matches!(entry, Entry::Partition(_))
+            && self.0.bytes.load(Ordering::Relaxed) <= self.0.protected.load(Ordering::Relaxed)
+    }
+}
+
+/// A partition's share of [`Partitions`], given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    partitions: Arc<Partitions>,
+    bytes: u64,
+}
+
+impl Charge {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.partitions.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A counter with a cache line to itself.
+#[derive(Default)]
+#[repr(align(64))]
+struct Counter(AtomicU64);
 
 /// Decoded blocks of all tables, within one budget of memory.
-pub(crate) struct Cache {}
+pub(crate) struct Cache {
+    blocks: QuickCache<Place, Entry, ByMemory, FixedState, PartitionsStay>,
+    partitions: Arc<Partitions>,
+    /// Spread by offset, so that threads seldom meet.
+    hits: [Counter; COUNTERS],
+    misses: AtomicU64,
+}
 
 /// What the cache did since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,24 +115,182 @@ pub(crate) struct CacheStats {
     pub(crate) entries: u64,
     /// Bytes now, overhead included.
     pub(crate) used: u64,
+    /// Bytes of `used` that are filters and indexes, also such as were evicted but are still in use.
+    pub(crate) partitions: u64,
     /// Bytes allowed.
     pub(crate) capacity: u64,
 }
 
 impl Cache {
-    pub(crate) fn new(_bytes: u64) -> Self {
-        unimplemented!()
+    /// A cache of so many bytes; 0 keeps nothing.
+    pub(crate) fn new(bytes: u64) -> Self {
+        let partitions = Arc::new(Partitions::default());
+        partitions.protected.store(bytes / 2, Ordering::Relaxed);
+        let options = OptionsBuilder::new()
+            .shards((bytes / SHARD_BYTES).clamp(1, SHARDS_MAX) as usize)
+            .estimated_items_capacity((bytes / 4096).max(64) as usize)
+            .weight_capacity(bytes)
+            .build()
+            .expect("items and weight are given");
+        let lifecycle = PartitionsStay(Arc::clone(&partitions));
+        let blocks = QuickCache::with_options(options, ByMemory, FixedState::default(), lifecycle);
+        Self { blocks, partitions, hits: Default::default(), misses: AtomicU64::new(0) }
     }
 
-    pub(crate) fn set_capacity(&self, _bytes: u64) {
-        unimplemented!()
+    /// Changes the budget; what is over it goes at once.
+    pub(crate) fn set_capacity(&self, bytes: u64) {
+        self.partitions.protected.store(bytes / 2, Ordering::Relaxed);
+        self.blocks.set_capacity(bytes);
     }
 
+    /// Bytes in it, overhead included.
     pub(crate) fn used(&self) -> u64 {
-        unimplemented!()
+        self.blocks.weight()
     }
 
     pub(crate) fn stats(&self) -> CacheStats {
-        unimplemented!()
+        CacheStats {
+            hits: self.hits.iter().map(|counter| counter.0.load(Ordering::Relaxed)).sum(),
+            misses: self.misses.load(Ordering::Relaxed),
+            entries: self.blocks.len() as u64,
+            used: self.blocks.weight(),
+            partitions: self.partitions.bytes.load(Ordering::Relaxed),
+            capacity: self.blocks.capacity(),
+        }
+    }
+
+    /// Counts a partition of so many bytes for as long as the charge lives.
+    pub(crate) fn charge(&self, bytes: u64) -> Charge {
+        self.partitions.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Charge { partitions: Arc::clone(&self.partitions), bytes }
+    }
+
+    #[inline]
+    fn hit(&self, offset: u64) {
+        self.hits[(offset >> 12) as usize % COUNTERS].0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A data block.
+    #[inline]
+    pub(crate) fn data(&self, table: u64, offset: u64) -> Option<DataBlock> {
+        match self.blocks.get(&Place { table, offset }) {
+            Some(Entry::Data(block)) => {
+                self.hit(offset);
+                Some(block)
+            }
+            _ => {
+                self.misses.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    /// A data block, without a trace of having been asked for.
+    pub(crate) fn peek_data(&self, table: u64, offset: u64) -> Option<DataBlock> {
+        match self.blocks.peek(&Place { table, offset }) {
+            Some(Entry::Data(block)) => Some(block),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn insert_data(&self, table: u64, offset: u64, block: DataBlock) {
+        self.blocks.insert(Place { table, offset }, Entry::Data(block));
+    }
+
+    /// A partition.
+    #[inline]
+    pub(crate) fn partition(&self, table: u64, offset: u64) -> Option<Arc<Partition>> {
+        match self.blocks.get(&Place { table, offset }) {
+            Some(Entry::Partition(partition)) => Some(partition),
+            _ => None,
+        }
+    }
+
+    /// A partition, without a trace of having been asked for.
+    pub(crate) fn peek_partition(&self, table: u64, offset: u64) -> Option<Arc<Partition>> {
+        match self.blocks.peek(&Place { table, offset }) {
+            Some(Entry::Partition(partition)) => Some(partition),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn insert_partition(&self, table: u64, offset: u64, partition: Arc<Partition>) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.blocks.insert(Place { table, offset }, Entry::Partition(partition));
+    }
+
+    /// Forgets a block of a table that is gone.
+    pub(crate) fn remove(&self, table: u64, offset: u64) {
+        self.blocks.remove(&Place { table, offset });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::engine::block::DataBuilder;
+    use crate::engine::key::{KeyRef, Kind, Trailer};
+
+    fn block(bytes: usize) -> DataBlock {
+        let mut builder = DataBuilder::default();
+        builder.add(KeyRef::new(b"key", Trailer::new(1, Kind::Put)), &vec![7; bytes]);
+        DataBlock::new(Bytes::copy_from_slice(builder.finish())).unwrap()
+    }
+
+    fn partition(cache: &Cache) -> Arc<Partition> {
+        Partition::for_tests(cache)
+    }
+
+    #[test]
+    fn keeps_to_its_budget() {
+        let cache = Cache::new(1 << 20);
+        for i in 0..1000 {
+            cache.insert_data(1, i * 4096, block(4000));
+            assert!(cache.used() <= 1 << 20);
+        }
+        assert!(cache.used() > 900 << 10);
+        cache.set_capacity(100 << 10);
+        assert!(cache.used() <= 100 << 10);
+        assert_eq!(cache.stats().capacity, 100 << 10);
+    }
+
+    #[test]
+    fn without_a_budget_it_keeps_nothing() {
+        let cache = Cache::new(0);
+        cache.insert_data(1, 0, block(10));
+        assert!(cache.data(1, 0).is_none());
+    }
+
+    #[test]
+    fn partitions_outlive_a_flood_of_data_blocks() {
+        let cache = Cache::new(256 << 10);
+        cache.insert_partition(1, 0, partition(&cache));
+        for i in 1..2000 {
+            cache.insert_data(1, i * 4096, block(4000));
+        }
+        assert!(cache.partition(1, 0).is_some());
+    }
+
+    #[test]
+    fn partitions_alone_keep_to_the_budget_too() {
+        let cache = Cache::new(256 << 10);
+        for i in 0..20_000 {
+            cache.insert_partition(1, i * 4096, partition(&cache));
+            assert!(cache.used() <= 256 << 10);
+        }
+        assert!(cache.stats().partitions <= 256 << 10);
+    }
+
+    #[test]
+    fn what_was_removed_is_gone() {
+        let cache = Cache::new(1 << 20);
+        cache.insert_data(1, 0, block(10));
+        cache.insert_data(2, 0, block(10));
+        cache.remove(1, 0);
+        assert!(cache.data(1, 0).is_none());
+        assert!(cache.data(2, 0).is_some());
+        assert_eq!((cache.stats().hits, cache.stats().misses), (1, 1));
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Progress {
     /// Why nothing more is written: set once, for good.
     poison: OnceLock<Error>,
     closed: AtomicBool,
+    /// A sync is due within a second.
+    timer: AtomicBool,
     waiting: Mutex<Waiting>,
     /// Signalled when `durable` grew or writing stopped.
     changed: Condvar,
@@ -37,10 +39,10 @@ pub(crate) struct Waiting {
     pub(crate) wanted: Seqno,
     /// Somebody has the turn to sync: one at a time, for everybody.
     pub(crate) syncing: bool,
-    /// A sync is due within a second.
-    pub(crate) timer: bool,
+    /// A sync job is queued or running.
+    pub(crate) queued: bool,
     /// A look at whether the log has fallen idle is due.
-    pub(crate) idle_check: bool,
+    pub(crate) idle_look: bool,
 }
 
 type Call = Box<dyn FnOnce(Result<()>) + Send>;
@@ -81,6 +83,7 @@ impl Progress {
             durable: AtomicU64::new(seqno),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
+            timer: AtomicBool::new(false),
             waiting: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -193,10 +196,22 @@ impl Progress {
 
     /// Whether the database still takes writes.
     pub(crate) fn check(&self) -> Result<()> {
-        if let Some(error) = self.poison.get() {
-            return Err(error.clone());
-        }
+        self.check_poison()?;
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Whether what was committed can still be written.
+    pub(crate) fn check_poison(&self) -> Result<()> {
+        self.poison.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Sets the timer of the sync that is due within a second; false if it is set.
+    pub(crate) fn set_timer(&self) -> bool {
+        !self.timer.load(Ordering::Relaxed) && !self.timer.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn timer_fired(&self) {
+        self.timer.store(false, Ordering::Relaxed);
     }
 
     /// Why nothing more is written, if so.

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::keyspace;
 use crate::engine;
+use crate::store;
 
 /// A command's result.
 pub(crate) type Result<T = ()> = std::result::Result<T, Error>;
@@ -26,9 +28,8 @@ pub(crate) enum Error {
     InvalidExpire(&'static str),
     /// Any other text, with its code first: `ERR …`.
     Text(Cow<'static, str>),
-    /// The engine's; [`engine::Error::NotCached`] and a lock not to be had make dispatch run the command again where
-    /// it may wait.
-    Engine(engine::Error),
+    /// The store's; [`store::Error::WouldWait`] makes dispatch run the command again where it may wait.
+    Store(store::Error),
 }
 
 impl Error {
@@ -52,23 +53,43 @@ impl Error {
                 return Cow::Owned(format!("ERR invalid expire time in '{name}' command"));
             }
             Self::Text(text) => text,
-            Self::Engine(error) => return Cow::Owned(Self::engine_wire(error)),
+            Self::Store(error) => return Cow::Owned(store_wire(error)),
         })
     }
 
-    fn engine_wire(error: &engine::Error) -> String {
-        match error {
-            // Clients know these two codes: writes are refused for want of room, or for good.
-            engine::Error::DiskFull(_) => format!("OOM {error}"),
-            engine::Error::Poisoned(_) => format!("MISCONF {error}"),
-            engine::Error::Closed => "LOADING the server is shutting down".to_owned(),
-            _ => format!("ERR {error}"),
-        }
+    /// Whether the command must be run again where it may wait.
+    pub(crate) fn would_wait(&self) -> bool {
+        matches!(self, Self::Store(store::Error::WouldWait))
+    }
+}
+
+fn store_wire(error: &store::Error) -> String {
+    match error {
+        // Clients know these codes: no room for writes, no writes for good, not serving.
+        store::Error::Engine(engine::Error::DiskFull(_)) => format!("OOM {error}"),
+        store::Error::Engine(engine::Error::Poisoned(_)) => format!("MISCONF {error}"),
+        store::Error::Engine(engine::Error::Closed) => "LOADING the server is shutting down".to_owned(),
+        _ => format!("ERR {error}"),
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
     }
 }
 
 impl From<engine::Error> for Error {
     fn from(error: engine::Error) -> Self {
-        Self::Engine(error)
+        Self::Store(error.into())
+    }
+}
+
+impl From<keyspace::Error> for Error {
+    fn from(error: keyspace::Error) -> Self {
+        match error {
+            keyspace::Error::Store(error) => Self::Store(error),
+            keyspace::Error::WrongType => Self::WrongType,
+        }
     }
 }

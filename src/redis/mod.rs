@@ -1,8 +1,58 @@
 //! Redis's data types and commands, over [`crate::store`].
+//!
+//! **A command** is one function and one row in its folder's `COMMANDS` ([`command`]):
+//!
+//! ```ignore
+//! // string/mod.rs
+//! pub(crate) const COMMANDS: &[Command] = &[
+//!     read("get", 2, Keys::FIRST, get).fast().doc("Returns the string value of a key.", "1.0.0", "O(1)"),
+//!     write("append", 3, Keys::FIRST, append).fast().doc(…),
+//! ];
+//!
+//! fn get(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+//!     let meta = keyspace::load(reads, call.space, call.get(1))?;   // words count from the name, as in COMMAND
+//!     …
+//!     reply.bulk(contents);                                         // exactly one reply, or an error
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `write` is handed a `Txn`, which [`dispatch`] commits if the function succeeds, and forgets if it fails: an error
+//! (`return Err(Error::Syntax)`; all texts in [`error`]) undoes what was staged and written so far. Any function may
+//! meet [`crate::store::Error::WouldWait`] from a read: let it go up with `?`; dispatch runs the command again, from
+//! its start, where it may wait. So a function has no effect but through its `Txn` and its reply.
+//! Options: `let mut options = call.walk(3); while let Some(word) = options.next() …` or `options.take("NX")`.
+//! Other databases: `call.instance.keyspace().databases().space(reads, n)`, with their keys locked by
+//! `.locks(fn(&Args, &mut LockSet))` on the row. A command that may run long whatever is cached (KEYS) is `.slow()`.
+//! A subcommand is a row named `object|encoding` in a [`command::container`]; its words still count from `OBJECT`.
+//!
+//! **A data type** is one folder, and one line in [`FAMILIES`].
 
+pub(crate) mod admin;
 pub(crate) mod args;
+pub(crate) mod clients;
+pub(crate) mod command;
+pub(crate) mod connection;
+pub(crate) mod dispatch;
 pub(crate) mod error;
 pub(crate) mod glob;
+pub(crate) mod instance;
 pub mod keyspace;
 pub(crate) mod number;
+pub(crate) mod pipeline;
 pub(crate) mod protocol;
+pub(crate) mod session;
+pub(crate) mod stats;
+pub(crate) mod string;
+pub(crate) mod table;
+pub(crate) mod transaction;
+
+use command::Family;
+
+/// Every folder of commands, with the group under which Redis documents it.
+pub(crate) const FAMILIES: &[Family] = &[
+    Family { group: "string", commands: string::COMMANDS },
+    Family { group: "connection", commands: connection::COMMANDS },
+    Family { group: "server", commands: admin::COMMANDS },
+    Family { group: "transactions", commands: transaction::COMMANDS },
+];

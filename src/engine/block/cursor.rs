@@ -35,6 +35,11 @@ impl BlockCursor {
         self.valid = false;
     }
 
+    /// Whether there is a block to move in.
+    pub(crate) fn has_block(&self) -> bool {
+        self.block.is_some()
+    }
+
     #[inline]
     pub(crate) fn valid(&self) -> bool {
         self.valid

@@ -91,6 +91,23 @@ impl DataBlock {
         self.bytes[at..].first_chunk::<4>().map_or(0, |chunk| u32::from_le_bytes(*chunk) as usize)
     }
 
+    /// Whether every restart is a row with its whole key, and all rows together end where the restarts begin.
+    /// (Searches find out only what concerns them.)
+    pub(crate) fn check_restarts(&self) -> Result<(), &'static str> {
+        let (mut at, mut i) = (0, 0);
+        while at < self.rows_end as usize {
+            let row = self.row(at).ok_or(MALFORMED)?;
+            if i < self.restarts as usize && self.restart(i) == at {
+                i += 1;
+                if row.shared != 0 {
+                    return Err(MALFORMED);
+                }
+            }
+            at = row.value.end;
+        }
+        if i == self.restarts as usize && at == self.rows_end as usize { Ok(()) } else { Err(MALFORMED) }
+    }
+
     /// The row at an offset below `rows_end`.
     #[inline]
     pub(super) fn row(&self, at: usize) -> Option<Row<'_>> {

@@ -160,6 +160,12 @@ impl State {
     /// Adds an edit, whole or not at all; the error says what does not fit.
     pub(crate) fn add(&mut self, edit: &Edit) -> Result<(), String> {
         self.check(edit)?;
+        self.change(edit);
+        Ok(())
+    }
+
+    /// Adds an edit that was checked.
+    pub(crate) fn change(&mut self, edit: &Edit) {
         for (_, id) in &edit.removed {
             self.tables.remove(id);
         }
@@ -177,10 +183,10 @@ impl State {
         }
         self.log = self.log.max(edit.log.unwrap_or(0));
         self.logs = self.logs.split_off(&self.log);
-        Ok(())
     }
 
-    fn check(&self, edit: &Edit) -> Result<(), String> {
+    /// Whether an edit fits; the error says what does not.
+    pub(crate) fn check(&self, edit: &Edit) -> Result<(), String> {
         for (level, id) in &edit.removed {
             if self.tables.get(id).is_none_or(|(at, _)| at != level) {
                 return Err(format!("table {id} leaves level {level}, but is not there"));

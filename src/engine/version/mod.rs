@@ -4,11 +4,14 @@
 //! then is the new version installed and what it no longer needs removed. So the manifest always names a whole
 //! database, and no crash leaves a table or log missing that it names.
 
+mod apply;
 mod edit;
+mod manifest;
 
 use std::sync::Arc;
 
 pub(crate) use self::edit::{Edit, State};
+pub(crate) use self::manifest::{Current, Manifest, ManifestError, read_edits, read_state};
 use super::key::Seqno;
 use super::marks::Mark;
 use super::table::Table;

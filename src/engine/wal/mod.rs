@@ -1,5 +1,13 @@
 //! The log: what was committed and is not in tables yet.
+//!
+//! [`record`] is the framing, which the manifest shares; [`writer`] appends, [`replay`] reads back.
 
 mod record;
+mod replay;
+#[cfg(test)]
+mod tests;
+mod writer;
 
-pub(crate) use self::record::{Claim, Head, Kind, Place};
+pub(crate) use self::record::{Claim, HEAD, Kind, Place};
+pub(crate) use self::replay::{Replay, Replayed, read_whole};
+pub(crate) use self::writer::{Chunk, LogFile, LogWriter, Opening};

@@ -1,0 +1,119 @@
+//! From one version to the next, durably.
+
+use std::sync::Arc;
+
+use super::Version;
+use super::edit::Edit;
+use super::manifest::{Manifest, ManifestError};
+use crate::engine::error::{Error, Result};
+use crate::engine::event::Event;
+use crate::engine::shared::{Shared, SuperVersion};
+use crate::engine::table::Table;
+
+impl Shared {
+    /// Makes an edit: durable in the manifest, then visible, then what it no longer needs is removed. On an error
+    /// nothing has changed, unless the error is that nobody knows, which poisons.
+    pub(crate) fn apply(self: &Arc<Self>, mut edit: Edit) -> Result<()> {
+        let mut guard = self.manifest.lock();
+        let Some(manifest) = guard.as_mut() else {
+            return Err(Error::invalid("the database was opened for reading only"));
+        };
+        self.progress.check_poison()?;
+        let opened = self.open_added(&edit)?;
+        let version = {
+            let versions = self.versions.lock();
+            versions.state.check(&edit).map_err(|what| Error::corrupt(manifest.path(), 0, what))?;
+            Arc::new(versions.current.edited(&edit, &opened))
+        };
+        edit.durable = Some(self.progress.durable().max(edit.seqno.unwrap_or(0)));
+        edit.next_file = Some(self.files.next_number());
+        manifest.append(&edit).map_err(|failed| self.manifest_failed(failed))?;
+
+        let (tables, logs) = self.install(&edit, version);
+        for table in tables {
+            table.mark_obsolete();
+        }
+        for log in logs {
+            // What stays behind is an orphan, removed at the next opening.
+            let _ = self.env.vfs.remove(&self.files.log(log));
+        }
+        let rolled = if manifest.is_long() { self.roll_manifest(&mut guard) } else { Ok(()) };
+        drop(guard);
+        if let Some(seqno) = edit.seqno {
+            self.progress.advance_durable(seqno);
+        }
+        // The edit is made, even if the manifest could not be written anew.
+        if let Err(error) = rolled {
+            self.env.listener.event(&Event::BackgroundError { what: error.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Opens the tables of an edit that are not open yet.
+    fn open_added(&self, edit: &Edit) -> Result<Vec<Arc<Table>>> {
+        let moves = |id| edit.removed.iter().any(|&(_, removed)| removed == id);
+        let added = edit.added.iter().map(|(_, meta)| meta).filter(|meta| !moves(meta.id));
+        added
+            .map(|meta| {
+                Table::open(&self.env.vfs, &self.files.table(meta.id), meta.clone(), self.cache.clone())
+            })
+            .collect()
+    }
+
+    /// Shows the new version to readers; returns the tables and logs that no version to come needs.
+    fn install(&self, edit: &Edit, version: Arc<Version>) -> (Vec<Arc<Table>>, Vec<u64>) {
+        let mut versions = self.versions.lock();
+        let mut logs: Vec<u64> = versions.state.logs.keys().copied().collect();
+        versions.state.change(edit);
+        logs.retain(|log| !versions.state.logs.contains_key(log));
+        let before = std::mem::replace(&mut versions.current, version.clone());
+        let now = self.current.load();
+        let needed = versions.state.log;
+        self.current.store(Arc::new(SuperVersion {
+            memtable: now.memtable.clone(),
+            sealed: now.sealed.iter().filter(|memtable| memtable.log() >= needed).cloned().collect(),
+            version,
+            marks: versions.state.marks.clone().into(),
+            counters: if edit.counters.is_empty() {
+                now.counters.clone()
+            } else {
+                Arc::new(versions.state.counters.clone())
+            },
+        }));
+        let stays = |id| edit.added.iter().any(|(_, meta)| meta.id == id);
+        let gone = |table: &&Arc<Table>| {
+            let id = table.meta().id;
+            !stays(id) && edit.removed.iter().any(|&(_, removed)| removed == id)
+        };
+        (before.tables().map(|(_, table)| table).filter(gone).cloned().collect(), logs)
+    }
+
+    /// Writes the manifest anew.
+    fn roll_manifest(self: &Arc<Self>, guard: &mut Option<Manifest>) -> Result<()> {
+        let state = self.versions.lock().state.clone();
+        let vfs = &*self.env.vfs;
+        let next = Manifest::create(vfs, &self.files, self.salt, &state)
+            .map_err(|error| self.note_disk_error(error))?;
+        if let Err(failed) = next.current().write(vfs, &self.files) {
+            if matches!(failed, ManifestError::Undone(_)) {
+                let _ = vfs.remove(next.path());
+            }
+            return Err(self.manifest_failed(failed));
+        }
+        let number = next.current().manifest;
+        if let Some(old) = guard.replace(next) {
+            let _ = vfs.remove(old.path());
+        }
+        self.env.listener.event(&Event::ManifestRolled { number });
+        Ok(())
+    }
+
+    fn manifest_failed(self: &Arc<Self>, failed: ManifestError) -> Error {
+        match failed {
+            ManifestError::Undone(error) => self.note_disk_error(error),
+            ManifestError::Unknown(error) => {
+                self.poison(format_args!("{error}: what the manifest says is not known"))
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Writing a log: records are appended to a buffer, and whoever needs them with the system writes the buffer out.
+//!
+//! The two halves run apart. [`LogWriter`] belongs to whoever holds the writer lock; it only touches memory, except
+//! for setting disk space aside now and then. What it has gathered is taken off as a [`Chunk`] and written without
+//! that lock. Large payloads are shared, not copied.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::record::{Claim, HEAD, Kind, OFFSET_MAX, PAYLOAD_MAX, Place};
+use crate::codec::varint::{put_u64, take_u64};
+use crate::engine::error::{Error, Result};
+use crate::engine::key::Seqno;
+use crate::vfs::{File, Vfs};
+
+/// The format of logs and manifests.
+pub(crate) const FORMAT: u64 = 1;
+/// Payloads from this size on are written from where they are.
+const SHARED_MIN: usize = 32 << 10;
+/// Disk space is set aside in steps, from the smaller to the larger.
+const RESERVE_MIN: u64 = 256 << 10;
+const RESERVE_MAX: u64 = 8 << 20;
+
+/// A log's file.
+pub(crate) struct LogFile {
+    pub(crate) number: u64,
+    pub(crate) path: PathBuf,
+    file: Arc<dyn File>,
+}
+
+impl LogFile {
+    /// Creates the file; its name is durable once the directory is synced.
+    pub(crate) fn create(vfs: &dyn Vfs, path: PathBuf, number: u64) -> Result<Arc<Self>> {
+        let file = vfs.create(&path).map_err(|e| Error::io("creating the log", &path, e))?;
+        Ok(Arc::new(Self { number, path, file }))
+    }
+
+    /// Makes everything written so far durable.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync().map_err(|e| Error::io("syncing the log", &self.path, e))
+    }
+
+    /// Cuts off what lies behind `len`.
+    pub(crate) fn cut(&self, len: u64) -> Result<()> {
+        self.file.set_len(len).map_err(|e| Error::io("cutting the log", &self.path, e))
+    }
+}
+
+/// Consecutive records of one log, on their way to the file.
+pub(crate) struct Chunk {
+    pub(crate) log: Arc<LogFile>,
+    /// Where in the file it begins.
+    pub(crate) offset: u64,
+    bytes: Vec<u8>,
+    /// Payloads that come in between, each after so many of `bytes`.
+    shared: Vec<(usize, Bytes)>,
+    shared_bytes: u64,
+    /// The newest commit in it.
+    pub(crate) seqno: Seqno,
+}
+
+impl Chunk {
+    fn new(log: Arc<LogFile>, offset: u64, bytes: Vec<u8>, seqno: Seqno) -> Self {
+        Self { log, offset, bytes, shared: Vec::new(), shared_bytes: 0, seqno }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.len() as u64 + self.shared_bytes
+    }
+
+    /// Where in the file it ends.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset + self.len()
+    }
+
+    /// Hands it to the system. May be repeated after a failure: it writes the same bytes to the same place.
+    pub(crate) fn write(&self) -> Result<()> {
+        let mut at = self.offset;
+        let mut put = |bytes: &[u8]| -> Result<()> {
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            let failed = |e| Error::io("writing the log", &self.log.path, e);
+            self.log.file.write_all_at(bytes, at).map_err(failed)?;
+            at += bytes.len() as u64;
+            Ok(())
+        };
+        let mut done = 0;
+        for (before, payload) in &self.shared {
+            put(&self.bytes[done..*before])?;
+            put(payload)?;
+            done = *before;
+        }
+        put(&self.bytes[done..])
+    }
+
+    /// The buffer, to be used again.
+    pub(crate) fn into_buffer(mut self) -> Vec<u8> {
+        self.bytes.clear();
+        self.bytes
+    }
+}
+
+/// The end of the log that is being written.
+pub(crate) struct LogWriter {
+    place: Place,
+    chunk: Chunk,
+    /// What is known to be on disk, for the next record to say.
+    claim: Claim,
+    /// Disk space is set aside up to here.
+    reserved: u64,
+    /// The last record is a mark, which says that all before it is on disk: another one would say nothing.
+    ends_in_mark: bool,
+}
+
+impl LogWriter {
+    /// Begins a log that follows another one, whose end is `before`.
+    pub(crate) fn new(log: Arc<LogFile>, salt: u64, before: Claim, claim: Claim, seqno: Seqno) -> Self {
+        let place = Place { salt, file: log.number };
+        let chunk = Chunk::new(log, 0, Vec::new(), seqno);
+        let mut writer = Self { place, chunk, claim, reserved: 0, ends_in_mark: false };
+        let open = Opening { before }.encode();
+        let crc = crc32fast::hash(&open);
+        writer.push(Kind::Open, seqno, &Bytes::from(open), crc);
+        writer
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.place.file
+    }
+
+    /// Where the next record begins.
+    pub(crate) fn end(&self) -> u64 {
+        self.chunk.end()
+    }
+
+    /// The end, as the next log will tell it.
+    pub(crate) fn position(&self) -> Claim {
+        Claim { file: self.number(), offset: self.end() }
+    }
+
+    /// What is known to be on disk.
+    pub(crate) fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    /// Whether the last record says that everything before it is on disk.
+    pub(crate) fn ends_in_mark(&self) -> bool {
+        self.ends_in_mark
+    }
+
+    /// Bytes not yet taken off.
+    pub(crate) fn buffered(&self) -> u64 {
+        self.chunk.len()
+    }
+
+    /// Makes sure that there is disk space for a payload: to be called before each append, since the append itself
+    /// cannot fail.
+    pub(crate) fn make_room(&mut self, payload: usize) -> Result<()> {
+        let need = self.end() + (HEAD + payload) as u64;
+        if payload > PAYLOAD_MAX || need > OFFSET_MAX {
+            return Err(Error::invalid("a batch is too large for the log"));
+        }
+        if need <= self.reserved {
+            return Ok(());
+        }
+        let step = (self.reserved / 2).clamp(RESERVE_MIN, RESERVE_MAX);
+        let log = &self.chunk.log;
+        // Where there is no space for a whole step there may be for this one record.
+        for upto in [need + step, need] {
+            match log.file.reserve(upto) {
+                Ok(()) => {
+                    self.reserved = upto;
+                    return Ok(());
+                }
+                Err(e) if upto == need => {
+                    return Err(Error::io("setting space aside for the log", &log.path, e));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a batch; `body_crc` is the payload's checksum.
+    pub(crate) fn append(&mut self, seqno: Seqno, payload: &Bytes, body_crc: u32) {
+        self.push(Kind::Batch, seqno, payload, body_crc);
+    }
+
+    /// Takes note of what is now on disk: a later record will say it, and a mark does if nothing follows. Returns
+    /// whether it took a mark.
+    pub(crate) fn synced(&mut self, claim: Claim) -> bool {
+        self.claim = self.claim.max(claim);
+        if self.ends_in_mark || self.claim != self.position() {
+            return false;
+        }
+        self.push(Kind::Mark, self.chunk.seqno, &Bytes::new(), 0);
+        self.ends_in_mark = true;
+        true
+    }
+
+    fn push(&mut self, kind: Kind, seqno: Seqno, payload: &Bytes, body_crc: u32) {
+        let head = self.place.head(self.end(), kind, seqno, self.claim, payload.len(), body_crc);
+        self.ends_in_mark = false;
+        let chunk = &mut self.chunk;
+        chunk.seqno = seqno;
+        chunk.bytes.extend_from_slice(&head);
+        if payload.len() < SHARED_MIN {
+            chunk.bytes.extend_from_slice(payload);
+        } else {
+            chunk.shared.push((chunk.bytes.len(), payload.clone()));
+            chunk.shared_bytes += payload.len() as u64;
+        }
+    }
+
+    /// Takes off what was gathered, leaving `spare` to gather in; `None` if there is nothing.
+    pub(crate) fn take(&mut self, spare: Vec<u8>) -> Option<Chunk> {
+        if self.chunk.len() == 0 {
+            return None;
+        }
+        let next = Chunk::new(self.chunk.log.clone(), self.end(), spare, self.chunk.seqno);
+        Some(std::mem::replace(&mut self.chunk, next))
+    }
+}
+
+/// The payload of a file's first record: the format, and the file before with its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub(crate) before: Claim,
+}
+
+impl Opening {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_u64(&mut out, FORMAT);
+        put_u64(&mut out, self.before.file);
+        put_u64(&mut out, self.before.offset);
+        out
+    }
+
+    /// The error is the format that we do not know, or 0 where it is not an opening at all.
+    pub(crate) fn decode(mut bytes: &[u8]) -> std::result::Result<Self, u64> {
+        let rest = &mut bytes;
+        let format = take_u64(rest).ok_or(0_u64)?;
+        if format != FORMAT {
+            return Err(format);
+        }
+        let (file, offset) = (take_u64(rest).ok_or(0_u64)?, take_u64(rest).ok_or(0_u64)?);
+        if rest.is_empty() { Ok(Self { before: Claim { file, offset } }) } else { Err(0) }
+    }
+}

@@ -1,0 +1,421 @@
+//! The write path.
+//!
+//! ```text
+//! commit       wait for pressure → writer lock { room in log → append to its buffer → memtable → publish }
+//! write_out    output lock { writer lock { take the buffer } → one write to the log's file }
+//! sync_round   one at a time, for everybody { write_out → fdatasync → tell the next record → wake who waits }
+//! ```
+//!
+//! A commit returns as soon as views see it, and makes nobody wait for the disk. Whoever must know that it is safe
+//! asks with `acknowledge` or `on_acknowledged`: under `Fsync::Always` one sync answers all who asked meanwhile;
+//! otherwise the first who asks writes out for all.
+//!
+//! What can fail is asked before anything happens: limits, poison, room on the disk. From the append on nothing
+//! fails, so that log, memtable and what views see never disagree.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::MutexGuard;
+
+use super::batch::Batch;
+use super::error::{Error, Result};
+use super::event::Event;
+use super::key::{SEQNO_MAX, Seqno};
+use super::memtable::Memtable;
+use super::options::Fsync;
+use super::shared::{Shared, SuperVersion};
+use super::version::Edit;
+use super::wal::{Chunk, Claim, LogFile, LogWriter};
+use crate::workers::Lane;
+
+/// A buffer larger than this is written out by whoever filled it.
+const BUFFERED_MAX: u64 = 256 << 10;
+/// A buffer that has grown larger than this is not kept.
+const BUFFER_KEPT_MAX: usize = 1 << 20;
+/// A synced log that has been idle this long gets its last mark synced too.
+const IDLE: Duration = Duration::from_millis(100);
+/// How long a write may be unsynced under `Fsync::EverySecond`.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the writer lock guards: where the next commit goes.
+pub(crate) struct Writer {
+    pub(crate) log: LogWriter,
+    pub(crate) memtable: Arc<Memtable>,
+    /// The newest commit.
+    pub(crate) seqno: Seqno,
+    /// The next log's file, created ahead and known to the manifest.
+    pub(crate) next: Option<Arc<LogFile>>,
+    /// The last buffers of logs that were rotated away, not yet taken off.
+    pub(crate) closed: Vec<Chunk>,
+}
+
+/// What the output lock guards: what was taken off the writer and where it has come.
+#[derive(Default)]
+pub(crate) struct Output {
+    /// Not yet written, in order. More than what is being written only after the disk was full.
+    queue: VecDeque<Chunk>,
+    spare: Vec<u8>,
+    /// The logs with bytes that are written and not synced, oldest first.
+    unsynced: Vec<Arc<LogFile>>,
+    /// The end of what is written.
+    written: Claim,
+}
+
+impl Shared {
+    /// Commits a batch: atomic, visible when this returns, durable once acknowledged.
+    pub(crate) fn commit(self: &Arc<Self>, batch: &Batch) -> Result<Seqno> {
+        self.progress.check()?;
+        batch.check(self.limits.batch as usize)?;
+        if batch.is_empty() {
+            return Ok(self.progress.published());
+        }
+        let payload = Bytes::copy_from_slice(batch.bytes());
+        let body_crc = crc32fast::hash(&payload);
+        self.slow_down(payload.len() as u64);
+        self.admit_to_disk(batch.grows())?;
+
+        let mut writer = self.lock_with_room(payload.len())?;
+        let seqno = writer.seqno + 1;
+        writer.log.append(seqno, &payload, body_crc);
+        writer.seqno = seqno;
+        if let Err(error) = writer.memtable.apply(seqno, &payload) {
+            // It was checked; but if it were half applied, nothing could be trusted from here on.
+            return Err(self.poison(error));
+        }
+        self.progress.publish(seqno);
+        let buffered = writer.log.buffered();
+        drop(writer);
+
+        self.stats.commits.add(1);
+        self.stats.commit_bytes.add(payload.len() as u64);
+        if buffered > BUFFERED_MAX {
+            // If this fails, whoever asks whether the commit is safe hears of it.
+            let _ = self.write_out();
+        }
+        if self.progress.fsync() == Fsync::EverySecond {
+            self.sync_within_a_second();
+        }
+        Ok(seqno)
+    }
+
+    /// The back-pressure: a nap in proportion to what the background has yet to do.
+    fn slow_down(&self, bytes: u64) {
+        let active_bytes = || self.current.load().memtable.bytes();
+        let stop = || self.progress.check().is_err();
+        let world = (&*self.env.clock, &*self.env.workers, &self.stats);
+        self.pressure.wait(bytes, active_bytes, stop, world);
+    }
+
+    /// The writer lock, with room for a batch in memtable and log: from here on nothing fails.
+    fn lock_with_room(self: &Arc<Self>, payload: usize) -> Result<MutexGuard<'_, Writer>> {
+        let mut writer = self.writer.lock();
+        loop {
+            self.progress.check()?;
+            if writer.memtable.bytes() < self.limits.memtable || self.rotate(&mut writer) {
+                break;
+            }
+            MutexGuard::unlocked(&mut writer, || self.prepare_log())?;
+        }
+        if writer.seqno >= SEQNO_MAX {
+            return Err(Error::invalid("the database has seen all commits that there can be"));
+        }
+        match writer.log.make_room(payload) {
+            Ok(()) => Ok(writer),
+            Err(error) => {
+                drop(writer);
+                Err(self.note_disk_error(error))
+            }
+        }
+    }
+
+    /// Seals the memtable and goes on with a new one in the next log; false if that is not prepared.
+    pub(crate) fn rotate(self: &Arc<Self>, writer: &mut Writer) -> bool {
+        let Some(file) = writer.next.take() else { return false };
+        let (before, claim) = (writer.log.position(), writer.log.claim());
+        writer.closed.extend(writer.log.take(Vec::new()));
+        let memtable = Arc::new(Memtable::new(file.number));
+        writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno);
+        let sealed = std::mem::replace(&mut writer.memtable, memtable.clone());
+        {
+            let _versions = self.versions.lock();
+            let now = self.current.load();
+            let mut memtables = vec![sealed];
+            memtables.extend(now.sealed.iter().cloned());
+            self.current.store(Arc::new(SuperVersion { memtable, sealed: memtables, ..(**now).clone() }));
+        }
+        let shared = self.clone();
+        self.env.workers.submit(Lane::Idle, move || {
+            // If it fails, the commit that needs the log tries again and hears why.
+            let _ = shared.prepare_log();
+        });
+        self.memtable_sealed();
+        true
+    }
+
+    /// Seals the memtable if there is anything in it, so that a flush takes all commits so far.
+    pub(crate) fn seal(self: &Arc<Self>) -> Result<()> {
+        let mut writer = self.writer.lock();
+        while writer.memtable.seqnos().is_some() && !self.rotate(&mut writer) {
+            MutexGuard::unlocked(&mut writer, || self.prepare_log())?;
+        }
+        Ok(())
+    }
+
+    /// Creates the next log's file, if it is not there. It is used only once the manifest requires it, so that no
+    /// log can vanish unnoticed.
+    pub(crate) fn prepare_log(self: &Arc<Self>) -> Result<()> {
+        if self.writer.lock().next.is_some() || self.progress.poisoned().is_some() {
+            return self.progress.check();
+        }
+        let number = self.files.take_number();
+        let vfs = &self.env.vfs;
+        let made = LogFile::create(&**vfs, self.files.log(number), number).and_then(|file| {
+            vfs.sync_dir(&self.dir).map_err(|e| Error::io("syncing", &self.dir, e))?;
+            Ok(file)
+        });
+        let file = made.map_err(|error| self.note_disk_error(error))?;
+        if let Err(error) = self.apply(Edit { logs_started: vec![number], ..Edit::default() }) {
+            let _ = vfs.remove(&file.path);
+            return Err(error);
+        }
+        // Two may have come here at once: the other's stays in the manifest, empty, until it is done with.
+        self.writer.lock().next.get_or_insert(file);
+        Ok(())
+    }
+
+    /// Hands everything committed so far to the system.
+    pub(crate) fn write_out(self: &Arc<Self>) -> Result<()> {
+        let mut output = self.output.lock();
+        let written = self.write_out_locked(&mut output);
+        drop(output);
+        written.map_err(|error| self.write_failed(error))
+    }
+
+    fn write_out_locked(&self, output: &mut Output) -> Result<()> {
+        if let Some(error) = self.progress.poisoned() {
+            return Err(error.clone());
+        }
+        {
+            let mut writer = self.writer.lock();
+            output.queue.extend(writer.closed.drain(..));
+            output.queue.extend(writer.log.take(std::mem::take(&mut output.spare)));
+        }
+        while let Some(chunk) = output.queue.front() {
+            if let Err(error) = chunk.write() {
+                // What was written of it must not stay: the next bytes go to the same place.
+                return match chunk.log.cut(chunk.offset) {
+                    Ok(()) if error.is_no_space() => Err(error),
+                    _ => Err(self.poison(format_args!("{error}: what reached the disk is not known"))),
+                };
+            }
+            if output.unsynced.last().is_none_or(|last| last.number != chunk.log.number) {
+                output.unsynced.push(chunk.log.clone());
+            }
+            output.written = Claim { file: chunk.log.number, offset: chunk.end() };
+            self.progress.advance_written(chunk.seqno);
+            self.stats.log_bytes.add(chunk.len());
+            if let Some(chunk) = output.queue.pop_front() {
+                output.spare = chunk.into_buffer();
+                output.spare.shrink_to(BUFFER_KEPT_MAX);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_failed(self: &Arc<Self>, error: Error) -> Error {
+        let error = self.note_disk_error(error);
+        self.progress.fail_waiting(&error);
+        error
+    }
+
+    /// Stops all writing until the database is opened again.
+    pub(crate) fn poison(&self, why: impl std::fmt::Display) -> Error {
+        let why = why.to_string();
+        if self.progress.poison(&why) {
+            self.env.listener.event(&Event::Poisoned { why: why.clone() });
+            self.pressure.wake();
+        }
+        self.progress.poisoned().cloned().unwrap_or_else(|| Error::Poisoned(why.into()))
+    }
+
+    /// Waits until a commit is as durable as the options ask.
+    pub(crate) fn acknowledge(self: &Arc<Self>, seqno: Seqno) -> Result<()> {
+        if self.progress.acknowledged() >= seqno {
+            return Ok(());
+        }
+        match self.progress.fsync() {
+            Fsync::Always => self.sync_to(seqno),
+            Fsync::EverySecond | Fsync::Never => self.write_out(),
+        }
+    }
+
+    /// Calls back once a commit is as durable as the options ask. The callback must not wait for the database.
+    pub(crate) fn on_acknowledged(
+        self: &Arc<Self>,
+        seqno: Seqno,
+        call: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        if self.progress.acknowledged() >= seqno {
+            return call(Ok(()));
+        }
+        if let Some(error) = self.progress.poisoned() {
+            return call(Err(error.clone()));
+        }
+        if self.progress.fsync() != Fsync::Always {
+            return call(self.write_out());
+        }
+        let mut waiting = self.progress.waiting();
+        // The sync that covers it may have ended since.
+        if self.progress.durable() >= seqno {
+            drop(waiting);
+            return call(Ok(()));
+        }
+        if let Some(error) = self.progress.poisoned() {
+            drop(waiting);
+            return call(Err(error.clone()));
+        }
+        waiting.push(seqno, call);
+        waiting.wanted = waiting.wanted.max(seqno);
+        let submit = !waiting.syncing && !std::mem::replace(&mut waiting.queued, true);
+        drop(waiting);
+        if submit {
+            self.submit_sync();
+        }
+    }
+
+    /// Makes everything committed so far durable, whatever the options, and provably so: the record that says it
+    /// is durable too.
+    pub(crate) fn sync(self: &Arc<Self>) -> Result<Seqno> {
+        let seqno = self.progress.published();
+        self.sync_to(seqno)?;
+        self.sync_mark()?;
+        Ok(seqno)
+    }
+
+    /// Makes everything up to a commit durable.
+    pub(crate) fn sync_to(self: &Arc<Self>, seqno: Seqno) -> Result<()> {
+        let mut waiting = self.progress.waiting();
+        while self.progress.durable() < seqno {
+            self.progress.check_poison()?;
+            waiting.wanted = waiting.wanted.max(seqno);
+            if waiting.syncing {
+                let news = self.progress.changed();
+                self.env.workers.help(&mut waiting, news, SECOND);
+            } else {
+                waiting = self.take_turn(waiting)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs once for everybody. Comes and goes with the lock, without a turn.
+    fn take_turn<'a>(
+        self: &'a Arc<Self>,
+        mut waiting: MutexGuard<'a, super::progress::Waiting>,
+    ) -> Result<MutexGuard<'a, super::progress::Waiting>> {
+        waiting.syncing = true;
+        drop(waiting);
+        let synced = self.sync_round();
+        let mut waiting = self.progress.waiting();
+        waiting.syncing = false;
+        self.progress.changed().notify_all();
+        if synced.is_err() {
+            // Who waits was told; what they wanted is not tried again for them.
+            waiting.wanted = self.progress.durable();
+        } else if waiting.wanted > self.progress.durable() && !std::mem::replace(&mut waiting.queued, true) {
+            self.submit_sync();
+        }
+        synced.map(|()| waiting)
+    }
+
+    fn submit_sync(self: &Arc<Self>) {
+        let shared = self.clone();
+        self.env.workers.submit(Lane::Sync, move || {
+            let mut waiting = shared.progress.waiting();
+            // While this runs it counts as queued: nobody queues another.
+            while !waiting.syncing && waiting.wanted > shared.progress.durable() {
+                let Ok(again) = shared.take_turn(waiting) else {
+                    waiting = shared.progress.waiting();
+                    break;
+                };
+                waiting = again;
+            }
+            waiting.queued = false;
+        });
+    }
+
+    /// The turn to sync is ours: makes everything written so far durable, and wakes who waited for it.
+    fn sync_round(self: &Arc<Self>) -> Result<()> {
+        let (logs, end, seqno) = {
+            let mut output = self.output.lock();
+            let written = self.write_out_locked(&mut output);
+            let taken = (output.unsynced.clone(), output.written, self.progress.written());
+            drop(output);
+            written.map_err(|error| self.write_failed(error))?;
+            taken
+        };
+        let needed = self.current.load().memtables().last().map_or(0, |oldest| oldest.log());
+        // A log is synced after those before it, so that it is never durable without them.
+        for log in logs.iter().filter(|log| log.number >= needed) {
+            self.stats.log_syncs.add(1);
+            if let Err(error) = log.sync() {
+                let why = format_args!("{error}: whether the newest writes survive is not known");
+                return Err(self.poison(why));
+            }
+        }
+        {
+            let mut output = self.output.lock();
+            let all = output.written == end;
+            output.unsynced.retain(|log| log.number > end.file || (log.number == end.file && !all));
+        }
+        self.progress.advance_durable(seqno);
+        self.env.listener.event(&Event::Synced { seqno });
+        if self.writer.lock().log.synced(end) {
+            self.write_out()?;
+            self.look_whether_idle();
+        }
+        Ok(())
+    }
+
+    /// Syncs the mark that says that everything is synced, if it is the last record and not synced itself.
+    fn sync_mark(self: &Arc<Self>) -> Result<()> {
+        let idle = self.writer.lock().log.ends_in_mark();
+        if !idle || self.output.lock().unsynced.is_empty() {
+            return Ok(());
+        }
+        let waiting = self.progress.waiting();
+        // If somebody else is syncing, then something followed the mark, or it is the mark that is being synced.
+        if waiting.syncing { Ok(()) } else { self.take_turn(waiting).map(drop) }
+    }
+
+    fn look_whether_idle(self: &Arc<Self>) {
+        if std::mem::replace(&mut self.progress.waiting().idle_look, true) {
+            return;
+        }
+        let weak = Arc::downgrade(self);
+        self.env.workers.after(Lane::Sync, IDLE, move || {
+            if let Some(shared) = weak.upgrade() {
+                shared.progress.waiting().idle_look = false;
+                // Poison is told to whoever writes next.
+                let _ = shared.sync_mark();
+            }
+        });
+    }
+
+    fn sync_within_a_second(self: &Arc<Self>) {
+        if !self.progress.set_timer() {
+            return;
+        }
+        let weak = Arc::downgrade(self);
+        self.env.workers.after(Lane::Sync, SECOND, move || {
+            if let Some(shared) = weak.upgrade() {
+                shared.progress.timer_fired();
+                let seqno = shared.progress.published();
+                let _ = shared.sync_to(seqno);
+            }
+        });
+    }
+}

@@ -1,0 +1,169 @@
+//! Who is connected: what CLIENT LIST tells and CLIENT KILL cuts.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
+
+use parking_lot::Mutex;
+
+use super::protocol::reply::Protocol;
+
+/// What a client calls itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) name: String,
+    pub(crate) library: String,
+    pub(crate) library_version: String,
+}
+
+/// A connection, as others see it.
+pub(crate) struct Client {
+    pub(crate) id: u64,
+    /// The other end.
+    pub(crate) address: String,
+    /// Our end.
+    pub(crate) local_address: String,
+    pub(crate) connected_ms: u64,
+    pub(crate) last_ms: AtomicU64,
+    pub(crate) database: AtomicU16,
+    /// The last command's number in the table + 1; 0 for none.
+    pub(crate) command: AtomicUsize,
+    /// Commands queued by MULTI; -1 outside.
+    pub(crate) queued: AtomicI32,
+    pub(crate) watched: AtomicU32,
+    pub(crate) protocol: AtomicU8,
+    pub(crate) no_evict: AtomicBool,
+    pub(crate) no_touch: AtomicBool,
+    /// Bytes held for it: requests, replies.
+    pub(crate) input_bytes: AtomicUsize,
+    pub(crate) output_bytes: AtomicUsize,
+    pub(crate) names: Mutex<Names>,
+    killed: AtomicBool,
+    /// Wakes the connection, so that it sees that it was killed.
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Client {
+    /// Ends the connection as soon as may be.
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Relaxed);
+        (self.wake)();
+    }
+
+    /// Whether somebody ended it.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Relaxed)
+    }
+
+    /// Its line in CLIENT LIST.
+    pub(crate) fn line(&self, now_ms: u64) -> String {
+        let names = self.names.lock().clone();
+        let command = self.command.load(Relaxed).checked_sub(1);
+        let command = command.and_then(|id| super::table::table().flat().find(|entry| entry.id == id));
+        let queued = self.queued.load(Relaxed);
+        let mut flags = String::new();
+        for (letter, on) in
+            [('x', queued >= 0), ('e', self.no_evict.load(Relaxed)), ('T', self.no_touch.load(Relaxed))]
+        {
+            if on {
+                flags.push(letter);
+            }
+        }
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let (input, output) = (self.input_bytes.load(Relaxed), self.output_bytes.load(Relaxed));
+        let mut line = String::new();
+        let _ = write!(
+            line,
+            "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={queued} \
+             watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output} \
+             tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+            self.id,
+            self.address,
+            self.local_address,
+            names.name,
+            now_ms.saturating_sub(self.connected_ms) / 1000,
+            now_ms.saturating_sub(self.last_ms.load(Relaxed)) / 1000,
+            self.database.load(Relaxed),
+            self.watched.load(Relaxed),
+            input + output,
+            command.map_or("NULL", |entry| entry.command.name),
+            self.protocol.load(Relaxed),
+            names.library,
+            names.library_version,
+        );
+        line
+    }
+
+    /// Notes the protocol.
+    pub(crate) fn set_protocol(&self, protocol: Protocol) {
+        self.protocol.store(if protocol == Protocol::Resp3 { 3 } else { 2 }, Relaxed);
+    }
+}
+
+/// All connections.
+#[derive(Default)]
+pub(crate) struct Clients {
+    connected: Mutex<BTreeMap<u64, Arc<Client>>>,
+    last_id: AtomicU64,
+    /// Most at once so far.
+    peak: AtomicUsize,
+}
+
+impl Clients {
+    /// Notes a new connection.
+    pub(crate) fn add(
+        &self,
+        address: String,
+        local_address: String,
+        now_ms: u64,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Client> {
+        let client = Arc::new(Client {
+            id: self.last_id.fetch_add(1, Relaxed) + 1,
+            address,
+            local_address,
+            connected_ms: now_ms,
+            last_ms: AtomicU64::new(now_ms),
+            database: AtomicU16::new(0),
+            command: AtomicUsize::new(0),
+            queued: AtomicI32::new(-1),
+            watched: AtomicU32::new(0),
+            protocol: AtomicU8::new(2),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            input_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
+            names: Mutex::default(),
+            killed: AtomicBool::new(false),
+            wake,
+        });
+        let mut connected = self.connected.lock();
+        connected.insert(client.id, client.clone());
+        self.peak.fetch_max(connected.len(), Relaxed);
+        client
+    }
+
+    /// Forgets a connection.
+    pub(crate) fn remove(&self, id: u64) {
+        self.connected.lock().remove(&id);
+    }
+
+    /// All, by age.
+    pub(crate) fn all(&self) -> Vec<Arc<Client>> {
+        self.connected.lock().values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.connected.lock().len()
+    }
+
+    /// The most at once so far.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Relaxed)
+    }
+}

@@ -1,0 +1,293 @@
+//! What a command is: one row in its family's table. Everything that Redis tells about commands (COMMAND, arity
+//! errors, ACL categories, which keys to lock) follows from the row, and the row cannot lie: what is declared
+//! [`read`] is handed a [`Reads`], so that it cannot write.
+//!
+//! ```ignore
+//! pub(crate) const COMMANDS: &[Command] = &[
+//!     read("get", 2, Keys::FIRST, get::get).fast().doc("Returns the string value of a key.", "1.0.0", "O(1)"),
+//!     write("set", -3, Keys::FIRST, set::set).doc("Sets the string value of a key …", "1.0.0", "O(1)"),
+//! ];
+//! ```
+
+use super::args::Args;
+use super::error::Result;
+use super::instance::Instance;
+use super::keyspace::{Space, lock_key};
+use super::protocol::reply::Reply;
+use super::session::Session;
+use crate::store::{LockSet, Reads, Txn};
+
+/// The longest key, in bytes.
+pub(crate) const NAME_BYTES_MAX: usize = 64 << 10;
+
+/// One call of a command. Derefs to its words: `call.get(1)`.
+pub(crate) struct Call<'a> {
+    /// The words.
+    pub(crate) args: Args<'a>,
+    /// The database that the client selected, as the call's `Reads` or `Txn` sees it.
+    pub(crate) space: Space,
+    /// The row that was called.
+    pub(crate) command: &'static Command,
+    /// What all clients share: the other databases, settings, statistics.
+    pub(crate) instance: &'a Instance,
+}
+
+impl<'a> std::ops::Deref for Call<'a> {
+    type Target = Args<'a>;
+
+    fn deref(&self) -> &Args<'a> {
+        &self.args
+    }
+}
+
+/// A command that only reads.
+pub(crate) type ReadFn = fn(&dyn Reads, &Call<'_>, &mut Reply) -> Result;
+/// A command that may write.
+pub(crate) type WriteFn = fn(&mut Txn, &Call<'_>, &mut Reply) -> Result;
+/// A command about the connection or the server.
+pub(crate) type SessionFn = fn(&mut Session, &Call<'_>, &mut Reply) -> Result;
+
+/// What a command does. Reads and writes have no effect but through their transaction, and may be dropped and run
+/// again; a session command runs once.
+#[derive(Clone, Copy)]
+pub(crate) enum Action {
+    /// Looks at keys.
+    Read(ReadFn),
+    /// Changes keys.
+    Write(WriteFn),
+    /// Sees and changes the session.
+    Session(SessionFn),
+    /// Chooses among subcommands by its second word.
+    Container(&'static [Command]),
+    /// EXEC: runs what was queued.
+    Exec,
+}
+
+/// Which words are keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// None.
+    None,
+    /// From word `first` to word `last` (negative: from the end), every `step`-th.
+    Range {
+        /// The first key's word.
+        first: u8,
+        /// The last key's word.
+        last: i8,
+        /// The distance of keys.
+        step: u8,
+    },
+    /// Word `at` says how many keys follow it.
+    Counted {
+        /// The word with the count.
+        at: u8,
+    },
+    /// Any key of any database: the command has the store to itself.
+    All,
+}
+
+impl Keys {
+    /// The first word.
+    pub(crate) const FIRST: Self = Self::Range { first: 1, last: 1, step: 1 };
+    /// The second word: of a subcommand.
+    pub(crate) const SECOND: Self = Self::Range { first: 2, last: 2, step: 1 };
+    /// The first two words.
+    pub(crate) const PAIR: Self = Self::Range { first: 1, last: 2, step: 1 };
+    /// All words.
+    pub(crate) const REST: Self = Self::Range { first: 1, last: -1, step: 1 };
+    /// Every other word: MSET.
+    pub(crate) const EVERY_OTHER: Self = Self::Range { first: 1, last: -1, step: 2 };
+
+    /// The keys' places among these words. A count that is no number, or reaches beyond them, gives those there are:
+    /// the command itself will complain.
+    pub(crate) fn places(self, args: &Args<'_>) -> impl Iterator<Item = usize> + use<> {
+        let words = args.len();
+        let (from, to, step) = match self {
+            Self::None | Self::All => (0, 0, 1),
+            Self::Range { first, last, step } => {
+                let to = if last < 0 {
+                    words.saturating_sub(usize::from(last.unsigned_abs()) - 1)
+                } else {
+                    last as usize + 1
+                };
+                (usize::from(first), to.min(words), usize::from(step))
+            }
+            Self::Counted { at } => {
+                let count = args.int(usize::from(at)).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+                let from = usize::from(at) + 1;
+                (from, from.saturating_add(count).min(words), 1)
+            }
+        };
+        (from..to).step_by(step.max(1))
+    }
+}
+
+/// What is told of a command beside its shape.
+#[derive(Clone, Copy)]
+pub(crate) struct Doc {
+    pub(crate) summary: &'static str,
+    pub(crate) since: &'static str,
+    pub(crate) complexity: &'static str,
+}
+
+/// A set of traits; see the constants.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Flags(u16);
+
+impl Flags {
+    /// Constant time or O(log n).
+    pub(crate) const FAST: Self = Self(1);
+    /// Of the administrator: also @dangerous.
+    pub(crate) const ADMIN: Self = Self(2);
+    /// Allowed before authentication.
+    pub(crate) const NO_AUTH: Self = Self(4);
+    /// Refused within MULTI.
+    pub(crate) const NO_MULTI: Self = Self(8);
+    /// Not to be called from a script.
+    pub(crate) const NO_SCRIPT: Self = Self(16);
+    /// May take long whatever is cached: never runs on an event loop.
+    pub(crate) const SLOW: Self = Self(32);
+    /// Can do great harm: @dangerous.
+    pub(crate) const DANGEROUS: Self = Self(64);
+    /// Runs at once within MULTI instead of being queued.
+    pub(crate) const IMMEDIATE: Self = Self(128);
+    /// Gives another answer each time.
+    pub(crate) const BLOCKING: Self = Self(256);
+    /// Touches all keys of a database: @keyspace.
+    pub(crate) const KEYSPACE: Self = Self(512);
+
+    /// Whether all of `other` are set.
+    pub(crate) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A row of a command table.
+pub(crate) struct Command {
+    /// Its name, in lower case; a subcommand's with its container's: `config|get`.
+    pub(crate) name: &'static str,
+    /// How many words, the name included; negative: at least so many.
+    pub(crate) arity: i8,
+    /// Its traits.
+    pub(crate) flags: Flags,
+    /// Which words are keys.
+    pub(crate) keys: Keys,
+    /// What it does.
+    pub(crate) action: Action,
+    /// What is told of it.
+    pub(crate) doc: Doc,
+    /// Locks beyond its keys in the selected database.
+    pub(crate) locks: Option<fn(&Args<'_>, &mut LockSet)>,
+}
+
+/// A row; see [`read`], [`write`], [`session`], [`container`].
+pub(crate) const fn command(name: &'static str, arity: i8, keys: Keys, action: Action) -> Command {
+    let doc = Doc { summary: "", since: "1.0.0", complexity: "O(1)" };
+    Command { name, arity, flags: Flags(0), keys, action, doc, locks: None }
+}
+
+/// A command that looks at keys and changes nothing.
+pub(crate) const fn read(name: &'static str, arity: i8, keys: Keys, run: ReadFn) -> Command {
+    command(name, arity, keys, Action::Read(run))
+}
+
+/// A command that changes keys.
+pub(crate) const fn write(name: &'static str, arity: i8, keys: Keys, run: WriteFn) -> Command {
+    command(name, arity, keys, Action::Write(run))
+}
+
+/// A command about the connection or the server.
+pub(crate) const fn session(name: &'static str, arity: i8, run: SessionFn) -> Command {
+    command(name, arity, Keys::None, Action::Session(run))
+}
+
+/// A command with subcommands, whose rows are named `container|subcommand`, and count and place words from the
+/// container's name on.
+pub(crate) const fn container(name: &'static str, subcommands: &'static [Command]) -> Command {
+    command(name, -2, Keys::None, Action::Container(subcommands))
+}
+
+impl Command {
+    /// Says which words are keys: of a session command.
+    pub(crate) const fn keys(mut self, keys: Keys) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Adds traits.
+    pub(crate) const fn flag(mut self, flags: Flags) -> Self {
+        self.flags = self.flags.with(flags);
+        self
+    }
+
+    /// Constant time or O(log n).
+    pub(crate) const fn fast(self) -> Self {
+        self.flag(Flags::FAST)
+    }
+
+    /// Never runs on an event loop, since it may take long whatever is cached.
+    pub(crate) const fn slow(self) -> Self {
+        self.flag(Flags::SLOW)
+    }
+
+    /// What COMMAND DOCS tells.
+    pub(crate) const fn doc(
+        mut self,
+        summary: &'static str,
+        since: &'static str,
+        complexity: &'static str,
+    ) -> Self {
+        self.doc = Doc { summary, since, complexity };
+        self
+    }
+
+    /// Locks also what this function adds: keys in other databases. Called with the command's words.
+    pub(crate) const fn locks(mut self, locks: fn(&Args<'_>, &mut LockSet)) -> Self {
+        self.locks = Some(locks);
+        self
+    }
+
+    /// Whether so many words may be a call of it.
+    pub(crate) fn takes(&self, words: usize) -> bool {
+        let least = usize::from(self.arity.unsigned_abs());
+        if self.arity >= 0 { words == least } else { words >= least }
+    }
+
+    /// Whether it changes keys.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self.action, Action::Write(_))
+    }
+
+    /// The locks of a call.
+    pub(crate) fn lock_set(&self, database: u16, args: &Args<'_>) -> LockSet {
+        if self.locks.is_none() && self.keys == Keys::FIRST {
+            return LockSet::one(lock_key(database, args.get(1)));
+        }
+        let mut set = if self.keys == Keys::All { LockSet::all() } else { LockSet::new() };
+        for place in self.keys.places(args) {
+            let key = lock_key(database, args.get(place));
+            if self.writes() { set.exclusive(key) } else { set.shared(key) }
+        }
+        if let Some(more) = self.locks {
+            more(args, &mut set);
+        }
+        set
+    }
+
+    /// The last part of its name: `get` of `config|get`.
+    pub(crate) fn last_name(&self) -> &'static str {
+        self.name.rsplit('|').next().unwrap_or(self.name)
+    }
+}
+
+/// A folder's commands, and the group under which Redis documents them.
+pub(crate) struct Family {
+    /// As in COMMAND DOCS: `string`, `generic`, `connection`, `server` …
+    pub(crate) group: &'static str,
+    /// The rows.
+    pub(crate) commands: &'static [Command],
+}

@@ -1,0 +1,195 @@
+//! What all connections of one server share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::clients::Clients;
+use super::keyspace::Keyspace;
+use super::stats::Stats;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::Env;
+use crate::random::Random;
+use crate::store::Store;
+
+/// For how long which commands wait: CLIENT PAUSE.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pause {
+    /// Unix milliseconds.
+    pub(crate) until_ms: u64,
+    /// Not only writes.
+    pub(crate) all: bool,
+}
+
+/// The last checkpoint: BGSAVE, LASTSAVE.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Saved {
+    /// When the last one that succeeded ended, in Unix seconds.
+    pub(crate) at_s: u64,
+    /// Whether the last one failed.
+    pub(crate) failed: bool,
+    /// Whether one is being made.
+    pub(crate) running: bool,
+}
+
+/// A running server, as commands see it.
+pub(crate) struct Instance {
+    keyspace: Arc<Keyspace>,
+    env: Env,
+    config: ArcSwap<Config>,
+    /// The settings file, for CONFIG REWRITE.
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) clients: Clients,
+    pub(crate) stats: Stats,
+    pub(crate) saved: Mutex<Saved>,
+    pub(crate) started_ms: u64,
+    /// 40 hexadecimal digits, different at each start.
+    pub(crate) run_id: String,
+    /// The port that is really listened on.
+    pub(crate) port: AtomicUsize,
+    pause: Mutex<Pause>,
+    /// `pause.until_ms`, to be looked at by every command.
+    paused_until_ms: AtomicU64,
+    /// Bytes that large requests and replies hold beyond each connection's first few.
+    buffers: AtomicUsize,
+    random: Mutex<Random>,
+    stop: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Instance {
+    /// A server over a keyspace. `stop` begins the orderly shutdown.
+    pub(crate) fn new(
+        keyspace: Arc<Keyspace>,
+        env: Env,
+        config: Config,
+        config_file: Option<PathBuf>,
+        stop: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Self> {
+        let mut random = Random::from_machine();
+        let run_id = (0..5).map(|_| format!("{:08x}", random.next_u64() >> 32)).collect();
+        let started_ms = env.clock.now_ms();
+        Arc::new(Self {
+            keyspace,
+            config: ArcSwap::from_pointee(config),
+            config_file,
+            clients: Clients::default(),
+            stats: Stats::default(),
+            saved: Mutex::new(Saved { at_s: started_ms / 1000, ..Saved::default() }),
+            started_ms,
+            run_id,
+            port: AtomicUsize::new(0),
+            pause: Mutex::default(),
+            paused_until_ms: AtomicU64::new(0),
+            buffers: AtomicUsize::new(0),
+            random: Mutex::new(random),
+            stop,
+            env,
+        })
+    }
+
+    /// The keys of all databases.
+    pub(crate) fn keyspace(&self) -> &Arc<Keyspace> {
+        &self.keyspace
+    }
+
+    /// The store underneath.
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        self.keyspace.store()
+    }
+
+    /// The clocks.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.env.clock
+    }
+
+    /// The world it runs in.
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The settings in force now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Changes settings that may change while the server runs.
+    pub(crate) fn set_config(&self, config: Config) {
+        self.config.store(Arc::new(config));
+    }
+
+    /// A random number.
+    pub(crate) fn random_u64(&self) -> u64 {
+        self.random.lock().next_u64()
+    }
+
+    /// Whether clients must give a password.
+    pub(crate) fn needs_password(&self) -> bool {
+        !self.config.load().requirepass.is_empty()
+    }
+
+    /// How long a slow command takes, in nanoseconds; `None` if none are remembered.
+    pub(crate) fn slow_ns(&self) -> Option<u64> {
+        u64::try_from(self.config.load().slowlog_log_slower_than_us).ok().map(|us| us.saturating_mul(1000))
+    }
+
+    /// Makes commands wait. A pause of all commands is not weakened by one of writes.
+    pub(crate) fn pause(&self, until_ms: u64, all: bool) {
+        let mut pause = self.pause.lock();
+        pause.until_ms = pause.until_ms.max(until_ms);
+        pause.all |= all;
+        self.paused_until_ms.store(pause.until_ms, Relaxed);
+    }
+
+    /// Lets commands run again.
+    pub(crate) fn unpause(&self) {
+        *self.pause.lock() = Pause::default();
+        self.paused_until_ms.store(0, Relaxed);
+    }
+
+    /// Whether commands of this kind wait now.
+    pub(crate) fn is_paused(&self, writes: bool) -> bool {
+        let until_ms = self.paused_until_ms.load(Relaxed);
+        if until_ms == 0 {
+            return false;
+        }
+        if self.env.clock.now_ms() >= until_ms {
+            self.unpause();
+            return false;
+        }
+        writes || self.pause.lock().all
+    }
+
+    /// Bytes that all large requests and replies together may hold: a quarter of the memory.
+    pub(crate) fn buffers_max(&self) -> usize {
+        usize::try_from(self.config.load().memory / 4).unwrap_or(usize::MAX).max(4 << 20)
+    }
+
+    /// Takes note that a connection's buffers went from so many bytes to so many. False if that is more than all
+    /// together may have: then nothing was noted.
+    pub(crate) fn charge_buffers(&self, from: usize, to: usize) -> bool {
+        if to <= from {
+            self.buffers.fetch_sub(from - to, Relaxed);
+            return true;
+        }
+        let more = to - from;
+        if self.buffers.fetch_add(more, Relaxed) + more > self.buffers_max() {
+            self.buffers.fetch_sub(more, Relaxed);
+            return false;
+        }
+        true
+    }
+
+    /// Bytes that large requests and replies hold.
+    pub(crate) fn buffers(&self) -> usize {
+        self.buffers.load(Relaxed)
+    }
+
+    /// Begins the orderly shutdown.
+    pub(crate) fn stop(&self) {
+        (self.stop)();
+    }
+}

@@ -1,0 +1,163 @@
+//! A connection without its socket: bytes in, bytes out. The server feeds it what arrives and sends what it answers;
+//! tests talk to it directly.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::dispatch::{self, Flow};
+use super::instance::Instance;
+use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
+use super::protocol::reply::Reply;
+use super::session::Session;
+use crate::engine::{Seqno, Tier};
+
+/// Output at which a pipeline pauses until the client has taken it.
+const OUTPUT_BYTES_SOFT: usize = 1 << 20;
+
+/// Why [`Pipeline::run`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Everything that arrived whole is answered.
+    More,
+    /// The next command must wait for the disk or a lock: run on in [`Tier::Disk`], off the event loop.
+    Wait,
+    /// CLIENT PAUSE holds the next command up.
+    Paused,
+    /// Much output lies ready: send it, then run on.
+    Full,
+    /// The connection ends once its output is sent.
+    Close,
+}
+
+/// A connection's bytes and state.
+pub(crate) struct Pipeline {
+    instance: Arc<Instance>,
+    session: Session,
+    decoder: Decoder,
+    limits: Limits,
+    input: Vec<u8>,
+    /// How much of `input` is done with.
+    done: usize,
+    reply: Reply,
+}
+
+impl Pipeline {
+    /// A new connection.
+    pub(crate) fn new(instance: Arc<Instance>, session: Session) -> Self {
+        let mut pipeline = Self {
+            instance,
+            session,
+            decoder: Decoder::default(),
+            limits: Limits::default(),
+            input: Vec::new(),
+            done: 0,
+            reply: Reply::default(),
+        };
+        pipeline.set_limits();
+        pipeline
+    }
+
+    fn set_limits(&mut self) {
+        let config = self.instance.config();
+        // A value is at most an eighth of the memory, and the request around it a little more.
+        let value_max = (config.memory / 8).min(config.proto_max_bulk_len).max(1 << 20);
+        self.limits = Limits {
+            bulk_bytes_max: i64::try_from(value_max).unwrap_or(i64::MAX),
+            request_bytes_max: u32::try_from((config.memory / 4).min(1 << 30))
+                .unwrap_or(1 << 30)
+                .max(4 << 20),
+            authenticated: self.session.authenticated || config.requirepass.is_empty(),
+            ..Limits::default()
+        };
+    }
+
+    /// Where to put what arrives: append to it.
+    pub(crate) fn input(&mut self) -> &mut Vec<u8> {
+        if self.done > 0 {
+            self.input.drain(..self.done);
+            self.done = 0;
+        }
+        &mut self.input
+    }
+
+    /// Bytes that the next read should have room for.
+    pub(crate) fn wanted(&self) -> usize {
+        self.decoder.wanted(self.input.len() - self.done)
+    }
+
+    /// Whether all input is done with.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.done == self.input.len()
+    }
+
+    /// The state.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The output.
+    pub(crate) fn reply(&mut self) -> &mut Reply {
+        &mut self.reply
+    }
+
+    /// The newest commit that the output depends on.
+    pub(crate) fn needs(&self) -> Seqno {
+        self.session.needs
+    }
+
+    /// Runs what has arrived. In [`Tier::Disk`] only off the event loop.
+    pub(crate) fn run(&mut self, tier: Tier) -> Pace {
+        let mut ns = self.instance.clock().monotonic_ns();
+        let pace = self.run_until(tier, &mut ns);
+        self.session.view = None;
+        self.session.client.last_ms.store(self.instance.store().now_ms(), Relaxed);
+        pace
+    }
+
+    fn run_until(&mut self, tier: Tier, ns: &mut u64) -> Pace {
+        loop {
+            if self.session.closing || self.session.client.is_killed() {
+                return Pace::Close;
+            }
+            if self.reply.len() >= OUTPUT_BYTES_SOFT {
+                return Pace::Full;
+            }
+            let input = self.input.get(self.done..).unwrap_or_default();
+            let length = match self.decoder.decode(input, &self.limits) {
+                Ok(Step::More) => return self.all_done(),
+                Ok(Step::Nothing(length)) => {
+                    self.done += length;
+                    continue;
+                }
+                Ok(Step::Request(length)) => length,
+                Err(error) => return self.broken(error),
+            };
+            let args = self.decoder.args(input);
+            match dispatch::run(&self.instance, &mut self.session, args, &mut self.reply, tier, ns) {
+                Flow::Done => self.done += length,
+                // The decoder is at the start again, and the request still at the front of the input.
+                Flow::Wait => return Pace::Wait,
+                Flow::Paused => return Pace::Paused,
+            }
+            if !self.limits.authenticated && self.session.authenticated {
+                self.set_limits();
+            }
+        }
+    }
+
+    fn all_done(&mut self) -> Pace {
+        if self.is_idle() {
+            self.input.clear();
+            self.done = 0;
+            self.decoder.shrink();
+        }
+        Pace::More
+    }
+
+    fn broken(&mut self, error: ProtocolError) -> Pace {
+        self.instance.stats.error("ERR");
+        self.reply.error_text(&error.to_string());
+        self.session.closing = true;
+        Pace::Close
+    }
+}

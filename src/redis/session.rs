@@ -1,0 +1,101 @@
+//! One connection's state: who it is, which database it selected, what it queues and watches.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::clients::Client;
+use super::protocol::reply::Protocol;
+use super::stats::LoopStats;
+use super::transaction::Queue;
+use crate::engine::Seqno;
+use crate::store::{View, Watch};
+
+/// Which replies a client wants: CLIENT REPLY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ReplyMode {
+    /// All.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// None to the command after this one.
+    SkipNext,
+    /// None to this command, then all.
+    Skip,
+}
+
+/// A connection's state.
+pub(crate) struct Session {
+    /// What others see of it.
+    pub(crate) client: Arc<Client>,
+    /// Its event loop's counters.
+    pub(crate) stats: Arc<LoopStats>,
+    /// The selected database.
+    pub(crate) database: u16,
+    /// Whether it gave the password.
+    pub(crate) authenticated: bool,
+    /// Which replies it wants.
+    pub(crate) reply_mode: ReplyMode,
+    /// What MULTI queued.
+    pub(crate) queue: Option<Queue>,
+    /// What it watches.
+    pub(crate) watch: Option<Watch>,
+    /// The newest commit that its replies depend on: they leave once it is acknowledged.
+    pub(crate) needs: Seqno,
+    /// Its own last commit: its reads see at least that.
+    pub(crate) floor: Seqno,
+    /// Whether the connection ends once its replies have left.
+    pub(crate) closing: bool,
+    /// The moment that reads of one pipeline share. All of these reads had arrived before it was pinned.
+    pub(crate) view: Option<View>,
+}
+
+impl Session {
+    /// A new connection.
+    pub(crate) fn new(client: Arc<Client>, stats: Arc<LoopStats>, authenticated: bool) -> Self {
+        Self {
+            client,
+            stats,
+            database: 0,
+            authenticated,
+            reply_mode: ReplyMode::On,
+            queue: None,
+            watch: None,
+            needs: 0,
+            floor: 0,
+            closing: false,
+            view: None,
+        }
+    }
+
+    /// Selects a database.
+    pub(crate) fn select(&mut self, database: u16) {
+        self.database = database;
+        self.client.database.store(database, Relaxed);
+    }
+
+    /// Forgets what is queued and watched.
+    pub(crate) fn discard(&mut self) {
+        self.queue = None;
+        self.unwatch();
+        self.client.queued.store(-1, Relaxed);
+    }
+
+    /// Forgets what is watched.
+    pub(crate) fn unwatch(&mut self) {
+        self.watch = None;
+        self.client.watched.store(0, Relaxed);
+    }
+
+    /// RESET: as if newly connected.
+    pub(crate) fn reset(&mut self, authenticated: bool) {
+        self.discard();
+        self.select(0);
+        self.authenticated = authenticated;
+        self.reply_mode = ReplyMode::On;
+        self.client.set_protocol(Protocol::Resp2);
+        self.client.no_evict.store(false, Relaxed);
+        self.client.no_touch.store(false, Relaxed);
+        self.client.names.lock().name.clear();
+    }
+}

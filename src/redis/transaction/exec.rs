@@ -1,0 +1,131 @@
+//! EXEC.
+
+use super::super::command::{Action, Call, Flags, Keys};
+use super::super::dispatch;
+use super::super::error::{Error, Result};
+use super::super::instance::Instance;
+use super::super::keyspace::Space;
+use super::super::number;
+use super::super::protocol::reply::Reply;
+use super::super::session::Session;
+use super::super::table::Entry;
+use super::{Args, Queue};
+use crate::engine::Tier;
+use crate::store::{LockSet, Reads, Txn};
+
+/// Runs what was queued. In the cached tier it may answer that it would wait; then nothing happened and everything is
+/// still queued.
+pub(crate) fn exec(instance: &Instance, session: &mut Session, reply: &mut Reply, tier: Tier) -> Result {
+    let Some(queue) = session.queue.take() else { return Err(Error::text("ERR EXEC without MULTI")) };
+    if queue.spoiled {
+        session.discard();
+        return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
+    }
+    let (mark, database) = (reply.len(), session.database);
+    match attempt(instance, session, &queue, reply, tier) {
+        Err(error) if error.would_wait() && tier == Tier::Cached => {
+            reply.truncate(mark);
+            session.select(database);
+            session.queue = Some(queue);
+            Err(error)
+        }
+        result => {
+            session.discard();
+            result
+        }
+    }
+}
+
+fn attempt(
+    instance: &Instance,
+    session: &mut Session,
+    queue: &Queue,
+    reply: &mut Reply,
+    tier: Tier,
+) -> Result {
+    // What has effects beside the transaction's must not run twice.
+    if tier == Tier::Cached && queue.iter().any(|(entry, _)| !repeatable(entry)) {
+        return Err(Error::Store(crate::store::Error::WouldWait));
+    }
+    let mut txn = instance.store().txn(locks(session, queue), tier)?;
+    session.needs = session.needs.max(txn.seqno());
+    if session.watch.as_ref().is_some_and(crate::store::Watch::changed) {
+        reply.null_array();
+        return Ok(());
+    }
+    reply.array(queue.commands.len());
+    for (entry, args) in queue.iter() {
+        let (mark, errors) = (reply.len(), reply.errors());
+        let start_ns = instance.clock().monotonic_ns();
+        let savepoint = txn.savepoint();
+        if let Err(error) = step(instance, session, &mut txn, entry, args, reply) {
+            if error.would_wait() && tier == Tier::Cached {
+                return Err(error);
+            }
+            txn.undo(savepoint);
+            reply.truncate(mark);
+            instance.stats.error(&error.wire());
+            reply.error(&error);
+        }
+        let spent_ns = instance.clock().monotonic_ns().saturating_sub(start_ns);
+        session.stats.commands[entry.id].ran(spent_ns, reply.errors() != errors);
+    }
+    dispatch::commit(session, txn)
+}
+
+/// Whether running it again does no harm: it acts through the transaction, or on nothing that EXEC does not restore.
+fn repeatable(entry: &Entry) -> bool {
+    match entry.command.action {
+        Action::Read(_) | Action::Write(_) => !entry.command.flags.has(Flags::SLOW),
+        _ => matches!(entry.command.name, "select" | "ping" | "echo"),
+    }
+}
+
+/// The locks of everything queued, in the databases that SELECTs among it choose, and of what is watched.
+fn locks(session: &Session, queue: &Queue) -> LockSet {
+    let mut locks = LockSet::new();
+    let mut database = session.database;
+    for (entry, args) in queue.iter() {
+        if entry.command.name == "select" {
+            let selected = number::parse_i64(args.get(1)).and_then(|n| u16::try_from(n).ok());
+            database = selected.unwrap_or(database);
+        } else if entry.command.keys != Keys::None || entry.command.locks.is_some() {
+            locks.join(&entry.command.lock_set(database, &args));
+        }
+    }
+    for &key in session.watch.as_ref().map_or(&[][..], crate::store::Watch::keys) {
+        locks.shared(key);
+    }
+    locks
+}
+
+fn step(
+    instance: &Instance,
+    session: &mut Session,
+    txn: &mut Txn,
+    entry: &'static Entry,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result {
+    let command = entry.command;
+    let space = |txn: &Txn, session: &Session| instance.keyspace().databases().space(txn, session.database);
+    match command.action {
+        Action::Read(run) => {
+            let space = space(txn, session)?;
+            run(txn, &Call { args, space, command, instance }, reply)
+        }
+        Action::Write(run) => {
+            let space = space(txn, session)?;
+            run(txn, &Call { args, space, command, instance }, reply)
+        }
+        Action::Session(run) => {
+            let space = Space { database: session.database, id: 0 };
+            run(session, &Call { args, space, command, instance }, reply)
+        }
+        Action::Container(rows) => {
+            super::super::admin::command::help(command, rows, reply);
+            Ok(())
+        }
+        Action::Exec => Err(Error::text("ERR EXEC inside EXEC is not allowed")),
+    }
+}
