@@ -19,6 +19,7 @@ pub(crate) mod limits;
 pub(crate) mod marks;
 pub(crate) mod memtable;
 pub(crate) mod merge;
+pub(crate) mod open;
 pub(crate) mod options;
 pub(crate) mod progress;
 pub(crate) mod rate;

@@ -20,6 +20,7 @@ use super::compaction::pressure::Pressure;
 use super::disk_full::DiskSpace;
 use super::files::Files;
 use super::flush;
+use super::hot::HotRows;
 use super::limits::Limits;
 use super::marks::Mark;
 use super::memtable::Memtable;
@@ -82,6 +83,7 @@ pub(crate) struct Shared {
     pub(crate) manifest: Mutex<Option<Manifest>>,
     pub(crate) versions: Mutex<VersionSet>,
     pub(crate) snapshots: SnapshotList,
+    pub(crate) hot: HotRows,
     pub(crate) cache: Arc<Cache>,
     pub(crate) pressure: Pressure,
     pub(crate) background: Background,
