@@ -46,6 +46,11 @@ impl Siltstone {
         Ok(Self { db })
     }
 
+    /// Waits until no work is left for the background.
+    pub fn settle(&self) -> Result<(), String> {
+        self.db.flush().map_err(text)
+    }
+
     /// Closes it.
     pub fn close(self) -> Result<(), String> {
         self.db.close().map_err(text)
