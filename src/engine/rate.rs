@@ -10,8 +10,7 @@ use parking_lot::Mutex;
 /// How long a burst may be.
 const BURST_NS: u64 = 100_000_000;
 
-/// The bucket. By default without limit.
-#[derive(Default)]
+/// The bucket.
 pub(crate) struct Rate {
     bytes_per_s: Option<u64>,
     /// The moment up to which what was spent is paid.

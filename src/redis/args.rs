@@ -85,7 +85,7 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Whether the next word is this option, in any case; if so, goes past it.
-    pub(crate) fn take(&mut self, option: &str) -> bool {
+    pub(crate) fn accept(&mut self, option: &str) -> bool {
         let found = self.args.is(self.at, option);
         self.at += usize::from(found);
         found

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::clients::Clients;
+use super::cursors::Cursors;
 use super::keyspace::Keyspace;
 use super::stats::Stats;
 use crate::clock::Clock;
@@ -45,6 +46,7 @@ pub(crate) struct Instance {
     pub(crate) config_file: Option<PathBuf>,
     pub(crate) clients: Clients,
     pub(crate) stats: Stats,
+    pub(crate) cursors: Cursors,
     pub(crate) saved: Mutex<Saved>,
     pub(crate) started_ms: u64,
     /// 40 hexadecimal digits, different at each start.
@@ -78,6 +80,7 @@ impl Instance {
             config_file,
             clients: Clients::default(),
             stats: Stats::default(),
+            cursors: Cursors::new(random.next_u64()),
             saved: Mutex::new(Saved { at_s: started_ms / 1000, ..Saved::default() }),
             started_ms,
             run_id,
@@ -166,6 +169,11 @@ impl Instance {
     /// Bytes that all large requests and replies together may hold: a quarter of the memory.
     pub(crate) fn buffers_max(&self) -> usize {
         usize::try_from(self.config.load().memory / 4).unwrap_or(usize::MAX).max(4 << 20)
+    }
+
+    /// Bytes that a value may have: what a batch may, an eighth of the memory.
+    pub(crate) fn value_bytes_max(&self) -> u64 {
+        self.config.load().memory / 8
     }
 
     /// Takes note that a connection's buffers went from so many bytes to so many. False if that is more than all

@@ -21,7 +21,7 @@
 //! (`return Err(Error::Syntax)`; all texts in [`error`]) undoes what was staged and written so far. Any function may
 //! meet [`crate::store::Error::WouldWait`] from a read: let it go up with `?`; dispatch runs the command again, from
 //! its start, where it may wait. So a function has no effect but through its `Txn` and its reply.
-//! Options: `let mut options = call.walk(3); while let Some(word) = options.next() …` or `options.take("NX")`.
+//! Options: `let mut options = call.walk(3); while let Some(word) = options.next() …` or `options.accept("NX")`.
 //! Other databases: `call.instance.keyspace().databases().space(reads, n)`, with their keys locked by
 //! `.locks(fn(&Args, &mut LockSet))` on the row. A command that may run long whatever is cached (KEYS) is `.slow()`.
 //! A subcommand is a row named `object|encoding` in a [`command::container`]; its words still count from `OBJECT`.
@@ -33,10 +33,14 @@ pub(crate) mod args;
 pub(crate) mod clients;
 pub(crate) mod command;
 pub(crate) mod connection;
+pub(crate) mod cursors;
 pub(crate) mod dispatch;
 pub(crate) mod error;
+pub(crate) mod expiry;
 pub(crate) mod glob;
+pub(crate) mod hash;
 pub(crate) mod instance;
+pub(crate) mod keys;
 pub mod keyspace;
 pub(crate) mod number;
 pub(crate) mod pipeline;
@@ -52,6 +56,8 @@ use command::Family;
 /// Every folder of commands, with the group under which Redis documents it.
 pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "string", commands: string::COMMANDS },
+    Family { group: "hash", commands: hash::COMMANDS },
+    Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },

@@ -11,6 +11,15 @@ pub fn load(_reads: &dyn Reads, _space: Space, _name: &[u8]) -> Result<Option<Me
     unimplemented!()
 }
 
+/// Several keys' meta rows, in the order asked; cold ones are fetched together.
+pub fn load_many(reads: &dyn Reads, space: Space, names: &[&[u8]]) -> Result<Vec<Option<Meta>>> {
+    let rows: Vec<Vec<u8>> = names.iter().map(|name| space.meta_row(name)).collect();
+    let rows: Vec<&[u8]> = rows.iter().map(|row| &row[..]).collect();
+    let now_ms = reads.now_ms();
+    let live = |value: Bytes| Ok(Some(Meta::decode(&value)?).filter(|meta| !meta.is_due(now_ms)));
+    reads.multi_get(&rows)?.into_iter().map(|value| value.map_or(Ok(None), live)).collect()
+}
+
 /// Stages a string over whatever is there, without reading the disk: what a plain SET does.
 pub fn overwrite(
     _txn: &mut Txn,

@@ -215,6 +215,11 @@ impl Meta {
         Some(Self { kind, deadline_ms, elements_due_ms, armed_ms, body })
     }
 
+    /// A meta row's type alone, from its bytes.
+    pub(crate) fn peek_type(value: &[u8]) -> Option<Type> {
+        value.get(1).and_then(|second| Type::from_u8(second & 0x0F))
+    }
+
     /// A meta row's deadline alone, from its bytes.
     pub(crate) fn peek_deadline_ms(value: &[u8]) -> Option<u64> {
         let (&[version, second], mut rest) = value.split_first_chunk::<2>()?;

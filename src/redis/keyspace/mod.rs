@@ -23,6 +23,7 @@ mod collection;
 mod databases;
 mod key;
 mod meta;
+mod walk;
 
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
@@ -30,8 +31,9 @@ use std::sync::Arc;
 
 pub use collection::{Collection, Element, Plane};
 pub use databases::{Databases, Size};
-pub use key::{copy, delete, expire, load, overwrite, random, rename, replace};
+pub use key::{copy, delete, expire, load, load_many, overwrite, random, rename, replace};
 pub use meta::{Body, Meta, Owner, Type};
+pub use walk::{Met, walk};
 
 use crate::engine::{Env, Options};
 use crate::store::{self, LockKey, REDIS, Realm, Store, put_ordered};

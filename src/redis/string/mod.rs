@@ -1,38 +1,104 @@
-//! Strings.
+//! Strings: bytes, which INCR and its kin read as numbers.
+
+mod count;
+mod lcs;
+mod read;
+mod write;
+
+use bytes::Bytes;
 
 use super::command::{Call, Command, Keys, read, write};
 use super::error::{Error, Result};
-use super::keyspace::{self, Body, Type};
-use super::protocol::reply::Reply;
-use crate::store::{Reads, Txn};
+use super::keyspace::{self, Body, Meta, Type};
+use crate::store::Reads;
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
-    read("get", 2, Keys::FIRST, get).fast().doc("Returns the string value of a key.", "1.0.0", "O(1)"),
-    write("set", -3, Keys::FIRST, set).doc(
-        "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
-        "1.0.0",
-        "O(1)",
-    ),
+        write("append", 3, Keys::FIRST, write::append)
+            .fast()
+            .doc("Appends a string to the value of a key. Creates the key if it doesn't exist.", "2.0.0", "O(1)"),
+        write("decr", 2, Keys::FIRST, count::decr)
+            .fast()
+            .doc("Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.", "1.0.0", "O(1)"),
+        write("decrby", 3, Keys::FIRST, count::decrby)
+            .fast()
+            .doc("Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist.", "1.0.0", "O(1)"),
+        read("get", 2, Keys::FIRST, read::get).fast().doc("Returns the string value of a key.", "1.0.0", "O(1)"),
+        write("getdel", 2, Keys::FIRST, write::getdel)
+            .fast()
+            .doc("Returns the string value of a key after deleting the key.", "6.2.0", "O(1)"),
+        write("getex", -2, Keys::FIRST, write::getex)
+            .fast()
+            .doc("Returns the string value of a key after setting its expiration time.", "6.2.0", "O(1)"),
+        read("getrange", 4, Keys::FIRST, read::getrange)
+            .doc("Returns a substring of the string stored at a key.", "2.4.0", "O(N) where N is the length of the returned string"),
+        write("getset", 3, Keys::FIRST, write::getset)
+            .fast()
+            .doc("Returns the previous string value of a key after setting it to a new value.", "1.0.0", "O(1)"),
+        write("incr", 2, Keys::FIRST, count::incr)
+            .fast()
+            .doc("Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.", "1.0.0", "O(1)"),
+        write("incrby", 3, Keys::FIRST, count::incrby)
+            .fast()
+            .doc("Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist.", "1.0.0", "O(1)"),
+        write("incrbyfloat", 3, Keys::FIRST, count::incrbyfloat)
+            .fast()
+            .doc("Increments the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.", "2.6.0", "O(1)"),
+        read("lcs", -3, Keys::PAIR, read::lcs)
+            .slow()
+            .doc("Finds the longest common substring.", "7.0.0", "O(N*M) where N and M are the lengths of the strings"),
+        read("mget", -2, Keys::REST, read::mget)
+            .fast()
+            .doc("Atomically returns the string values of one or more keys.", "1.0.0", "O(N) where N is the number of keys"),
+        write("mset", -3, Keys::EVERY_OTHER, write::mset)
+            .doc("Atomically creates or modifies the string values of one or more keys.", "1.0.1", "O(N) where N is the number of keys"),
+        write("msetnx", -3, Keys::EVERY_OTHER, write::msetnx)
+            .doc("Atomically modifies the string values of one or more keys only when all keys don't exist.", "1.0.1", "O(N) where N is the number of keys"),
+        write("psetex", 4, Keys::FIRST, write::psetex)
+            .doc("Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.", "2.6.0", "O(1)"),
+        write("set", -3, Keys::FIRST, write::set)
+            .doc("Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.", "1.0.0", "O(1)"),
+        write("setex", 4, Keys::FIRST, write::setex)
+            .doc("Sets the string value and expiration time of a key. Creates the key if it doesn't exist.", "2.0.0", "O(1)"),
+        write("setnx", 3, Keys::FIRST, write::setnx)
+            .fast()
+            .doc("Set the string value of a key only when the key doesn't exist.", "1.0.0", "O(1)"),
+        write("setrange", 4, Keys::FIRST, write::setrange)
+            .doc("Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.", "2.2.0", "O(1), or O(M) where M is the length of the value"),
+        read("strlen", 2, Keys::FIRST, read::strlen)
+            .fast()
+            .doc("Returns the length of a string value.", "2.2.0", "O(1)"),
+        read("substr", 4, Keys::FIRST, read::getrange)
+            .doc("Returns a substring from a string value.", "1.0.0", "O(N) where N is the length of the returned string"),
 ];
 
-fn get(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    match keyspace::load(reads, call.space, call.get(1))? {
-        None => reply.null(),
-        Some(meta) if meta.kind != Type::String => return Err(Error::WrongType),
-        Some(meta) => match meta.body {
-            Body::Inline(contents) => reply.bulk(&contents),
-            Body::Owned { .. } => return Err(Error::WrongType),
-        },
-    }
-    Ok(())
+/// The longest string, in bytes, as `proto-max-bulk-len` is by default.
+const STRING_BYTES_MAX: u64 = 512 << 20;
+
+/// A string that is there: its row, for what is to be kept of it, and its contents.
+struct Found {
+    meta: Meta,
+    contents: Bytes,
 }
 
-fn set(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
-    if call.len() > 3 {
-        return Err(Error::Syntax);
+/// The string at a key; `None` if there is no such key.
+fn load(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
+    keyspace::load(reads, call.space, name)?.map(check).transpose()
+}
+
+/// A loaded key as a string.
+fn check(meta: Meta) -> Result<Found> {
+    match (&meta.kind, &meta.body) {
+        (Type::String, Body::Inline(contents)) => Ok(Found { contents: contents.clone(), meta }),
+        _ => Err(Error::WrongType),
     }
-    keyspace::overwrite(txn, call.space, call.get(1), call.get(2), None)?;
-    reply.ok();
-    Ok(())
+}
+
+/// A row with other contents and the same deadline; a string that never expires where there was none.
+fn with_contents(old: Option<&Found>, contents: impl Into<Bytes>) -> Meta {
+    let contents = contents.into();
+    match old {
+        Some(old) => Meta { body: Body::Inline(contents), ..old.meta.clone() },
+        None => Meta::string(contents, None),
+    }
 }

@@ -1,0 +1,116 @@
+//! OBJECT: what Redis tells of a value's place in memory, answered for one on disk.
+
+use crate::redis::command::{Call, Command, Keys, read, session};
+use crate::redis::error::{Error, Result};
+use crate::redis::keyspace::{Body, Meta, Type, load};
+use crate::redis::number;
+use crate::redis::protocol::reply::Reply;
+use crate::redis::session::Session;
+use crate::store::Reads;
+
+/// The rows.
+pub(super) const COMMANDS: &[Command] = &[
+    read("object|encoding", 3, Keys::SECOND, encoding).doc(
+        "Returns the internal encoding of a value.",
+        "2.2.3",
+        "O(1)",
+    ),
+    read("object|freq", 3, Keys::SECOND, freq).doc(
+        "Returns the logarithmic access frequency counter of a key.",
+        "4.0.0",
+        "O(1)",
+    ),
+    session("object|help", 2, help).doc(
+        "Returns helpful text about the different subcommands.",
+        "6.2.0",
+        "O(1)",
+    ),
+    read("object|idletime", 3, Keys::SECOND, idletime).doc(
+        "Returns the time since the last access to a value.",
+        "2.2.3",
+        "O(1)",
+    ),
+    read("object|refcount", 3, Keys::SECOND, refcount).doc(
+        "Returns the reference count of a value.",
+        "2.2.3",
+        "O(1)",
+    ),
+];
+
+fn found(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Meta>> {
+    Ok(load(reads, call.space, call.get(2))?)
+}
+
+/// `OBJECT ENCODING key`: the name that Redis has for what a value of this type and size would be there.
+fn encoding(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    // Redis keeps a string of up to so many bytes in one allocation with its object.
+    const EMBEDDED_BYTES_MAX: usize = 44;
+    let Some(meta) = found(reads, call)? else {
+        reply.null();
+        return Ok(());
+    };
+    let name = match (meta.kind, &meta.body) {
+        (Type::String, Body::Inline(contents)) if number::parse_i64(contents).is_some() => "int",
+        (Type::String, Body::Inline(contents)) if contents.len() <= EMBEDDED_BYTES_MAX => "embstr",
+        (Type::String, _) => "raw",
+        (Type::Stream, _) => "stream",
+        (_, Body::Inline(_)) => "listpack",
+        (Type::List, _) => "quicklist",
+        (Type::SortedSet, _) => "skiplist",
+        (Type::Set | Type::Hash, _) => "hashtable",
+    };
+    reply.bulk(name.as_bytes());
+    Ok(())
+}
+
+/// `OBJECT FREQ key`: nothing is evicted, so nothing is counted.
+fn freq(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    if found(reads, call)?.is_none() {
+        reply.null();
+        return Ok(());
+    }
+    Err(Error::text(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+         switching between policies at runtime LRU and LFU data will take some time to adjust.",
+    ))
+}
+
+/// `OBJECT IDLETIME key`: 0 for what is there; accesses are not dated.
+fn idletime(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    number_or_null(reads, call, 0, reply)
+}
+
+/// `OBJECT REFCOUNT key`
+fn refcount(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    number_or_null(reads, call, 1, reply)
+}
+
+fn number_or_null(reads: &dyn Reads, call: &Call<'_>, n: i64, reply: &mut Reply) -> Result {
+    match found(reads, call)? {
+        Some(_) => reply.int(n),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+/// `OBJECT HELP`
+fn help(_session: &mut Session, _call: &Call<'_>, reply: &mut Reply) -> Result {
+    let lines = [
+        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ENCODING <key>",
+        "    Return the kind of internal representation used in order to store the value associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>.",
+        "HELP",
+        "    Print this help.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified <key>.",
+    ];
+    reply.array(lines.len());
+    for line in lines {
+        reply.simple(line);
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Commands that change strings.
+
+use super::{Found, STRING_BYTES_MAX, load, with_contents};
+use crate::redis::command::Call;
+use crate::redis::error::{Error, Result};
+use crate::redis::expiry::{Deadline, Form, positive_ms};
+use crate::redis::keyspace::{self, Meta};
+use crate::redis::protocol::reply::Reply;
+use crate::store::{Reads, Txn};
+
+/// When SET sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Existence {
+    #[default]
+    Any,
+    Absent,
+    Present,
+}
+
+#[derive(Default)]
+struct SetOptions {
+    existence: Existence,
+    deadline: Deadline,
+    get: bool,
+}
+
+fn set_options(call: &Call<'_>, now_ms: u64) -> Result<SetOptions> {
+    let mut options = SetOptions::default();
+    let mut walk = call.walk(3);
+    while !walk.is_done() {
+        if walk.accept("nx") && options.existence != Existence::Present {
+            options.existence = Existence::Absent;
+        } else if walk.accept("xx") && options.existence != Existence::Absent {
+            options.existence = Existence::Present;
+        } else if walk.accept("get") {
+            options.get = true;
+        } else if !options.deadline.take_word(&mut walk, "keepttl", Deadline::Keep)?
+            && !options.deadline.take(&mut walk, now_ms, "set")?
+        {
+            return Err(Error::Syntax);
+        }
+    }
+    Ok(options)
+}
+
+/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
+pub(super) fn set(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (name, value) = (call.get(1), call.get(2));
+    if call.len() == 3 {
+        keyspace::overwrite(txn, call.space, name, value, None)?;
+        reply.ok();
+        return Ok(());
+    }
+    let options = set_options(call, txn.now_ms())?;
+    if !options.get && options.existence == Existence::Any && options.deadline != Deadline::Keep {
+        put(txn, call, name, value, options.deadline.resolve(None, None))?;
+        reply.ok();
+        return Ok(());
+    }
+    let old = keyspace::load(txn, call.space, name)?;
+    if options.get {
+        let found = old.clone().map(super::check).transpose()?;
+        reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
+    }
+    let sets = match options.existence {
+        Existence::Any => true,
+        Existence::Absent => old.is_none(),
+        Existence::Present => old.is_some(),
+    };
+    if sets {
+        let deadline = options.deadline.resolve(old.as_ref().and_then(|old| old.deadline_ms), None);
+        put(txn, call, name, value, deadline)?;
+    }
+    match (options.get, sets) {
+        (true, _) => {}
+        (false, true) => reply.ok(),
+        (false, false) => reply.null(),
+    }
+    Ok(())
+}
+
+/// Stages a string over whatever is there; a deadline that has passed removes the key.
+fn put(txn: &mut Txn, call: &Call<'_>, name: &[u8], value: &[u8], deadline_ms: Option<u64>) -> Result {
+    if deadline_ms.is_some_and(|deadline| deadline <= txn.now_ms()) {
+        keyspace::delete(txn, call.space, name)?;
+    } else {
+        keyspace::overwrite(txn, call.space, name, value, deadline_ms)?;
+    }
+    Ok(())
+}
+
+/// `SETEX key seconds value`
+pub(super) fn setex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    set_for(txn, call, Form::EX, "setex", reply)
+}
+
+/// `PSETEX key milliseconds value`
+pub(super) fn psetex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    set_for(txn, call, Form::PX, "psetex", reply)
+}
+
+fn set_for(txn: &mut Txn, call: &Call<'_>, form: Form, name: &'static str, reply: &mut Reply) -> Result {
+    let deadline = positive_ms(call.int(2)?, form, txn.now_ms(), name)?;
+    put(txn, call, call.get(1), call.get(3), Some(deadline))?;
+    reply.ok();
+    Ok(())
+}
+
+/// `SETNX key value`
+pub(super) fn setnx(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let name = call.get(1);
+    let absent = keyspace::load(txn, call.space, name)?.is_none();
+    if absent {
+        keyspace::overwrite(txn, call.space, name, call.get(2), None)?;
+    }
+    reply.int(absent.into());
+    Ok(())
+}
+
+/// `GETSET key value`
+pub(super) fn getset(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let name = call.get(1);
+    let found = load(txn, call, name)?;
+    keyspace::overwrite(txn, call.space, name, call.get(2), None)?;
+    reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
+    Ok(())
+}
+
+/// `GETDEL key`
+pub(super) fn getdel(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let name = call.get(1);
+    let found = load(txn, call, name)?;
+    if found.is_some() {
+        keyspace::delete(txn, call.space, name)?;
+    }
+    reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
+    Ok(())
+}
+
+/// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
+pub(super) fn getex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let name = call.get(1);
+    let mut deadline = Deadline::Unsaid;
+    let mut walk = call.walk(2);
+    while !walk.is_done() {
+        if !deadline.take_word(&mut walk, "persist", Deadline::Never)?
+            && !deadline.take(&mut walk, txn.now_ms(), "getex")?
+        {
+            return Err(Error::Syntax);
+        }
+    }
+    let found = load(txn, call, name)?;
+    if let Some(Found { meta, .. }) = &found {
+        let new = deadline.resolve(meta.deadline_ms, meta.deadline_ms);
+        if new != meta.deadline_ms {
+            keyspace::expire(txn, call.space, name, meta, new)?;
+        }
+    }
+    reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
+    Ok(())
+}
+
+/// `MSET key value [key value ...]`
+pub(super) fn mset(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    put_pairs(txn, call, "mset")?;
+    reply.ok();
+    Ok(())
+}
+
+/// `MSETNX key value [key value ...]`: all or none.
+pub(super) fn msetnx(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    if call.len().is_multiple_of(2) {
+        return Err(Error::Arity("msetnx"));
+    }
+    let names: Vec<&[u8]> = call.from(1).step_by(2).collect();
+    let absent = keyspace::load_many(txn, call.space, &names)?.iter().all(Option::is_none);
+    if absent {
+        put_pairs(txn, call, "msetnx")?;
+    }
+    reply.int(absent.into());
+    Ok(())
+}
+
+fn put_pairs(txn: &mut Txn, call: &Call<'_>, command: &'static str) -> Result {
+    if call.len().is_multiple_of(2) {
+        return Err(Error::Arity(command));
+    }
+    for at in (1..call.len()).step_by(2) {
+        keyspace::overwrite(txn, call.space, call.get(at), call.get(at + 1), None)?;
+    }
+    Ok(())
+}
+
+/// `APPEND key value`
+pub(super) fn append(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (name, tail) = (call.get(1), call.get(2));
+    let found = load(txn, call, name)?;
+    let head = found.as_ref().map_or(&[][..], |found| &found.contents[..]);
+    check_length(call, head.len() as u64 + tail.len() as u64)?;
+    let contents = [head, tail].concat();
+    reply.count(contents.len());
+    replace(txn, call, name, found.as_ref(), contents)
+}
+
+/// `SETRANGE key offset value`: what lies between the end and the offset becomes zeros.
+pub(super) fn setrange(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (name, patch) = (call.get(1), call.get(3));
+    let offset = u64::try_from(call.int(2)?).map_err(|_| Error::text("ERR offset is out of range"))?;
+    let found = load(txn, call, name)?;
+    let old = found.as_ref().map_or(&[][..], |found| &found.contents[..]);
+    if patch.is_empty() {
+        reply.count(old.len());
+        return Ok(());
+    }
+    let end = offset.saturating_add(patch.len() as u64);
+    check_length(call, end)?;
+    let (offset, end) = (offset as usize, end as usize);
+    let mut contents = Vec::with_capacity(end.max(old.len()));
+    contents.extend_from_slice(old);
+    contents.resize(end.max(old.len()), 0);
+    contents[offset..end].copy_from_slice(patch);
+    reply.count(contents.len());
+    replace(txn, call, name, found.as_ref(), contents)
+}
+
+fn replace(txn: &mut Txn, call: &Call<'_>, name: &[u8], old: Option<&Found>, contents: Vec<u8>) -> Result {
+    let meta: Meta = with_contents(old, contents);
+    Ok(keyspace::replace(txn, call.space, name, old.map(|old| &old.meta), meta)?)
+}
+
+/// Refuses a string that would be too long, before memory is taken for it.
+fn check_length(call: &Call<'_>, len: u64) -> Result {
+    if len > STRING_BYTES_MAX.min(call.instance.value_bytes_max()) {
+        return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
+    }
+    Ok(())
+}
