@@ -24,6 +24,8 @@ pub mod metrics;
 pub mod random;
 #[cfg(feature = "server")]
 pub mod redis;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
 pub mod vfs;
 pub mod workers;

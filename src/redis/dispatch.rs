@@ -129,7 +129,8 @@ fn unknown(args: Args<'_>) -> Error {
         if shown.len() >= SHOWN {
             break;
         }
-        shown.push_str(&format!("'{}' ", show(word, SHOWN - shown.len())));
+        let word = show(word, SHOWN - shown.len());
+        shown.extend(["'", word.as_str(), "' "]);
     }
     Error::text(format!(
         "ERR unknown command '{}', with args beginning with: {shown}",

@@ -85,6 +85,11 @@ impl Pipeline {
         self.decoder.wanted(self.input.len() - self.done)
     }
 
+    /// Bytes that the input has room for.
+    pub(crate) fn input_capacity(&self) -> usize {
+        self.input.capacity()
+    }
+
     /// Whether all input is done with.
     pub(crate) fn is_idle(&self) -> bool {
         self.done == self.input.len()

@@ -224,19 +224,21 @@ impl Reply {
         &self.out
     }
 
-    /// Takes the output; its allocation is the caller's to reuse with [`Reply::give_back`].
+    /// Takes the output, and with it the allocation.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
+    }
+
+    /// Writes from here on into this buffer, which is empty.
+    pub(crate) fn give_buffer(&mut self, buffer: Vec<u8>) {
+        if self.out.is_empty() {
+            self.out = buffer;
+        }
     }
 
     /// Forgets what was sent.
     pub(crate) fn clear(&mut self) {
         self.out.clear();
-    }
-
-    /// Gives memory back that a large reply took.
-    pub(crate) fn shrink_to(&mut self, bytes: usize) {
-        self.out.shrink_to(bytes);
     }
 
     /// Bytes that the output has room for, written or not.

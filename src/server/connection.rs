@@ -1,0 +1,361 @@
+//! A connection: reads, runs its [`Pipeline`], and sends the replies once they may leave.
+//!
+//! ```text
+//! read ─► run ─┬─ More ───► send or hold ─► read …            a connection that is idle owns no buffer
+//!              ├─ Wait ───► run on the blocking pool ─┐
+//!              ├─ Paused ─► a nap ────────────────────┼─► run …
+//!              ├─ Full ───► send, wait till taken ────┘       while output lies unsent nothing is read
+//!              └─ Close ──► send, end
+//! ```
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::event_loop::{BUFFER_KEPT, Turn};
+use crate::engine::{self, Seqno, Tier};
+use crate::redis::clients::Client;
+use crate::redis::pipeline::{Pace, Pipeline};
+use crate::redis::session::Session;
+
+/// Room for one read.
+const READ_BYTES: usize = 16 << 10;
+/// The most that is read at once, however much a large value still wants.
+const READ_BYTES_MAX: usize = 1 << 20;
+/// How long CLIENT PAUSE lets a connection sleep before it looks again.
+const PAUSE_CHECK: Duration = Duration::from_millis(10);
+
+/// A connection, as its task and the settling of its loop share it.
+pub(super) struct Connection {
+    client: Arc<Client>,
+    write: OwnedWriteHalf,
+    state: RefCell<State>,
+    /// Who waits for news of this connection: its task. Woken from other threads too.
+    waker: Arc<Mutex<Option<Waker>>>,
+}
+
+struct State {
+    /// Away while it runs on the blocking pool.
+    pipeline: Option<Box<Pipeline>>,
+    /// How much of the output the socket took.
+    sent: usize,
+    needs: Seqno,
+    held: bool,
+    /// The task waits until the output is sent.
+    awaited: bool,
+    /// The socket is of no use any more.
+    broken: bool,
+    /// Buffers accounted for.
+    charged: usize,
+}
+
+/// What a task was woken for.
+enum News {
+    Read(usize),
+    /// Output may be sent that the socket did not take, or the connection was killed.
+    Look,
+    End,
+}
+
+/// Serves a new connection.
+pub(super) fn start(turn: &Rc<Turn>, stream: TcpStream) {
+    let name = |address: io::Result<std::net::SocketAddr>| address.map_or_else(|_| String::new(), |a| a.to_string());
+    let (address, local) = (name(stream.peer_addr()), name(stream.local_addr()));
+    let (read, write) = stream.into_split();
+    let waker: Arc<Mutex<Option<Waker>>> = Arc::default();
+    let wake = waker.clone();
+    let wake = Box::new(move || {
+        if let Some(waker) = wake.lock().as_ref() {
+            waker.wake_by_ref();
+        }
+    });
+    let instance = &turn.instance;
+    let client = instance.clients.add(address, local, instance.store().now_ms(), wake);
+    let session = Session::new(client.clone(), turn.stats.clone(), !instance.needs_password());
+    let pipeline = Some(Box::new(Pipeline::new(instance.clone(), session)));
+    let state = State { pipeline, sent: 0, needs: 0, held: false, awaited: false, broken: false, charged: 0 };
+    let connection = Rc::new(Connection { client, write, state: RefCell::new(state), waker });
+    turn.add(&connection);
+    tracing::debug!(client = connection.client.id, address = connection.client.address, "connected");
+    let guard = Guard { turn: turn.clone(), connection: connection.clone() };
+    tokio::task::spawn_local(async move {
+        let guard = guard;
+        serve(&guard.turn, &guard.connection, read).await;
+    });
+}
+
+/// Tidies up after a connection, also when its task panicked.
+struct Guard {
+    turn: Rc<Turn>,
+    connection: Rc<Connection>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let id = self.connection.client.id;
+        if std::thread::panicking() {
+            tracing::error!(client = id, "a command panicked; its connection is closed");
+        }
+        self.turn.instance.clients.remove(id);
+        self.turn.remove(id);
+        // A connection whose task panicked may still be held, but is not sent anything any more.
+        let mut state = self.connection.state.borrow_mut();
+        state.broken = true;
+        state.pipeline = None;
+        self.turn.instance.charge_buffers(state.charged, 0);
+        tracing::debug!(client = id, "disconnected");
+    }
+}
+
+async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedReadHalf) {
+    loop {
+        match connection.next_news(turn, &mut read).await {
+            News::Read(bytes) => turn.stats.bytes_in.add(bytes as u64),
+            News::Look => {
+                // Also when killed: what was answered may still leave, if it can.
+                if !connection.drain(turn).await || connection.client.is_killed() {
+                    return;
+                }
+                continue;
+            }
+            News::End => return,
+        }
+        loop {
+            let pace = connection.run(turn).await;
+            let Some(pace) = pace else { return };
+            if !connection.account(turn) {
+                tracing::warn!(client = connection.client.id, "disconnected: its buffers exceed the memory budget");
+                return;
+            }
+            match pace {
+                Pace::More => {
+                    connection.deliver(turn);
+                    break;
+                }
+                Pace::Paused => {
+                    connection.deliver(turn);
+                    tokio::time::sleep(PAUSE_CHECK).await;
+                }
+                Pace::Wait | Pace::Full => {
+                    connection.deliver(turn);
+                    if !connection.drain(turn).await {
+                        return;
+                    }
+                }
+                Pace::Close => {
+                    connection.deliver(turn);
+                    connection.drain(turn).await;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// What others see of it.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The newest commit that its output depends on.
+    pub(super) fn needs(&self) -> Seqno {
+        self.state.borrow().needs
+    }
+
+    /// Waits for bytes to read, output to send, or the end.
+    async fn next_news(&self, turn: &Turn, read: &mut OwnedReadHalf) -> News {
+        poll_fn(|cx| {
+            self.register(cx);
+            let mut state = self.state.borrow_mut();
+            let State { pipeline: Some(pipeline), broken: false, held, .. } = &mut *state else {
+                return Poll::Ready(News::End);
+            };
+            if self.client.is_killed() || (!*held && pipeline.reply().len() > 0) {
+                return Poll::Ready(News::Look);
+            }
+            let wanted = pipeline.wanted();
+            let input = pipeline.input();
+            if input.capacity() == 0 {
+                *input = turn.buffer();
+            }
+            if input.capacity() - input.len() < READ_BYTES.min(wanted.max(64)) {
+                // Never more than what has arrived once again: lengths are only declared.
+                input.reserve(wanted.min(input.len()).clamp(READ_BYTES, READ_BYTES_MAX));
+            }
+            let polled = pin!(read.read_buf(input)).poll(cx);
+            if input.is_empty() {
+                turn.keep_buffer(std::mem::take(input));
+            }
+            polled.map(|result| match result {
+                Ok(0) | Err(_) => News::End,
+                Ok(bytes) => News::Read(bytes),
+            })
+        })
+        .await
+    }
+
+    fn register(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.lock();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// Runs what has arrived: here, as long as memory has the answers, else on the blocking pool. `None` if it
+    /// panicked there.
+    async fn run(&self, turn: &Turn) -> Option<Pace> {
+        let pace = {
+            let mut state = self.state.borrow_mut();
+            let pipeline = state.pipeline.as_mut()?;
+            if pipeline.reply().capacity() == 0 {
+                pipeline.reply().give_buffer(turn.buffer());
+            }
+            let pace = pipeline.run(Tier::Cached);
+            state.needs = state.pipeline.as_ref().map_or(0, |pipeline| pipeline.needs());
+            pace
+        };
+        if pace != Pace::Wait {
+            return Some(pace);
+        }
+        turn.stats.moved.increment();
+        let mut pipeline = self.state.borrow_mut().pipeline.take()?;
+        let (pipeline, pace) = tokio::task::spawn_blocking(move || {
+            let pace = pipeline.run(Tier::Disk);
+            (pipeline, pace)
+        })
+        .await
+        .ok()?;
+        let mut state = self.state.borrow_mut();
+        state.needs = pipeline.needs();
+        state.pipeline = Some(pipeline);
+        Some(pace)
+    }
+
+    /// Sends the output, or has it sent once it may leave.
+    fn deliver(self: &Rc<Self>, turn: &Turn) {
+        let mut state = self.state.borrow_mut();
+        let Some(pipeline) = &mut state.pipeline else { return };
+        if pipeline.reply().len() == 0 {
+            turn.keep_buffer(pipeline.reply().take());
+            return;
+        }
+        if turn.instance.store().db().is_acknowledged(state.needs) {
+            drop(state);
+            self.send(turn);
+        } else if !std::mem::replace(&mut state.held, true) {
+            drop(state);
+            turn.hold(self);
+        }
+    }
+
+    /// Sends as much of the output as the socket takes. The output may leave.
+    pub(super) fn send(&self, turn: &Turn) {
+        let mut state = self.state.borrow_mut();
+        let State { pipeline, sent, held, broken, awaited, .. } = &mut *state;
+        *held = false;
+        let Some(pipeline) = pipeline else { return };
+        let reply = pipeline.reply();
+        while *sent < reply.len() && !*broken {
+            match self.write.try_write(reply.bytes().get(*sent..).unwrap_or_default()) {
+                Ok(bytes) => *sent += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => *broken = true,
+            }
+        }
+        if *sent == reply.len() || *broken {
+            turn.stats.bytes_out.add(*sent as u64);
+            *sent = 0;
+            reply.clear();
+            turn.keep_buffer(reply.take());
+        }
+        // The task need not know that all is well, unless it waits for that.
+        if *broken || reply.len() > 0 || *awaited {
+            drop(state);
+            self.wake();
+        }
+    }
+
+    /// What was to be sent cannot be vouched for: says so and ends the connection.
+    pub(super) fn fail(&self, turn: &Turn, error: &engine::Error) {
+        let mut state = self.state.borrow_mut();
+        if let Some(pipeline) = &mut state.pipeline {
+            let reply = pipeline.reply();
+            reply.clear();
+            reply.error_text(&format!("MISCONF it is unknown whether this was written: {error}"));
+        }
+        state.sent = 0;
+        drop(state);
+        self.send(turn);
+        self.state.borrow_mut().broken = true;
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.lock().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Waits until all output is sent. False if that cannot be.
+    async fn drain(&self, turn: &Turn) -> bool {
+        self.state.borrow_mut().awaited = true;
+        let sent = poll_fn(|cx| {
+            self.register(cx);
+            loop {
+                {
+                    let mut state = self.state.borrow_mut();
+                    let State { pipeline: Some(pipeline), broken: false, held, .. } = &mut *state else {
+                        return Poll::Ready(false);
+                    };
+                    if pipeline.reply().len() == 0 {
+                        return Poll::Ready(true);
+                    }
+                    if *held {
+                        // The settling sends it and wakes us.
+                        return Poll::Pending;
+                    }
+                }
+                match self.write.as_ref().poll_write_ready(cx) {
+                    // Whoever is killed while the socket takes nothing has had its chance.
+                    Poll::Pending if self.client.is_killed() => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => self.send(turn),
+                    Poll::Ready(Err(_)) => return Poll::Ready(false),
+                }
+            }
+        })
+        .await;
+        self.state.borrow_mut().awaited = false;
+        sent
+    }
+
+    /// Notes how large its buffers are; false if that is too much.
+    fn account(&self, turn: &Turn) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(pipeline) = &mut state.pipeline else { return true };
+        let (input, output) = (pipeline.input_capacity(), pipeline.reply().capacity());
+        self.client.input_bytes.store(input, Relaxed);
+        self.client.output_bytes.store(pipeline.reply().len(), Relaxed);
+        let size = input.saturating_sub(BUFFER_KEPT) + output.saturating_sub(BUFFER_KEPT);
+        if size == state.charged {
+            return true;
+        }
+        let fits = turn.instance.charge_buffers(state.charged, size);
+        if fits {
+            state.charged = size;
+        }
+        fits
+    }
+}

@@ -1,0 +1,273 @@
+//! An event loop: a thread, its connections, and the replies that wait for their commits.
+//!
+//! A connection whose replies depend on a commit that is not yet acknowledged is *held*. When all connections with
+//! something to read have had their turn, the loop settles: under `everysec` and `never` it hands the log of all
+//! their commits to the system with one write and sends the replies at once; under `always` it asks to be called
+//! when the newest of them is on disk. Either way the connections' own tasks are not woken for it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use super::connection::{self, Connection};
+use crate::config::Fsync;
+use crate::engine::{self, Seqno};
+use crate::redis::instance::Instance;
+use crate::redis::stats::LoopStats;
+
+/// Pipelines of one loop that may wait for the disk at once.
+const BLOCKING_MAX: usize = 64;
+/// A buffer that grew larger than this is not kept for the next connection.
+pub(super) const BUFFER_KEPT: usize = 64 << 10;
+/// How many buffers are kept.
+const BUFFERS_KEPT: usize = 64;
+/// How long connections have to finish when the server stops.
+const FINISH: Duration = Duration::from_secs(10);
+/// How often idle connections are looked for.
+const IDLE_CHECK: Duration = Duration::from_secs(1);
+
+/// How many event loops to run: one on small machines, since clients and background work need cores too.
+pub(super) fn count() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores / 2).clamp(1, 8)
+}
+
+/// A running loop, from outside.
+pub(super) struct EventLoop {
+    streams: mpsc::UnboundedSender<TcpStream>,
+    finished: oneshot::Receiver<()>,
+}
+
+impl EventLoop {
+    /// Starts a loop's thread.
+    #[expect(clippy::disallowed_methods, reason = "event loops are the server's own threads")]
+    pub(super) fn start(number: usize, instance: &Arc<Instance>) -> io::Result<Self> {
+        let (streams, arriving) = mpsc::unbounded_channel();
+        let (finish, finished) = oneshot::channel();
+        let instance = instance.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_MAX)
+            .thread_name(format!("silt-read-{number}"))
+            .build()?;
+        std::thread::Builder::new().name(format!("silt-loop-{number}")).spawn(move || {
+            LocalSet::new().block_on(&runtime, Turn::run(instance, arriving));
+            runtime.shutdown_timeout(FINISH);
+            // Nobody waits for it any more if this fails.
+            let _ = finish.send(());
+        })?;
+        Ok(Self { streams, finished })
+    }
+
+    /// Gives it a connection.
+    pub(super) fn hand(&self, stream: TcpStream) {
+        // A loop that is gone drops the connection, which tells the client enough.
+        let _ = self.streams.send(stream);
+    }
+
+    /// Waits until its connections have ended; there will be no new ones.
+    pub(super) async fn finish(self) {
+        drop(self.streams);
+        let _ = self.finished.await;
+    }
+}
+
+/// A loop's state, shared by its tasks.
+pub(super) struct Turn {
+    pub(super) instance: Arc<Instance>,
+    pub(super) stats: Arc<LoopStats>,
+    connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    held: RefCell<Vec<Rc<Connection>>>,
+    /// Whether connections were held since the last settling.
+    unsettled: Cell<bool>,
+    settler: RefCell<Option<Waker>>,
+    acknowledged: Arc<Acknowledged>,
+    buffers: RefCell<Vec<Vec<u8>>>,
+    /// Wakes whoever waits for the last connection to end.
+    emptied: RefCell<Option<Waker>>,
+}
+
+/// Where the engine's callback, on another thread, leaves word.
+#[derive(Default)]
+struct Acknowledged {
+    news: AtomicBool,
+    failed: Mutex<Option<(Seqno, engine::Error)>>,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Turn {
+    async fn run(instance: Arc<Instance>, mut arriving: mpsc::UnboundedReceiver<TcpStream>) {
+        let stats = instance.stats.new_loop();
+        let turn = Rc::new(Self {
+            instance,
+            stats,
+            connections: RefCell::default(),
+            held: RefCell::default(),
+            unsettled: Cell::new(false),
+            settler: RefCell::default(),
+            acknowledged: Arc::default(),
+            buffers: RefCell::default(),
+            emptied: RefCell::default(),
+        });
+        tokio::task::spawn_local(turn.clone().settle_for_ever());
+        tokio::task::spawn_local(turn.clone().end_idle());
+        while let Some(stream) = arriving.recv().await {
+            let opened = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
+            match opened {
+                Ok(stream) => connection::start(&turn, stream),
+                Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+            }
+        }
+        // Those that came too late for the listener to end them.
+        for connection in turn.connections.borrow().values() {
+            connection.client().kill();
+        }
+        let emptied = poll_fn(|cx| {
+            if turn.connections.borrow().is_empty() {
+                return Poll::Ready(());
+            }
+            *turn.emptied.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        });
+        if tokio::time::timeout(FINISH, emptied).await.is_err() {
+            tracing::warn!(connections = turn.connections.borrow().len(), "cut off at shutdown");
+        }
+    }
+
+    /// Adds a connection.
+    pub(super) fn add(&self, connection: &Rc<Connection>) {
+        self.connections.borrow_mut().insert(connection.client().id, connection.clone());
+    }
+
+    /// Forgets a connection.
+    pub(super) fn remove(&self, id: u64) {
+        self.connections.borrow_mut().remove(&id);
+        if self.connections.borrow().is_empty()
+            && let Some(waker) = self.emptied.borrow_mut().take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// Sends a connection's replies at the next settling.
+    pub(super) fn hold(&self, connection: &Rc<Connection>) {
+        self.held.borrow_mut().push(connection.clone());
+        if !self.unsettled.replace(true)
+            && let Some(waker) = self.settler.borrow().as_ref()
+        {
+            // It comes after all tasks that are ready now.
+            waker.wake_by_ref();
+        }
+    }
+
+    /// An empty buffer with some capacity.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        self.buffers.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(16 << 10))
+    }
+
+    /// Takes a buffer back.
+    pub(super) fn keep_buffer(&self, mut buffer: Vec<u8>) {
+        let mut buffers = self.buffers.borrow_mut();
+        if (1..=BUFFER_KEPT).contains(&buffer.capacity()) && buffers.len() < BUFFERS_KEPT {
+            buffer.clear();
+            buffers.push(buffer);
+        }
+    }
+
+    async fn settle_for_ever(self: Rc<Self>) {
+        loop {
+            poll_fn(|cx| {
+                let news = self.acknowledged.news.swap(false, SeqCst);
+                if news || self.unsettled.get() {
+                    return Poll::Ready(());
+                }
+                let mut settler = self.settler.borrow_mut();
+                if !settler.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    *settler = Some(cx.waker().clone());
+                    *self.acknowledged.waker.lock() = Some(cx.waker().clone());
+                    // The callback may have come before it knew whom to wake.
+                    if self.acknowledged.news.swap(false, SeqCst) {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Pending
+            })
+            .await;
+            self.settle();
+        }
+    }
+
+    /// Sends what may be sent, and sees to it that the rest may soon be.
+    fn settle(&self) {
+        let store = self.instance.store();
+        let newly_held = self.unsettled.replace(false);
+        let mut held = std::mem::take(&mut *self.held.borrow_mut());
+        if newly_held {
+            let newest = held.iter().map(|connection| connection.needs()).max().unwrap_or(0);
+            if self.instance.config().fsync == Fsync::Always {
+                self.ask(newest);
+            } else if let Err(error) = store.db().acknowledge(newest) {
+                *self.acknowledged.failed.lock() = Some((newest, error));
+            }
+        }
+        let failed = self.acknowledged.failed.lock().take();
+        held.retain(|connection| {
+            if store.db().is_acknowledged(connection.needs()) {
+                connection.send(self);
+                return false;
+            }
+            match &failed {
+                Some((seqno, error)) if connection.needs() <= *seqno => {
+                    connection.fail(self, error);
+                    false
+                }
+                _ => true,
+            }
+        });
+        // Sending holds nobody; what came meanwhile is kept all the same.
+        self.held.borrow_mut().append(&mut held);
+    }
+
+    /// Asks the engine to leave word once a commit is acknowledged.
+    fn ask(&self, seqno: Seqno) {
+        let acknowledged = self.acknowledged.clone();
+        self.instance.store().db().on_acknowledged(seqno, move |result| {
+            if let Err(error) = result {
+                *acknowledged.failed.lock() = Some((seqno, error));
+            }
+            acknowledged.news.store(true, SeqCst);
+            if let Some(waker) = acknowledged.waker.lock().as_ref() {
+                waker.wake_by_ref();
+            }
+        });
+    }
+
+    /// Ends connections that were silent for longer than the settings allow.
+    async fn end_idle(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(IDLE_CHECK).await;
+            let timeout_ms = self.instance.config().timeout_s.saturating_mul(1000);
+            if timeout_ms == 0 {
+                continue;
+            }
+            let now_ms = self.instance.store().now_ms();
+            for connection in self.connections.borrow().values() {
+                let last_ms = connection.client().last_ms.load(std::sync::atomic::Ordering::Relaxed);
+                if now_ms.saturating_sub(last_ms) > timeout_ms {
+                    connection.client().kill();
+                }
+            }
+        }
+    }
+}
