@@ -11,7 +11,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    pub(crate) fn of<'a>(self, bytes: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         // A span is only made for bytes that are there; were one not, an empty word is the harmless answer.
         bytes.get(self.at as usize..self.at as usize + self.len as usize).unwrap_or_default()
     }

@@ -72,12 +72,8 @@ impl Instance {
         stop: Box<dyn Fn() + Send + Sync>,
     ) -> Arc<Self> {
         let mut random = Random::from_machine();
-        let run_id = format!(
-            "{:016x}{:016x}{:08x}",
-            random.next_u64(),
-            random.next_u64(),
-            random.next_u64() >> 32
-        );
+        let run_id =
+            format!("{:016x}{:016x}{:08x}", random.next_u64(), random.next_u64(), random.next_u64() >> 32);
         let started_ms = env.clock.now_ms();
         Arc::new(Self {
             keyspace,

@@ -70,7 +70,8 @@ enum News {
 
 /// Serves a new connection.
 pub(super) fn start(turn: &Rc<Turn>, stream: TcpStream) {
-    let name = |address: io::Result<std::net::SocketAddr>| address.map_or_else(|_| String::new(), |a| a.to_string());
+    let name =
+        |address: io::Result<std::net::SocketAddr>| address.map_or_else(|_| String::new(), |a| a.to_string());
     let (address, local) = (name(stream.peer_addr()), name(stream.local_addr()));
     let (read, write) = stream.into_split();
     let waker: Arc<Mutex<Option<Waker>>> = Arc::default();
@@ -135,7 +136,10 @@ async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedRead
             let pace = connection.run(turn).await;
             let Some(pace) = pace else { return };
             if !connection.account(turn) {
-                tracing::warn!(client = connection.client.id, "disconnected: its buffers exceed the memory budget");
+                tracing::warn!(
+                    client = connection.client.id,
+                    "disconnected: its buffers exceed the memory budget"
+                );
                 return;
             }
             match pace {

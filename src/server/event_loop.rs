@@ -51,7 +51,6 @@ pub(super) struct EventLoop {
 
 impl EventLoop {
     /// Starts a loop's thread.
-    #[expect(clippy::disallowed_methods, reason = "event loops are the server's own threads")]
     pub(super) fn start(number: usize, instance: &Arc<Instance>) -> io::Result<Self> {
         let (streams, arriving) = mpsc::unbounded_channel();
         let (finish, finished) = oneshot::channel();

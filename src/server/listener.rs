@@ -17,7 +17,7 @@ const BACKLOG: i32 = 511;
 /// How long to leave accepting alone after it failed, for want of file handles mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Silence after which the system asks whether the other end is still there.
-const KEEPALIVE: Duration = Duration::from_secs(300);
+const KEEPALIVE: Duration = Duration::from_mins(5);
 
 /// Redis's words to a client from another machine while there is no password.
 const DENIED: &[u8] = b"-DENIED Siltstone is running in protected mode because protected mode is enabled and no \

@@ -49,7 +49,8 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listeners = listener::bind(&config)?;
-        let addresses = listeners.iter().map(tokio::net::TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        let addresses =
+            listeners.iter().map(tokio::net::TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
         let asked = Arc::new(Notify::new());
         let ask = asked.clone();
         let loops_wanted = event_loop::count();
