@@ -46,6 +46,7 @@ pub struct Workers {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     kind: WorkersKind,
+    compactors: usize,
 }
 
 enum WorkersKind {
@@ -94,7 +95,8 @@ impl Workers {
     /// If the system gives no threads: nothing has been opened or written yet.
     pub fn threads(compactors: usize) -> Arc<Self> {
         let shared = Arc::new(Shared::default());
-        let lanes = [(Lane::Sync, 1), (Lane::Flush, 1), (Lane::Compact, compactors.max(1)), (Lane::Idle, 1)];
+        let compactors = compactors.max(1);
+        let lanes = [(Lane::Sync, 1), (Lane::Flush, 1), (Lane::Compact, compactors), (Lane::Idle, 1)];
         let mut threads: Vec<_> = lanes
             .iter()
             .flat_map(|&(lane, n)| std::iter::repeat_n(lane, n))
@@ -105,7 +107,7 @@ impl Workers {
             .collect();
         let timed = shared.clone();
         threads.push(spawn("silt-timer".to_owned(), move || timed.run_timers()));
-        Arc::new(Self { shared, threads: Mutex::new(threads), kind: WorkersKind::Threads })
+        Arc::new(Self { shared, threads: Mutex::new(threads), kind: WorkersKind::Threads, compactors })
     }
 
     /// No threads: jobs wait for [`Workers::step`]. Time stands still: no timer fires.
@@ -120,12 +122,17 @@ impl Workers {
 
     fn by_hand(clock: Option<Arc<dyn Clock>>) -> Arc<Self> {
         let kind = WorkersKind::Manual(clock);
-        Arc::new(Self { shared: Arc::default(), threads: Mutex::default(), kind })
+        Arc::new(Self { shared: Arc::default(), threads: Mutex::default(), kind, compactors: 1 })
     }
 
     /// Whether jobs are stepped by hand.
     pub fn is_manual(&self) -> bool {
         matches!(self.kind, WorkersKind::Manual(_))
+    }
+
+    /// How many merges can run at the same time.
+    pub fn compactors(&self) -> usize {
+        self.compactors
     }
 
     /// Queues a job.

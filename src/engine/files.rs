@@ -46,6 +46,11 @@ impl Files {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Hands out no number below this any more.
+    pub(crate) fn keep_above(&self, number: u64) {
+        self.next.fetch_max(number, Ordering::Relaxed);
+    }
+
     /// Above every number handed out.
     pub(crate) fn next_number(&self) -> u64 {
         self.next.load(Ordering::Relaxed)

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 /// How long a burst may be.
 const BURST_NS: u64 = 100_000_000;
 
-/// The bucket.
+/// The bucket. By default without limit.
+#[derive(Default)]
 pub(crate) struct Rate {
     bytes_per_s: Option<u64>,
     /// The moment up to which what was spent is paid.

@@ -14,11 +14,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::background::Background;
+use super::background::{self, Background};
 use super::cache::Cache;
 use super::compaction::pressure::Pressure;
 use super::disk_full::DiskSpace;
 use super::files::Files;
+use super::flush;
+use super::hot::HotRows;
 use super::limits::Limits;
 use super::marks::Mark;
 use super::memtable::Memtable;
@@ -81,6 +83,7 @@ pub(crate) struct Shared {
     pub(crate) manifest: Mutex<Option<Manifest>>,
     pub(crate) versions: Mutex<VersionSet>,
     pub(crate) snapshots: SnapshotList,
+    pub(crate) hot: HotRows,
     pub(crate) cache: Arc<Cache>,
     pub(crate) pressure: Pressure,
     pub(crate) background: Background,
@@ -92,8 +95,13 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// A memtable was sealed: it wants to be flushed.
-    pub(crate) fn memtable_sealed(self: &Arc<Self>) {}
+    pub(crate) fn memtable_sealed(self: &Arc<Self>) {
+        background::refresh_pressure(self);
+        flush::submit(self);
+    }
 
     /// The disk has room again: what failed for want of it is tried again.
-    pub(crate) fn disk_has_room(self: &Arc<Self>) {}
+    pub(crate) fn disk_has_room(self: &Arc<Self>) {
+        background::resume(self);
+    }
 }

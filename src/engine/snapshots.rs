@@ -48,6 +48,17 @@ impl SnapshotList {
         Horizon { seqno, held: held.keys().copied().collect() }
     }
 
+    /// The horizon, registered in the same stroke, so that nobody forgets what is seen
+    /// there while it is looked at. Keep it for a moment only: others take it for a snapshot.
+    pub(crate) fn pin(&self, durable: impl FnOnce() -> Seqno) -> (Horizon, Registered) {
+        let mut held = self.held.lock();
+        let durable = durable();
+        let seqno = held.keys().next().map_or(durable, |&oldest| oldest.min(durable));
+        let horizon = Horizon { seqno, held: held.keys().copied().collect() };
+        *held.entry(seqno).or_default() += 1;
+        (horizon, Registered { list: self.clone(), seqno })
+    }
+
     /// How many are held, clones counted.
     pub(crate) fn len(&self) -> usize {
         self.held.lock().values().sum()

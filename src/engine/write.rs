@@ -85,6 +85,7 @@ impl Shared {
             // It was checked; but if it were half applied, nothing could be trusted from here on.
             return Err(self.poison(error));
         }
+        self.hot.refresh(seqno, &payload);
         self.progress.publish(seqno);
         let buffered = writer.log.buffered();
         drop(writer);
@@ -295,7 +296,8 @@ impl Shared {
         Ok(seqno)
     }
 
-    fn sync_to(self: &Arc<Self>, seqno: Seqno) -> Result<()> {
+    /// Makes everything up to a commit durable.
+    pub(crate) fn sync_to(self: &Arc<Self>, seqno: Seqno) -> Result<()> {
         let mut waiting = self.progress.waiting();
         while self.progress.durable() < seqno {
             self.progress.check_poison()?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{DirLock, File, Vfs};
 use crate::random::Random;
@@ -112,9 +112,13 @@ pub struct FaultyVfs {
     faults: Arc<Faults>,
 }
 
+/// Called with the number of the operation that is about to happen.
+type Hook = Arc<dyn Fn(u64) + Send + Sync>;
+
 #[derive(Default)]
 struct Faults {
     state: Mutex<State>,
+    hook: Mutex<Option<Hook>>,
     released: Condvar,
 }
 
@@ -145,6 +149,11 @@ impl Faults {
         let mut state = self.state.lock();
         if operation.changes() {
             state.operations += 1;
+            let number = state.operations;
+            MutexGuard::unlocked(&mut state, || {
+                let hook = self.hook.lock().clone();
+                hook.inspect(|hook| hook(number));
+            });
         }
         if state.crash_at.is_some_and(|at| state.operations >= at) {
             let tears = !state.crashed && operation == Operation::Write;
@@ -237,6 +246,16 @@ impl FaultyVfs {
     /// Whether the world has stopped.
     pub fn crashed(&self) -> bool {
         self.faults.state.lock().crashed
+    }
+
+    /// Calls back before every operation that changes the disk, with its number, as [`FaultyVfs::crash_at`] counts.
+    pub fn before_each(&self, call: impl Fn(u64) + Send + Sync + 'static) {
+        *self.faults.hook.lock() = Some(Arc::new(call));
+    }
+
+    /// Calls back no more.
+    pub fn before_none(&self) {
+        *self.faults.hook.lock() = None;
     }
 
     /// Lets go on whatever hangs or is delayed.
@@ -428,10 +447,14 @@ mod tests {
         let (memory, faulty, log) = disk();
         log.write_all_at(b"one", 0).unwrap();
         assert_eq!(faulty.operations(), 2);
+        let (tell, told) = mpsc::channel();
+        faulty.before_each(move |n| tell.send(n).unwrap());
         faulty.crash_at(3);
         assert!(!faulty.crashed());
         log.write_all_at(&[7; 1000], 3).unwrap_err();
         assert!(faulty.crashed());
+        assert_eq!(told.try_recv(), Ok(3));
+        faulty.before_none();
         let torn = log.len().unwrap();
         assert!((3..=1003).contains(&torn));
         log.write_all_at(b"x", 0).unwrap_err();

@@ -70,27 +70,29 @@ impl<'a, U: Under> Filter<'a, U> {
         Self { horizon, now_ms, dead, marks, sweep, under, user: Vec::new(), stripe: None, begun: false }
     }
 
-    /// Whether this is the first row of its key. Call before [`Filter::judge`].
-    pub(crate) fn is_new_key(&self, user: &[u8]) -> bool {
-        !self.begun || self.user != user
+    /// Looks at the next row's key: whether it is the first of its key. Call once before [`Filter::judge`].
+    #[inline]
+    pub(crate) fn begins_key(&mut self, user: &[u8]) -> bool {
+        if self.begun && self.user == user {
+            return false;
+        }
+        self.begun = true;
+        self.user.clear();
+        self.user.extend_from_slice(user);
+        self.stripe = None;
+        while self.dead.first().is_some_and(|range| range.end.as_slice() <= user) {
+            self.dead = &self.dead[1..];
+        }
+        true
     }
 
     fn stripe_of(&self, seqno: Seqno) -> usize {
         self.horizon.held.partition_point(|&held| held < seqno)
     }
 
-    /// Judges the next row.
+    /// Judges the row.
     pub(crate) fn judge(&mut self, key: KeyRef<'_>, value: &[u8]) -> Verdict {
         let seqno = key.trailer.seqno();
-        if self.is_new_key(key.user) {
-            self.begun = true;
-            self.user.clear();
-            self.user.extend_from_slice(key.user);
-            self.stripe = None;
-            while self.dead.first().is_some_and(|range| range.end.as_slice() <= key.user) {
-                self.dead = &self.dead[1..];
-            }
-        }
         let stripe = self.stripe_of(seqno);
         if self.stripe == Some(stripe) {
             return Verdict::Drop;
@@ -170,6 +172,7 @@ mod tests {
             let kind = if value.is_some() { Kind::Put } else { Kind::Delete };
             let user = [key];
             let bytes: Vec<u8> = value.iter().copied().collect();
+            filter.begins_key(&user);
             match filter.judge(KeyRef::new(&user, Trailer::new(seqno.0, kind)), &bytes) {
                 Verdict::Keep(_) => drop(out.insert((key, seqno), *value)),
                 Verdict::Delete => drop(out.insert((key, seqno), None)),

@@ -101,10 +101,10 @@ impl<'a> Outputs<'a> {
         let Some((writer, path)) = self.open.take() else { return Ok(()) };
         let meta = writer.finish(swept)?;
         self.closed_bytes += meta.size;
-        if let Some((before, _)) = self.done.last() {
-            if before.largest >= meta.smallest {
-                return Err(Error::corrupt(&path, 0, "a merge wrote its tables out of order"));
-            }
+        if self.done.last().is_some_and(|(before, _)| before.largest >= meta.smallest) {
+            // The file goes with the rest.
+            self.done.push((meta, path.clone()));
+            return Err(Error::corrupt(&path, 0, "a merge wrote its tables out of order"));
         }
         self.done.push((meta, path));
         Ok(())

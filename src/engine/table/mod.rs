@@ -184,6 +184,23 @@ impl Table {
         TableCursor::new(Arc::clone(self), tier, caching)
     }
 
+    /// About how many bytes of it hold keys from `start` (included) to `end` (excluded), judged in memory alone.
+    pub(crate) fn approximate_bytes(&self, start: &[u8], end: &[u8]) -> u64 {
+        if end <= &self.meta.smallest[..] || start > &self.meta.largest[..] {
+            return 0;
+        }
+        let bytes = |i: usize| self.partitions.get(i).map_or(0, |place| place.end() - place.start);
+        let first = self.top.find(KeyRef::new(start, Trailer::FIRST));
+        let last = self.top.find(KeyRef::new(end, Trailer::FIRST));
+        let whole: u64 = (first + 1..last.min(self.partitions.len())).map(bytes).sum();
+        // Of the two at the edges about half, unless the range goes past the table's own.
+        let begins_before = start <= &self.meta.smallest[..];
+        let ends_after = end > &self.meta.largest[..];
+        let first_bytes = if begins_before { bytes(first) } else { bytes(first) / 2 };
+        let last_bytes = if ends_after { bytes(last) } else { bytes(last) / 2 };
+        if first == last { first_bytes.min(last_bytes) } else { first_bytes + whole + last_bytes }
+    }
+
     /// From now on the file goes, and the cache forgets it, when the last handle does.
     pub(crate) fn mark_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);

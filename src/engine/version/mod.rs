@@ -51,7 +51,7 @@ impl Version {
     }
 
     /// The next version. `opened` are the tables that `edit` adds and that are not here already.
-    fn edited(&self, edit: &Edit, opened: &[Arc<Table>]) -> Self {
+    pub(crate) fn edited(&self, edit: &Edit, opened: &[Arc<Table>]) -> Self {
         let mut levels = self.levels.clone();
         let here: Vec<Arc<Table>> = edit
             .added

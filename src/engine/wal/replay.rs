@@ -41,6 +41,8 @@ pub(crate) struct Replayed {
     pub(crate) ended: Vec<(u64, u64)>,
     /// The logs without, or behind the torn tail.
     pub(crate) dropped: Vec<u64>,
+    /// The end of the last log with commits: the next log will say that it follows it.
+    pub(crate) end: Claim,
     /// The newest commit.
     pub(crate) seqno: Seqno,
     pub(crate) records: u64,
@@ -48,18 +50,12 @@ pub(crate) struct Replayed {
     pub(crate) torn_bytes: u64,
 }
 
-/// One log's walk: how far it is valid.
-struct Walk {
-    end: usize,
-    opening: Option<Opening>,
-}
-
 impl Replay<'_> {
     /// Visits every commit in order: log, commit, payload. The payload shares the memory of the whole log.
     pub(crate) fn run(&self, visit: &mut dyn FnMut(u64, Seqno, Bytes) -> Result<()>) -> Result<Replayed> {
         let mut found = Replayed { seqno: self.flushed, ..Replayed::default() };
         let mut torn = false;
-        let mut before: Option<Claim> = None;
+        let mut ends = BTreeMap::new();
         for (&log, &known_len) in self.logs {
             if torn {
                 found.dropped.push(log);
@@ -67,6 +63,7 @@ impl Replay<'_> {
             }
             let path = self.files.log(log);
             let bytes = self.load(log)?;
+            let seqno_before = found.seqno;
             let limit = known_len.map_or(bytes.len(), |len| len as usize);
             let Some(valid) = bytes.get(..limit) else {
                 return Err(Error::corrupt(
@@ -75,29 +72,26 @@ impl Replay<'_> {
                     format_args!("cut short: it was {limit} bytes long"),
                 ));
             };
-            let follows = self.follows(log, valid, before)?;
-            let walk = if follows {
-                self.walk(log, &bytes.slice(..limit), &mut found, visit)?
-            } else {
-                Walk { end: 0, opening: None }
+            let missing = self.missing_before(log, valid, &ends)?;
+            let walked = match missing {
+                None => self.walk(log, &bytes.slice(..limit), &mut found, visit)?,
+                Some(_) => 0,
             };
-            let end = walk.end as u64;
-            if end < limit as u64 && known_len.is_some() {
+            let end = walked as u64;
+            if walked < limit && known_len.is_some() {
                 return Err(Error::corrupt(&path, end, "a record that was on disk does not validate"));
             }
-            if !follows {
-                // The log before is shorter than it was; or this is the beginning of one that was not written out.
-                let at = before.unwrap_or_default();
-                self.refuse_if_synced(at, log, 0)?;
+            if let Some(damage) = missing {
+                self.refuse_if_synced(damage, log, 0)?;
                 torn = true;
-            } else if walk.end < limit {
-                self.refuse_if_synced(Claim { file: log, offset: end }, log, walk.end + 1)?;
-                found.torn_bytes +=
-                    bytes[walk.end..].iter().rposition(|&b| b != 0).map_or(0, |last| last as u64 + 1);
+            } else if walked < limit {
+                self.refuse_if_synced(Claim { file: log, offset: end }, log, walked + 1)?;
+                found.torn_bytes += content(&bytes[walked..]);
                 torn = true;
             }
-            if walk.opening.is_some() {
-                before = Some(Claim { file: log, offset: end });
+            ends.insert(log, end);
+            if found.seqno > seqno_before {
+                found.end = Claim { file: log, offset: end };
                 found.ended.push((log, end));
             } else {
                 found.dropped.push(log);
@@ -107,7 +101,7 @@ impl Replay<'_> {
             let path = self.logs.keys().next_back().map_or(self.files.current(), |&log| self.files.log(log));
             return Err(Error::corrupt(
                 &path,
-                before.map_or(0, |b| b.offset),
+                found.end.offset,
                 format_args!(
                     "the logs end with commit {}, but commit {} was on disk",
                     found.seqno, self.durable
@@ -127,49 +121,50 @@ impl Replay<'_> {
         }
     }
 
-    /// Whether a log goes on where the one before ends, as far as it says.
-    fn follows(&self, log: u64, bytes: &[u8], before: Option<Claim>) -> Result<bool> {
+    /// Where the log before is shorter than it was when this one was begun, if so. A log that was created ahead and
+    /// never used lies between the two.
+    fn missing_before(&self, log: u64, bytes: &[u8], ends: &BTreeMap<u64, u64>) -> Result<Option<Claim>> {
         let place = Place { salt: self.salt, file: log };
-        let Some((head, payload)) = place.read(bytes, 0).filter(|(head, _)| head.kind == Kind::Open) else {
-            return Ok(true);
+        let Some((_, payload)) = place.read(bytes, 0).filter(|(head, _)| head.kind == Kind::Open) else {
+            return Ok(None);
         };
-        debug_assert!(head.kind == Kind::Open);
         let opening = Opening::decode(payload).map_err(|format| unknown(&self.files.log(log), format))?;
-        // The first log may follow one that is done with.
-        Ok(before.is_none_or(|before| opening.before == before))
+        let Claim { file, offset } = opening.before;
+        // One that is not among the logs is done with.
+        Ok(ends.get(&file).filter(|&&end| end != offset).map(|&end| Claim { file, offset: end }))
     }
 
+    /// Visits the valid records; returns where they end.
     fn walk(
         &self,
         log: u64,
         bytes: &Bytes,
         found: &mut Replayed,
         visit: &mut dyn FnMut(u64, Seqno, Bytes) -> Result<()>,
-    ) -> Result<Walk> {
+    ) -> Result<usize> {
         let path = self.files.log(log);
         let place = Place { salt: self.salt, file: log };
-        let mut walk = Walk { end: 0, opening: None };
-        while let Some((head, payload)) = place.read(bytes, walk.end) {
-            let wrong = |what: &dyn std::fmt::Display| Err(Error::corrupt(&path, walk.end as u64, what));
-            match (head.kind, walk.opening) {
-                (Kind::Open, None) => {
-                    let opening = Opening::decode(payload).map_err(|format| unknown(&path, format))?;
-                    walk.opening = Some(opening);
+        let mut end = 0;
+        while let Some((head, payload)) = place.read(bytes, end) {
+            let wrong = |what: &dyn std::fmt::Display| Err(Error::corrupt(&path, end as u64, what));
+            match head.kind {
+                Kind::Open if end == 0 => {
+                    Opening::decode(payload).map_err(|format| unknown(&path, format))?;
                 }
-                (Kind::Batch, Some(_)) if head.seqno == found.seqno + 1 => {
+                Kind::Batch if end > 0 && head.seqno == found.seqno + 1 => {
                     found.seqno = head.seqno;
                     found.records += 1;
                     visit(log, head.seqno, bytes.slice_ref(payload))?;
                 }
-                (Kind::Batch, Some(_)) => {
+                Kind::Batch if end > 0 => {
                     return wrong(&format_args!("commit {} follows commit {}", head.seqno, found.seqno));
                 }
-                (Kind::Mark, Some(_)) => {}
+                Kind::Mark if end > 0 => {}
                 _ => return wrong(&"a record that does not belong here"),
             }
-            walk.end += HEAD + head.len;
+            end += HEAD + head.len;
         }
-        Ok(walk)
+        Ok(end)
     }
 
     /// Fails if any record from `offset` of `log` on says that `damage` was on disk.
@@ -185,6 +180,11 @@ impl Replay<'_> {
         }
         Ok(())
     }
+}
+
+/// How many bytes there are but for zeros at the end.
+fn content(bytes: &[u8]) -> u64 {
+    bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1)
 }
 
 /// All of a file. Its memory is bounded by the file's true length.

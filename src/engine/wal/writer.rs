@@ -4,6 +4,7 @@
 //! for setting disk space aside now and then. What it has gathered is taken off as a [`Chunk`] and written without
 //! that lock. Large payloads are shared, not copied.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,6 +38,11 @@ impl LogFile {
         Ok(Arc::new(Self { number, path, file }))
     }
 
+    /// No file at all, for a database that is only read.
+    pub(crate) fn nowhere() -> Arc<Self> {
+        Arc::new(Self { number: u64::MAX, path: PathBuf::new(), file: Arc::new(Nowhere) })
+    }
+
     /// Makes everything written so far durable.
     pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync().map_err(|e| Error::io("syncing the log", &self.path, e))
@@ -45,6 +51,51 @@ impl LogFile {
     /// Cuts off what lies behind `len`.
     pub(crate) fn cut(&self, len: u64) -> Result<()> {
         self.file.set_len(len).map_err(|e| Error::io("cutting the log", &self.path, e))
+    }
+}
+
+/// A file that can do nothing.
+struct Nowhere;
+
+impl File for Nowhere {
+    fn read_at(&self, _buf: &mut [u8], _offset: u64) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn read_cached_at(&self, _buf: &mut [u8], _offset: u64) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write_all_at(&self, _buf: &[u8], _offset: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn set_len(&self, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn reserve(&self, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn start_writeback(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn read_ahead(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn forget(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn disk_with(path: &str, bytes: &[u8]) -> (MemoryVfs, Arc<dyn File>) {
@@ -177,4 +179,57 @@ fn truncation_is_no_more_durable_than_writing() {
     assert_eq!(images(&vfs, "a"), BTreeSet::from([Some(vec![1; 10])]));
     file.set_len(600).unwrap();
     assert_eq!(read(&vfs, "a").unwrap(), [vec![1; 10], vec![0; 590]].concat());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(u64, Vec<u8>),
+    SetLen(u64),
+    Sync,
+}
+
+proptest! {
+    /// Whatever is done to a file, it reads as a vector of bytes would; a crash leaves it no shorter than it has been
+    /// since the last sync, and once synced as it is.
+    #[test]
+    fn a_file_is_a_vector_of_bytes(
+        steps in proptest::collection::vec(
+            prop_oneof![
+                4 => (0_u64..9000, proptest::collection::vec(1_u8.., 1..3000)).prop_map(|(at, b)| Step::Write(at, b)),
+                1 => (0_u64..12_000).prop_map(Step::SetLen),
+                1 => Just(Step::Sync),
+            ],
+            1..20,
+        ),
+        seed: u64,
+    ) {
+        let vfs = MemoryVfs::new();
+        let file = vfs.create(Path::new("a")).unwrap();
+        vfs.sync_dir(Path::new("")).unwrap();
+        let (mut live, mut low) = (Vec::new(), 0);
+        for step in steps {
+            match step {
+                Step::Write(at, bytes) => {
+                    let end = at as usize + bytes.len();
+                    live.resize(live.len().max(end), 0);
+                    live[at as usize..end].copy_from_slice(&bytes);
+                    file.write_all_at(&bytes, at).unwrap();
+                }
+                Step::SetLen(len) => {
+                    live.resize(len as usize, 0);
+                    file.set_len(len).unwrap();
+                }
+                Step::Sync => {
+                    file.sync().unwrap();
+                    low = live.len();
+                }
+            }
+            low = low.min(live.len());
+            prop_assert_eq!(read(&vfs, "a").unwrap(), live.clone());
+            prop_assert_eq!(vfs.used(), live.len() as u64);
+        }
+        prop_assert!(read(&vfs.crash_clone(seed), "a").unwrap().len() >= low);
+        file.sync().unwrap();
+        prop_assert_eq!(read(&vfs.crash_clone(seed), "a").unwrap(), live);
+    }
 }
