@@ -351,6 +351,18 @@ pub(crate) fn compact_range(shared: &Arc<Shared>, from: Option<&[u8]>, to: Optio
     wait_until(shared, |state| state.manual.is_none())
 }
 
+/// Waits until nothing that is sealed now is left to flush. Also while closing.
+pub(crate) fn wait_flushed(shared: &Arc<Shared>) -> Result<()> {
+    let newest = shared.current.load().sealed.first().map(|memtable| memtable.log());
+    let Some(newest) = newest else { return Ok(()) };
+    let left = |shared: &Shared| shared.current.load().sealed.iter().any(|memtable| memtable.log() <= newest);
+    while left(shared) {
+        flush::submit(shared);
+        wait_until(shared, |state| !state.flushing)?;
+    }
+    Ok(())
+}
+
 /// Waits until nothing is left to do in the background.
 pub(crate) fn wait_idle(shared: &Arc<Shared>) -> Result<()> {
     loop {
@@ -371,7 +383,7 @@ fn wait_until(shared: &Arc<Shared>, mut done: impl FnMut(&State) -> bool) -> Res
         if done(&state) {
             return Ok(());
         }
-        shared.progress.check()?;
+        shared.progress.check_poison()?;
         if let Some(failure) = state.failure.as_ref().filter(|_| state.is_idle()) {
             return Err(failure.clone());
         }

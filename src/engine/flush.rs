@@ -65,7 +65,7 @@ impl Drop for Ends<'_> {
 
 /// Writes out what is sealed now. False if nothing was.
 fn run(shared: &Arc<Shared>) -> Result<bool> {
-    shared.progress.check()?;
+    shared.progress.check_poison()?;
     let current = shared.current.load_full();
     if current.sealed.is_empty() {
         return Ok(false);

@@ -4,6 +4,8 @@ pub(crate) mod background;
 pub(crate) mod batch;
 pub(crate) mod block;
 pub(crate) mod cache;
+pub(crate) mod checkpoint;
+pub(crate) mod close;
 pub(crate) mod compaction;
 pub(crate) mod cursor;
 pub(crate) mod db;

@@ -190,8 +190,9 @@ impl Progress {
         first
     }
 
-    pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+    /// Takes no more commits; false if it is closed already.
+    pub(crate) fn close(&self) -> bool {
+        !self.closed.swap(true, Ordering::AcqRel)
     }
 
     /// Whether the database still takes writes.

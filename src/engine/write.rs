@@ -168,8 +168,9 @@ impl Shared {
     /// Creates the next log's file, if it is not there. It is used only once the manifest requires it, so that no
     /// log can vanish unnoticed.
     pub(crate) fn prepare_log(self: &Arc<Self>) -> Result<()> {
-        if self.writer.lock().next.is_some() || self.progress.poisoned().is_some() {
-            return self.progress.check();
+        self.progress.check_poison()?;
+        if self.writer.lock().next.is_some() {
+            return Ok(());
         }
         let number = self.files.take_number();
         let vfs = &self.env.vfs;

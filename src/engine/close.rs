@@ -1,0 +1,46 @@
+//! Flushing on demand, and closing.
+//!
+//! A closed database has everything in tables and no log at all, so that nothing at rest depends on telling a torn
+//! tail from damage.
+
+use std::sync::Arc;
+
+use super::background;
+use super::error::Result;
+use super::shared::Shared;
+use super::version::Edit;
+
+impl Shared {
+    /// Writes everything committed so far to tables.
+    pub(crate) fn flush(self: &Arc<Self>) -> Result<()> {
+        self.seal()?;
+        background::wait_flushed(self)
+    }
+
+    /// Takes no more commits, puts everything in tables, stops background work and gives the directory back.
+    /// Closing again does nothing. What fails is told, but nothing acknowledged is lost by it.
+    pub(crate) fn close(self: &Arc<Self>) -> Result<()> {
+        if !self.progress.close() {
+            return Ok(());
+        }
+        // Whoever commits holds the lock; from here on nobody does.
+        drop(self.writer.lock());
+        self.pressure.wake();
+        let flushed = self.flush();
+        background::close(self);
+        let closed = match flushed {
+            Ok(()) => self.retire_logs(),
+            // It stays in the log, then; without room for a flush that is all that can be done, and enough.
+            Err(error) => self.sync().and(if self.disk.is_full() { Ok(()) } else { Err(error) }),
+        };
+        self.lock.lock().take();
+        closed
+    }
+
+    /// Everything is in tables: no log is needed.
+    fn retire_logs(self: &Arc<Self>) -> Result<()> {
+        let edit =
+            Edit { log: Some(self.files.take_number()), seqno: Some(self.progress.published()), ..Edit::default() };
+        self.apply(edit)
+    }
+}
