@@ -39,8 +39,11 @@ impl Shared {
 
     /// Everything is in tables: no log is needed.
     fn retire_logs(self: &Arc<Self>) -> Result<()> {
-        let edit =
-            Edit { log: Some(self.files.take_number()), seqno: Some(self.progress.published()), ..Edit::default() };
+        let edit = Edit {
+            log: Some(self.files.take_number()),
+            seqno: Some(self.progress.published()),
+            ..Edit::default()
+        };
         self.apply(edit)
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::background::Background;
+use super::background::{self, Background};
 use super::cache::Cache;
 use super::compaction::pressure::Pressure;
 use super::disk_full::DiskSpace;
@@ -94,9 +94,7 @@ pub(crate) fn open(env: Env, dir: &Path, options: Options) -> Result<Arc<Shared>
     // Without a ballast the disk-full mode has less room to move in; that is no reason not to open.
     let _ = shared.set_ballast_aside();
     shared.env.listener.event(&event);
-    if !shared.current.load().sealed.is_empty() {
-        shared.memtable_sealed();
-    }
+    background::resume(&shared);
     let weak = Arc::downgrade(&shared);
     shared.env.workers.on_panic(move |_, said| {
         if let Some(shared) = weak.upgrade() {
@@ -168,7 +166,7 @@ impl Parts {
             snapshots: SnapshotList::default(),
             hot: HotRows::new(self.limits.hot),
             pressure: Pressure::new(&self.limits),
-            background: Background::default(),
+            background: Background::new(self.options.background_rate),
             stats: Stats::default(),
             disk: DiskSpace::new(&self.limits),
             lock: Mutex::new(self.lock),

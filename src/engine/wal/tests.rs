@@ -72,8 +72,7 @@ impl Logs {
         let log = LogFile::create(&self.vfs, self.files.log(number), number).unwrap();
         self.open.push(log.clone());
         self.known.insert(number, None);
-        self.writer =
-            LogWriter::new(log, SALT, self.writer.position(), self.writer.claim(), self.seqno);
+        self.writer = LogWriter::new(log, SALT, self.writer.position(), self.writer.claim(), self.seqno);
     }
 
     fn replay(&self, vfs: &MemoryVfs) -> Result<(Replayed, Vec<(Seqno, usize)>), Error> {
