@@ -86,7 +86,7 @@ fn run(shared: &Arc<Shared>) -> Result<bool> {
         table: u64::MAX,
         grandparents: Vec::new(),
     });
-    rewrite(shared, &mut Merge::new(sources), &mut filter, &mut outputs, 0)?;
+    rewrite(&mut Merge::new(sources), &mut filter, &mut outputs, 0, |_| shared.progress.check_poison())?;
     let (added, _) = outputs.finish(0)?;
     let flushed = added.first().map(|meta| (meta.id, meta.size));
     let edit = Edit {

@@ -87,7 +87,10 @@ fn merge(shared: &Arc<Shared>, task: &Task, version: &Version, inputs: &[(usize,
     let under = Below::new(version, task.to);
     let mut filter = Filter::new(&horizon, &dead, &marks, &*shared.env.sweep, under);
     let mut outputs = Outputs::new(target(shared, version, task));
-    let rows = rewrite(shared, &mut cursor, &mut filter, &mut outputs, horizon.seqno)?;
+    let rows = rewrite(&mut cursor, &mut filter, &mut outputs, horizon.seqno, |bytes| {
+        shared.background.pace(bytes, shared);
+        shared.progress.check()
+    })?;
     let (added, written) = outputs.finish(horizon.seqno)?;
     let expected: u64 = inputs.iter().map(|(_, t)| t.meta().entries).sum();
     if rows.read != expected || rows.read != written + rows.dropped {
@@ -194,16 +197,16 @@ pub(crate) struct Rows {
     pub(crate) dropped: u64,
 }
 
-/// Reads everything, writes what stays.
+/// Reads everything, writes what stays. Now and then tells `look` the bytes written since.
 pub(crate) fn rewrite<U: Under>(
-    shared: &Shared,
     cursor: &mut Merge<'_>,
     filter: &mut Filter<'_, U>,
     outputs: &mut Outputs<'_>,
     swept: Seqno,
+    look: impl Fn(u64) -> Result<()>,
 ) -> Result<Rows> {
     let mut rows = Rows::default();
-    let mut paid_bytes = 0;
+    let mut told_bytes = 0;
     cursor.first()?;
     while cursor.valid() {
         let key = cursor.key();
@@ -221,10 +224,9 @@ pub(crate) fn rewrite<U: Under>(
         }
         rows.read += 1;
         if rows.read % ROWS_PER_LOOK == 0 {
-            shared.progress.check()?;
             let bytes = outputs.bytes();
-            shared.background.pace(bytes - paid_bytes, shared);
-            paid_bytes = bytes;
+            look(bytes - told_bytes)?;
+            told_bytes = bytes;
         }
         cursor.next()?;
     }
