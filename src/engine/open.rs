@@ -94,13 +94,13 @@ pub(crate) fn open(env: Env, dir: &Path, options: Options) -> Result<Arc<Shared>
     // Without a ballast the disk-full mode has less room to move in; that is no reason not to open.
     let _ = shared.set_ballast_aside();
     shared.env.listener.event(&event);
-    background::resume(&shared);
     let weak = Arc::downgrade(&shared);
     shared.env.workers.on_panic(move |_, said| {
         if let Some(shared) = weak.upgrade() {
             shared.poison(format_args!("background work panicked: {said}"));
         }
     });
+    background::resume(&shared);
     Ok(shared)
 }
 
