@@ -12,8 +12,7 @@ use super::session::{ReplyMode, Session};
 use super::stats::{SLOW_WORD_BYTES, SLOW_WORDS, Slow};
 use super::table::{Entry, table};
 use super::{keyspace, transaction};
-use crate::engine::Tier;
-use crate::store::{self, Txn};
+use crate::store::{self, Tier, Txn};
 
 /// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use super::keyspace;
-use crate::engine;
-use crate::store;
+use crate::store::{self, EngineError};
 
 /// A command's result.
 pub(crate) type Result<T = ()> = std::result::Result<T, Error>;
@@ -66,9 +65,9 @@ impl Error {
 fn store_wire(error: &store::Error) -> String {
     match error {
         // Clients know these codes: no room for writes, no writes for good, not serving.
-        store::Error::Engine(engine::Error::DiskFull(_)) => format!("OOM {error}"),
-        store::Error::Engine(engine::Error::Poisoned(_)) => format!("MISCONF {error}"),
-        store::Error::Engine(engine::Error::Closed) => "LOADING the server is shutting down".to_owned(),
+        store::Error::Engine(EngineError::DiskFull(_)) => format!("OOM {error}"),
+        store::Error::Engine(EngineError::Poisoned(_)) => format!("MISCONF {error}"),
+        store::Error::Engine(EngineError::Closed) => "LOADING the server is shutting down".to_owned(),
         _ => format!("ERR {error}"),
     }
 }
@@ -79,8 +78,8 @@ impl From<store::Error> for Error {
     }
 }
 
-impl From<engine::Error> for Error {
-    fn from(error: engine::Error) -> Self {
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
         Self::Store(error.into())
     }
 }

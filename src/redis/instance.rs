@@ -13,9 +13,8 @@ use super::keyspace::Keyspace;
 use super::stats::Stats;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::Env;
 use crate::random::Random;
-use crate::store::Store;
+use crate::store::{Env, Store};
 
 /// For how long which commands wait: CLIENT PAUSE.
 #[derive(Clone, Copy, Debug, Default)]

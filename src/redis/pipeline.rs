@@ -9,7 +9,7 @@ use super::instance::Instance;
 use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
 use super::protocol::reply::Reply;
 use super::session::Session;
-use crate::engine::{Seqno, Tier};
+use crate::store::{Seqno, Tier};
 
 /// Output at which a pipeline pauses until the client has taken it.
 const OUTPUT_BYTES_SOFT: usize = 1 << 20;

@@ -7,8 +7,7 @@ use super::clients::Client;
 use super::protocol::reply::Protocol;
 use super::stats::LoopStats;
 use super::transaction::Queue;
-use crate::engine::Seqno;
-use crate::store::{View, Watch};
+use crate::store::{Seqno, View, Watch};
 
 /// Which replies a client wants: CLIENT REPLY.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

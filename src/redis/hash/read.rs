@@ -3,11 +3,11 @@
 use std::ops::{Bound, ControlFlow};
 
 use super::{FIELDS, load};
-use crate::engine::Tier;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::keyspace::{Collection, Element};
 use crate::redis::protocol::reply::Reply;
+use crate::store::Tier;
 use crate::store::{self, Reads};
 
 /// From this many fields on, whatever is asked of all of them runs where it may take its time.

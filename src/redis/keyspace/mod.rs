@@ -35,8 +35,7 @@ pub use key::{copy, delete, expire, load, load_many, overwrite, random, rename, 
 pub use meta::{Body, Meta, Owner, Type};
 pub use walk::{Met, walk};
 
-use crate::engine::{Env, Options};
-use crate::store::{self, LockKey, REDIS, Realm, Store, put_ordered};
+use crate::store::{self, Env, LockKey, Options, REDIS, Realm, Store, put_ordered};
 
 /// What the keyspace answers with when it cannot.
 #[derive(Clone, Debug, thiserror::Error)]

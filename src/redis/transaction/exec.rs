@@ -10,8 +10,7 @@ use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use super::super::table::Entry;
 use super::{Args, Queue};
-use crate::engine::Tier;
-use crate::store::{LockSet, Reads, Txn};
+use crate::store::{LockSet, Reads, Tier, Txn};
 
 /// Runs what was queued. In the cached tier it may answer that it would wait; then nothing happened and everything is
 /// still queued.

@@ -19,8 +19,7 @@ use super::keyspace::lock_key;
 use super::protocol::reply::Reply;
 use super::session::Session;
 use super::table::Entry;
-use crate::engine::Tier;
-use crate::store::Reads;
+use crate::store::{Reads, Tier};
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
