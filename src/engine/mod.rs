@@ -16,6 +16,7 @@ pub(crate) mod files;
 pub(crate) mod filter;
 pub(crate) mod flush;
 pub(crate) mod hot;
+pub mod inspect;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod marks;

@@ -9,6 +9,7 @@
 
 mod check;
 mod cursor;
+mod describe;
 mod footer;
 mod meta;
 mod partition;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 
 pub(crate) use self::check::TableCheck;
 pub(crate) use self::cursor::TableCursor;
+pub use self::describe::{BlockContent, BlockPlace, Row};
 use self::footer::{BadFooter, FOOTER_BYTES, Footer, Properties};
 pub(crate) use self::meta::TableMeta;
 pub(crate) use self::partition::{Partition, PartitionPlace};
