@@ -50,14 +50,15 @@ pub(super) fn hpexpireat(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
     expire(txn, call, Form::PXAT, "hpexpireat", reply)
 }
 
+/// The latest moment: Redis keeps field deadlines in 46 bits, and refuses later ones with the same words.
+const MS_MAX: i64 = (1 << 46) - 1;
+
 /// Tells for each field: -2 no such field, 0 the condition was not met, 1 set, 2 removed since the time is past.
 fn expire(txn: &mut Txn, call: &Call<'_>, form: Form, command: &'static str, reply: &mut Reply) -> Result {
     let time = call.int(2)?;
     if time < 0 {
         return Err(Error::text("ERR invalid expire time, must be >= 0"));
     }
-    // Redis keeps field deadlines in 46 bits; a later one is refused with the same words.
-    const MS_MAX: i64 = (1 << 46) - 1;
     let now_ms = txn.now_ms();
     let moment =
         form.moment_ms(time, now_ms).filter(|&ms| ms <= MS_MAX).ok_or(Error::InvalidExpire(command))?;
@@ -83,15 +84,12 @@ fn expire(txn: &mut Txn, call: &Call<'_>, form: Form, command: &'static str, rep
             continue;
         }
         changed = true;
-        match u64::try_from(moment).ok().filter(|&ms| ms > now_ms) {
-            Some(deadline) => {
-                hash.put(txn, FIELDS, field, &element.value, Some(deadline))?;
-                reply.int(1);
-            }
-            None => {
-                hash.remove(txn, FIELDS, field)?;
-                reply.int(2);
-            }
+        if let Some(deadline) = u64::try_from(moment).ok().filter(|&ms| ms > now_ms) {
+            hash.put(txn, FIELDS, field, &element.value, Some(deadline))?;
+            reply.int(1);
+        } else {
+            hash.remove(txn, FIELDS, field)?;
+            reply.int(2);
         }
     }
     if let Some(hash) = hash.filter(|_| changed) {

@@ -94,6 +94,7 @@ fn number_or_null(reads: &dyn Reads, call: &Call<'_>, n: i64, reply: &mut Reply)
 }
 
 /// `OBJECT HELP`
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a command")]
 fn help(_session: &mut Session, _call: &Call<'_>, reply: &mut Reply) -> Result {
     let lines = [
         "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",

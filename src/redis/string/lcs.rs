@@ -44,32 +44,32 @@ pub(crate) fn common(a: &[u8], b: &[u8]) -> Common {
     let mut back_in_a = vec![0_u64; (a.len() * b.len()).div_ceil(64)];
     let mut row = vec![0_u32; b.len() + 1];
     for (i, &x) in a.iter().enumerate() {
-        advance(&mut row, x, b, |j, in_a| {
-            let bit = i * b.len() + j;
+        advance(&mut row, x, b, |column, in_a| {
+            let bit = i * b.len() + column;
             back_in_a[bit / 64] |= u64::from(in_a) << (bit % 64);
         });
     }
     let mut text = Vec::with_capacity(row.last().map_or(0, |&n| n as usize));
     let mut matches: Vec<Match> = Vec::new();
-    let (mut i, mut j) = (a.len(), b.len());
-    while i > 0 && j > 0 {
-        if a[i - 1] == b[j - 1] {
-            i -= 1;
-            j -= 1;
-            text.push(a[i]);
+    let (mut left, mut right) = (a.len(), b.len());
+    while left > 0 && right > 0 {
+        if a[left - 1] == b[right - 1] {
+            left -= 1;
+            right -= 1;
+            text.push(a[left]);
             match matches.last_mut() {
-                Some(m) if *m.in_a.start() == i + 1 && *m.in_b.start() == j + 1 => {
-                    m.in_a = i..=*m.in_a.end();
-                    m.in_b = j..=*m.in_b.end();
+                Some(m) if *m.in_a.start() == left + 1 && *m.in_b.start() == right + 1 => {
+                    m.in_a = left..=*m.in_a.end();
+                    m.in_b = right..=*m.in_b.end();
                 }
-                _ => matches.push(Match { in_a: i..=i, in_b: j..=j }),
+                _ => matches.push(Match { in_a: left..=left, in_b: right..=right }),
             }
         } else {
-            let bit = (i - 1) * b.len() + (j - 1);
+            let bit = (left - 1) * b.len() + (right - 1);
             if back_in_a[bit / 64] >> (bit % 64) & 1 == 1 {
-                i -= 1;
+                left -= 1;
             } else {
-                j -= 1;
+                right -= 1;
             }
         }
     }
