@@ -37,7 +37,7 @@ pub(crate) struct Limits {
     pub(crate) batch: u64,
     /// A table's size on disk.
     pub(crate) table: u64,
-    /// Tables in level 0 at which they are merged down.
+    /// Full memtables in level 0 at which they are merged down; three times as many tables if they are smaller.
     pub(crate) level0_tables: usize,
     /// The base level's target size.
     pub(crate) level_base: u64,

@@ -43,7 +43,7 @@ pub(crate) struct Debt {
 /// The pace for a debt, in nanoseconds a byte; 0: as fast as they like.
 pub(crate) fn ns_per_byte(debt: &Debt, limits: &Limits) -> f64 {
     let level0 = limits.level0_tables as f64;
-    let tables = between(debt.level0_tables as f64, 2.0 * level0, 8.0 * level0);
+    let tables = between(debt.level0_tables as f64, 4.0 * level0, 10.0 * level0);
     // A level twice its size is nothing; half the tree waiting to be rewritten is.
     let soft = (debt.total_bytes as f64 / 2.0).max(8.0 * limits.level_base as f64);
     let pending = between(debt.pending_bytes as f64, soft, 3.0 * soft);
@@ -225,7 +225,7 @@ mod tests {
     fn many_writers_are_slowed_to_the_sum_of_one() {
         let limits = limits();
         let pressure = Pressure::new(&limits);
-        let debt = Debt { level0_tables: 20, ..Debt::default() };
+        let debt = Debt { level0_tables: 24, ..Debt::default() };
         pressure.set(debt);
         let each = (0..10).map(|_| pressure.admit(10_000, 0, 0)).collect::<Vec<_>>();
         let want = 100_000.0 * ns_per_byte(&debt, &limits);

@@ -6,6 +6,9 @@ use crate::engine::limits::Limits;
 use crate::engine::table::TableMeta;
 use crate::engine::version::LEVELS;
 
+/// This many times the wanted number of tables in level 0 are merged even if they are small.
+const LEVEL0_FACTOR: usize = 3;
+
 /// The tables of every level: level 0 newest first, the others by key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree<'a> {
@@ -50,7 +53,7 @@ impl<'a> Tree<'a> {
     pub(crate) fn debt(&self, limits: &Limits) -> Debt {
         let shape = Shape::of(self, limits);
         let mut pending_bytes = 0;
-        let mut coming = if self.levels[0].len() >= limits.level0_tables { self.bytes(0) } else { 0 };
+        let mut coming = if self.bytes(0) >= limits.level_base { self.bytes(0) } else { 0 };
         for level in shape.base..LEVELS {
             let bytes = self.bytes(level);
             if coming > 0 {
@@ -104,10 +107,12 @@ impl Shape {
         let limits = moment.limits;
         let free = tree.levels[level].iter().filter(|t| !moment.busy.contains(&t.id));
         if level == 0 {
-            // Merging costs a rewrite of the base: wait until what comes is worth it, unless reads begin to suffer.
-            let bytes: u64 = free.clone().map(|t| t.size).sum();
-            let count = free.count() as f64 / limits.level0_tables as f64;
-            return count.max(bytes as f64 / limits.level_base as f64);
+            // Merging costs a rewrite of the base: wait until what comes is worth it, whatever number of tables it
+            // is in, unless there are so many that reads begin to suffer. Of a memtable some three quarters are rows.
+            let bytes: u64 = free.clone().map(|t| t.raw_bytes.max(t.size)).sum();
+            let worth = (limits.memtable / 4 * 3).saturating_mul(limits.level0_tables as u64);
+            let count = free.count() as f64 / (LEVEL0_FACTOR * limits.level0_tables) as f64;
+            return count.max(bytes as f64 / worth as f64);
         }
         let bytes: u64 = free.map(|t| t.size).sum();
         if level == LEVELS - 1 || bytes == 0 {
