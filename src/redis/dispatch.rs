@@ -200,7 +200,7 @@ fn perform(
             commit(session, txn)
         }
         Action::Session(run) => {
-            let space = keyspace::Space { database: session.database, id: 0 };
+            let space = keyspace::Space::unresolved(session.database);
             run(session, &Call { args, space, command, instance }, reply)
         }
         Action::Container(rows) => {

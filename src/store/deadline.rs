@@ -43,12 +43,15 @@ pub struct Reaped {
     pub removed: u64,
     /// When there is something to do again, in Unix milliseconds; `None` when no deadline is known.
     pub next_ms: Option<u64>,
+    /// Everything due by then is dealt with, in Unix milliseconds: compaction may drop rows that expired by then.
+    pub settled_ms: u64,
 }
 
 /// Removes what is due: a realm's part of the reaper.
 pub trait Reap: Send + Sync + 'static {
-    /// Removes what is due now, in small transactions, at most about `budget` index rows in one go.
-    fn reap(&self, store: &Arc<Store>, budget: usize) -> Result<Reaped>;
+    /// Removes what is due now, in small transactions, at most about `budget` index rows in one go. No index row lies
+    /// before `from_ms`.
+    fn reap(&self, store: &Arc<Store>, from_ms: u64, budget: usize) -> Result<Reaped>;
 }
 
 #[cfg(test)]

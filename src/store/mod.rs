@@ -29,8 +29,9 @@ pub use deadline::{DUE_MS_MAX, KIND as DEADLINE_KIND, Reap, Reaped, index_row, p
 pub use error::{Error, Result};
 pub use locks::{LockKey, LockSet};
 pub use realm::{DYNAMO, FORMAT_VERSION, REDIS, SYSTEM, after_prefix, put_ordered, realm_row, take_ordered};
+pub use reaper::GRACE_MS;
 pub use txn::{Savepoint, Txn};
-pub use view::{Reads, RowScan, View};
+pub use view::{Reads, RowScan, Snapshot, View};
 pub use watch::Watch;
 
 use crate::clock::Clock;
@@ -125,6 +126,11 @@ impl Store {
         View { rows: self.db.view().with_tier(tier), now_ms: self.now_ms() }
     }
 
+    /// The newest moment, to come back to.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { rows: self.db.snapshot(), now_ms: self.now_ms() }
+    }
+
     /// A transaction on these keys. In the cached tier it only tries their locks.
     pub fn txn(self: &Arc<Self>, keys: LockSet, tier: Tier) -> Result<Txn> {
         let held = self.locks.lock(keys, tier == Tier::Disk).ok_or(Error::WouldWait)?;
@@ -136,6 +142,11 @@ impl Store {
     /// A counter's newest value.
     pub fn counter(&self, counter: u64) -> i64 {
         self.db.counter(counter)
+    }
+
+    /// Everything due by then has been dealt with, in Unix milliseconds.
+    pub fn settled_ms(&self) -> u64 {
+        self.certificates.reaped_ms()
     }
 
     /// A client's watch list.

@@ -16,7 +16,7 @@ use crate::workers::Lane;
 const BUDGET: usize = 2000;
 
 /// How long compaction leaves alone what is due, in milliseconds: a transaction may still be committing it.
-const GRACE_MS: u64 = 5000;
+pub const GRACE_MS: u64 = 5000;
 
 /// How often it is looked whether something is due.
 const TICK: Duration = Duration::from_millis(100);
@@ -75,25 +75,26 @@ impl Store {
     pub fn reap(self: &Arc<Self>) -> Result<Reaped> {
         let now_ms = self.now_ms();
         // From here on commits announce deadlines that this round may miss.
-        let before = self.reaper.next_ms.swap(u64::MAX, Ordering::SeqCst);
+        let from_ms = self.reaper.next_ms.swap(u64::MAX, Ordering::SeqCst);
         let realms = self.reaper.realms.lock().clone();
-        let mut total = Reaped { removed: 0, next_ms: None };
+        let mut total = Reaped { removed: 0, next_ms: None, settled_ms: now_ms };
         for realm in realms {
-            match realm.reap(self, BUDGET) {
+            match realm.reap(self, from_ms, BUDGET) {
                 Ok(reaped) => {
                     total.removed += reaped.removed;
                     total.next_ms = total.next_ms.into_iter().chain(reaped.next_ms).min();
+                    total.settled_ms = total.settled_ms.min(reaped.settled_ms);
                 }
                 Err(error) => {
-                    self.due_at(before);
+                    self.due_at(from_ms);
                     return Err(error);
                 }
             }
         }
-        let next_ms = total.next_ms.unwrap_or(u64::MAX);
-        self.due_at(next_ms);
-        let settled = now_ms.min(next_ms.saturating_sub(1));
-        self.certificates.reaped_until(settled.saturating_sub(GRACE_MS));
+        if let Some(next_ms) = total.next_ms {
+            self.due_at(next_ms);
+        }
+        self.certificates.reaped_until(total.settled_ms.min(now_ms.saturating_sub(GRACE_MS)));
         Ok(total)
     }
 }

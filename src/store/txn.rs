@@ -151,6 +151,11 @@ impl Txn {
         self.put(deadline::index_row(space, due_ms, name), Bytes::new());
     }
 
+    /// Asks for the reaper to run by then, in Unix milliseconds, should this commit.
+    pub fn wake_reaper(&mut self, due_ms: u64) {
+        self.due_ms = self.due_ms.min(due_ms);
+    }
+
     /// Stages the removal of a deadline's index row.
     pub fn disarm(&mut self, space: &[u8], due_ms: u64, name: &[u8]) {
         self.delete(deadline::index_row(space, due_ms, name));
@@ -338,6 +343,10 @@ impl Reads for Txn {
             Some(staged) => staged.is_some(),
             None => self.view.may_contain(row),
         }
+    }
+
+    fn staged(&self, row: &[u8]) -> Option<Bytes> {
+        self.overlay.get(row).cloned().flatten()
     }
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {

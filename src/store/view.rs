@@ -27,6 +27,10 @@ pub trait Reads {
     fn may_contain(&self, row: &[u8]) -> bool;
     /// The rows between two bounds, in both directions. Unpositioned: seek first.
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_>;
+    /// What a transaction has staged for a row; `None` outside of one.
+    fn staged(&self, _row: &[u8]) -> Option<Bytes> {
+        None
+    }
 }
 
 /// The store at one moment.
@@ -46,6 +50,20 @@ impl View {
     /// The engine's view.
     pub fn engine(&self) -> &engine::View {
         &self.rows
+    }
+}
+
+/// A moment to come back to, for as long as it is kept.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub(super) rows: engine::Snapshot,
+    pub(super) now_ms: u64,
+}
+
+impl Snapshot {
+    /// Reads at that moment.
+    pub fn view(&self) -> View {
+        View { rows: self.rows.view(), now_ms: self.now_ms }
     }
 }
 

@@ -220,6 +220,11 @@ impl Meta {
         value.get(1).and_then(|second| Type::from_u8(second & 0x0F))
     }
 
+    /// Whether elements may be due, from a meta row's bytes.
+    pub(crate) fn peek_has_due_elements(value: &[u8]) -> bool {
+        value.get(1).is_some_and(|second| second >> 4 & ELEMENTS_DUE != 0)
+    }
+
     /// A meta row's deadline alone, from its bytes.
     pub(crate) fn peek_deadline_ms(value: &[u8]) -> Option<u64> {
         let (&[version, second], mut rest) = value.split_first_chunk::<2>()?;

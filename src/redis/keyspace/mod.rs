@@ -20,20 +20,29 @@
 //! Whether a key has elements is asked of the owner row's filter, so a plain SET reads nothing from disk.
 
 mod collection;
+mod copy;
 mod databases;
 mod key;
 mod meta;
+mod reap;
+mod recount;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
-pub use collection::{Collection, Element, Plane};
+pub use collection::{COUNTED, Collection, Element, Plane};
+pub use copy::copy;
 pub use databases::{Databases, Size};
-pub use key::{copy, delete, expire, load, load_many, overwrite, random, rename, replace};
+pub use key::{delete, expire, load, load_as, load_many, overwrite, remove, rename, replace};
 pub use meta::{Body, Meta, Owner, Type};
-pub use walk::{Met, walk};
+pub use walk::{Met, random, walk};
+
+use parking_lot::Mutex;
+use recount::Recounts;
 
 use crate::store::{self, Env, LockKey, Options, REDIS, Realm, Store, put_ordered};
 
@@ -58,6 +67,8 @@ pub struct Space {
     pub database: u16,
     /// The keyspace id.
     pub id: u64,
+    /// Keys that were due by then, in Unix milliseconds, are no longer counted, whether their rows are gone or not.
+    pub waived_ms: u64,
 }
 
 pub(crate) const META: u8 = 1;
@@ -73,6 +84,11 @@ pub(crate) fn space_prefix(id: u64) -> Vec<u8> {
 }
 
 impl Space {
+    /// No keyspace, for commands that only need the database's number.
+    pub fn unresolved(database: u16) -> Self {
+        Self { database, id: 0, waived_ms: 0 }
+    }
+
     fn row(self, kind: u8, name: &[u8]) -> Vec<u8> {
         let mut row = Vec::with_capacity(11 + name.len());
         row.push(REDIS);
@@ -110,6 +126,7 @@ pub fn lock_key(database: u16, name: &[u8]) -> LockKey {
 pub struct Keyspace {
     store: Arc<Store>,
     databases: Databases,
+    recounts: Mutex<Recounts>,
 }
 
 impl Keyspace {
@@ -118,7 +135,10 @@ impl Keyspace {
         let realm = Realm { byte: REDIS, deadline_ms: collection::deadline_ms };
         let store = Store::open(env, dir, options, &[realm])?;
         let databases = Databases::open(&store, databases)?;
-        Ok(Arc::new(Self { store, databases }))
+        let keyspace =
+            Arc::new(Self { store, databases, recounts: Mutex::default() });
+        reap::attach(&keyspace);
+        Ok(keyspace)
     }
 
     /// The store underneath: views, transactions, locks.

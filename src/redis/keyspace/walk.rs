@@ -2,8 +2,11 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use super::{META, Meta, Result, Space, Type};
-use crate::store::Reads;
+use bytes::Bytes;
+
+use super::{Meta, Result, Space, Type, collection, key};
+use crate::random::Random;
+use crate::store::{Error, Reads, after_prefix};
 
 /// A key met on a walk.
 pub struct Met<'a> {
@@ -24,7 +27,7 @@ pub fn walk(
     visit: &mut dyn FnMut(&Met<'_>) -> ControlFlow<()>,
 ) -> Result<Option<Vec<u8>>> {
     let start = space.meta_row(prefix);
-    let end = end_of(&start);
+    let end = after_prefix(&start).ok_or(Error::Damaged("a keyspace"))?;
     let after = after.filter(|name| *name >= prefix).map(|name| space.meta_row(name));
     let from = after.as_deref().map_or(Bound::Included(&start[..]), Bound::Excluded);
     let mut rows = reads.scan(from, Bound::Excluded(&end));
@@ -36,7 +39,9 @@ pub fn walk(
         let name = rows.key().get(head..).unwrap_or_default();
         let value = rows.value();
         steps += 1;
-        let due = Meta::peek_deadline_ms(value).is_some_and(|deadline| deadline <= now_ms);
+        let due = Meta::peek_deadline_ms(value).is_some_and(|deadline| deadline <= now_ms)
+            || (Meta::peek_has_due_elements(value)
+                && key::is_gone(reads, space, &Meta::decode(&rows.value_bytes())?)?);
         let stop = !due && visit(&Met { name, kind: Meta::peek_type(value) }).is_break();
         if stop || steps >= steps_max {
             let name = name.to_vec();
@@ -48,13 +53,27 @@ pub fn walk(
     Ok(None)
 }
 
-/// The first row after all rows that begin with `start`, which holds a byte below 255: the kind's.
-fn end_of(start: &[u8]) -> Vec<u8> {
-    let mut end = start.to_vec();
-    while end.pop_if(|byte| *byte == u8::MAX).is_some() {}
-    if let Some(last) = end.last_mut() {
-        *last += 1;
+/// How often to draw again when what was drawn is due.
+const DRAWS: usize = 100;
+
+/// Some key's name; `None` if there is none.
+pub fn random(reads: &dyn Reads, space: Space, random: &mut Random) -> Result<Option<Bytes>> {
+    let start = space.meta_row(b"");
+    let end = after_prefix(&start).ok_or(Error::Damaged("a keyspace"))?;
+    let bounds = (Bound::Included(&start[..]), Bound::Excluded(&end[..]));
+    for _ in 0..DRAWS {
+        let Some((row, value)) = collection::random_row(reads, bounds, None, random)? else {
+            return Ok(None);
+        };
+        if !key::is_gone(reads, space, &Meta::decode(&value)?)? {
+            return Ok(Some(Bytes::from(row).slice(start.len()..)));
+        }
     }
-    debug_assert!(start.contains(&META));
-    end
+    // Nearly everything is due: the first that is not will do.
+    let mut found = None;
+    walk(reads, space, b"", None, usize::MAX, &mut |met| {
+        found = Some(Bytes::copy_from_slice(met.name));
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
 }

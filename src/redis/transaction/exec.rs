@@ -118,7 +118,7 @@ fn step(
             run(txn, &Call { args, space, command, instance }, reply)
         }
         Action::Session(run) => {
-            let space = Space { database: session.database, id: 0 };
+            let space = Space::unresolved(session.database);
             run(session, &Call { args, space, command, instance }, reply)
         }
         Action::Container(rows) => {

@@ -1,0 +1,83 @@
+//! COPY. A small collection is one row; a large one's elements are copied, in one batch if they fit, else in parts
+//! under an owner that nothing links to until the transaction commits.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::{Body, Meta, Owner, Result, Space, key};
+use crate::engine::{Batch, Tier};
+use crate::store::{Error, Reads, Txn, after_prefix};
+
+/// How many bytes of rows make a part.
+const PART_BYTES: usize = 1 << 20;
+
+/// Stages a copy of a key, over whatever is there; whether it existed. The two must not be the same key.
+pub fn copy(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8]) -> Result<bool> {
+    let Some(mut meta) = key::load(txn, from, name)? else { return Ok(false) };
+    if let Body::Owned { owner, len, head } = meta.body {
+        let new = Owner { home: to.id, id: txn.new_id()? };
+        copy_elements(txn, owner, new)?;
+        meta.body = Body::Owned { owner: new, len, head };
+    }
+    let meta = Meta { armed_ms: None, ..meta };
+    key::overwrite_with(txn, to, new_name, meta)?;
+    Ok(true)
+}
+
+fn copy_elements(txn: &mut Txn, from: Owner, to: Owner) -> Result<()> {
+    let (prefix, new_prefix) = (from.prefix(), to.prefix());
+    let mut after = Bound::Included(prefix.clone());
+    let mut building = false;
+    loop {
+        let (rows, last) = read_part(txn, &prefix, &after)?;
+        let renamed = rows.into_iter().map(|(row, value)| {
+            let mut renamed = new_prefix.clone();
+            renamed.extend_from_slice(row.get(prefix.len()..).unwrap_or_default());
+            (renamed, value)
+        });
+        let Some(last) = last else {
+            for (row, value) in renamed {
+                txn.put(row, value);
+            }
+            if building {
+                txn.link(&new_prefix);
+            }
+            return Ok(());
+        };
+        if txn.tier() == Tier::Cached {
+            return Err(Error::WouldWait.into());
+        }
+        if !building {
+            txn.build(&new_prefix)?;
+            building = true;
+        }
+        let mut batch = Batch::new();
+        for (row, value) in renamed {
+            batch.put(&row, &value);
+        }
+        txn.build_part(&batch)?;
+        after = Bound::Excluded(last);
+    }
+}
+
+type Rows = Vec<(Vec<u8>, Bytes)>;
+
+/// The next rows of an owner, and the last of them unless that is all.
+fn read_part(txn: &Txn, prefix: &[u8], after: &Bound<Vec<u8>>) -> Result<(Rows, Option<Vec<u8>>)> {
+    let end = after_prefix(prefix).ok_or(Error::Damaged("an owner"))?;
+    let mut scan = txn.scan(after.as_ref().map(|row| &row[..]), Bound::Excluded(&end));
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    scan.first()?;
+    while scan.valid() {
+        let (row, value) = (scan.key().to_vec(), scan.value_bytes());
+        bytes += row.len() + value.len();
+        rows.push((row, value));
+        if bytes >= PART_BYTES {
+            let last = rows.last().map(|(row, _)| row.clone());
+            return Ok((rows, last));
+        }
+        scan.next()?;
+    }
+    Ok((rows, None))
+}

@@ -1,0 +1,220 @@
+//! Counting the keys of a database again, where writes could not tell whether they added one.
+//!
+//! With every lock held for an instant the counters and a snapshot are taken: nothing is under way, so they belong
+//! together. The meta rows of the snapshot are then counted, a slice at a time, and what the counters were wrong by at that
+//! instant is added to them, whatever has been added since: additions commute.
+//!
+//! The same walk deals with a flood of deadlines. At that instant a *waiver* is committed: keys due by then are no longer
+//! counted, whether their rows are there or not, so compaction may drop them unasked. The walk puts index rows back for
+//! keys that are due later, buries the elements of keys that are gone, and at the end the index rows of the waived past
+//! go at one stroke. If it is interrupted, these rows are still there when the store is opened, and it begins anew.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::databases::{Counter, Size, settle};
+use super::meta::{Meta, Owner};
+use super::reap::{REST, has_waived_rows, rearm};
+use super::{Keyspace, META, OWNER, Result, Space, key};
+use crate::engine::{Batch, Tier};
+use crate::store::{self, LockSet, Reads, Reaped, Snapshot, Store, index_row};
+
+/// The shortest rest between two recounts, in milliseconds.
+pub(super) const REST_MS: u64 = 10_000;
+
+/// How many rows a slice looks at.
+const SLICE_ROWS: usize = 20_000;
+
+/// The recount under way, and when the next may begin.
+#[derive(Default)]
+pub(super) struct Recounts {
+    running: Option<Recount>,
+    not_before_ms: u64,
+}
+
+struct Recount {
+    space: Space,
+    snapshot: Snapshot,
+    /// What the counters said at the snapshot.
+    at: Size,
+    counted: Size,
+    /// The kind of rows being walked, and the last row seen.
+    kind: u8,
+    last: Option<Vec<u8>>,
+    waived_ms: Option<u64>,
+    /// Rows that expired by then compaction may drop meanwhile.
+    settled_ms: u64,
+    began_ms: u64,
+}
+
+impl Keyspace {
+    pub(super) fn is_recounting(&self) -> bool {
+        self.recounts.lock().running.is_some()
+    }
+
+    /// Works on the recount under way, or begins one if it is time. `first` when the store has just been opened.
+    pub(super) fn recount(&self, store: &Arc<Store>, first: bool) -> Result<Reaped> {
+        if first {
+            let view = store.view_newest(Tier::Disk);
+            for space in self.databases.spaces() {
+                if !self.is_recounting() && has_waived_rows(&view, space)? {
+                    self.start_recount(store, space, Some(space.waived_ms))?;
+                }
+            }
+        }
+        let now_ms = store.now_ms();
+        if !self.is_recounting() {
+            let unsettled = |space: &Space| self.databases.size(store, *space).unsettled > 0;
+            let Some(space) = self.databases.spaces().into_iter().find(unsettled) else {
+                return Ok(Reaped { removed: 0, next_ms: None, settled_ms: u64::MAX });
+            };
+            let not_before_ms = self.recounts.lock().not_before_ms;
+            if now_ms < not_before_ms {
+                return Ok(Reaped { removed: 0, next_ms: Some(not_before_ms), settled_ms: u64::MAX });
+            }
+            self.start_recount(store, space, None)?;
+        }
+        let mut recounts = self.recounts.lock();
+        let Some(mut recount) = recounts.running.take() else {
+            return Ok(Reaped { removed: 0, next_ms: Some(now_ms), settled_ms: u64::MAX });
+        };
+        if recount.slice(self, store)? {
+            let took_ms = now_ms.saturating_sub(recount.began_ms);
+            recounts.not_before_ms = now_ms + REST_MS.max(took_ms * REST);
+            return Ok(Reaped { removed: 0, next_ms: Some(now_ms), settled_ms: u64::MAX });
+        }
+        let settled_ms = recount.settled_ms;
+        recounts.running = Some(recount);
+        Ok(Reaped { removed: 0, next_ms: Some(now_ms), settled_ms })
+    }
+
+    /// Takes counters and snapshot together, and waives what is due by `waived_ms`, if given.
+    pub(super) fn start_recount(
+        &self,
+        store: &Arc<Store>,
+        space: Space,
+        waived_ms: Option<u64>,
+    ) -> Result<()> {
+        let mut txn = store.txn(LockSet::all(), Tier::Disk)?;
+        let space = self.databases.space(&txn, space.database)?;
+        let mut at = self.databases.size(store, space);
+        let snapshot = store.snapshot();
+        if let Some(waived_ms) = waived_ms {
+            self.databases.waive(&mut txn, space.id, waived_ms);
+            // Until this is over nobody knows the count.
+            txn.count(Counter::Unsettled.of(space.id), 1);
+            at.unsettled += 1;
+        }
+        txn.commit()?;
+        self.recounts.lock().running = Some(Recount {
+            space: Space { waived_ms: waived_ms.unwrap_or(space.waived_ms), ..space },
+            snapshot,
+            at,
+            counted: Size::default(),
+            kind: META,
+            last: None,
+            waived_ms,
+            settled_ms: waived_ms.unwrap_or_else(|| store.settled_ms()),
+            began_ms: store.now_ms(),
+        });
+        Ok(())
+    }
+}
+
+impl Recount {
+    /// Walks on; whether it has come to the end.
+    fn slice(&mut self, keyspace: &Keyspace, store: &Arc<Store>) -> Result<bool> {
+        let (start, mut end) = (self.start(), self.start());
+        if let Some(kind) = end.last_mut() {
+            *kind += 1;
+        }
+        let view = self.snapshot.view();
+        let from = self.last.as_deref().map_or(Bound::Included(&start[..]), Bound::Excluded);
+        let mut scan = view.scan(from, Bound::Excluded(&end));
+        let mut names = Vec::new();
+        let mut left = SLICE_ROWS;
+        scan.first()?;
+        while scan.valid() && left > 0 {
+            let name = scan.key().get(start.len()..).unwrap_or_default();
+            if self.kind == OWNER {
+                names.push(name.to_vec());
+            } else if self.tally(&Meta::decode(&scan.value_bytes())?) {
+                names.push(name.to_vec());
+            }
+            left -= 1;
+            if left == 0 {
+                self.last = Some(scan.key().to_vec());
+            }
+            scan.next()?;
+        }
+        if let Some(waived_ms) = self.waived_ms {
+            if self.kind == OWNER {
+                self.bury(keyspace, store, &names)?;
+            } else {
+                rearm(keyspace, store, self.space, &names, waived_ms)?;
+            }
+        }
+        if left == 0 {
+            return Ok(false);
+        }
+        if self.kind == META && self.waived_ms.is_some() {
+            (self.kind, self.last) = (OWNER, None);
+            return Ok(false);
+        }
+        // What was flushed meanwhile needs no counting.
+        if keyspace.databases.spaces().iter().any(|space| space.id == self.space.id) {
+            self.finish(store)?;
+        }
+        Ok(true)
+    }
+
+    fn start(&self) -> Vec<u8> {
+        let mut start = self.space.prefix();
+        start.push(self.kind);
+        start
+    }
+
+    /// Counts a key; whether its index row must be put back.
+    fn tally(&mut self, meta: &Meta) -> bool {
+        if !key::is_counted(self.space, meta) {
+            return false;
+        }
+        self.counted.keys += 1;
+        self.counted.expiring += u64::from(meta.deadline_ms.is_some());
+        self.waived_ms.is_some_and(|waived| meta.index_ms().is_some_and(|index_ms| index_ms <= waived))
+    }
+
+    /// Buries the elements of keys that are gone, or waived.
+    fn bury(&self, keyspace: &Keyspace, store: &Arc<Store>, names: &[Vec<u8>]) -> Result<()> {
+        for name in names {
+            let Some((mut txn, space)) = keyspace.lock_in(store, self.space.id, [name])? else {
+                return Ok(());
+            };
+            let meta = key::stored(&txn, &space.meta_row(name))?;
+            if meta.as_ref().is_some_and(|meta| key::is_counted(space, meta)) {
+                continue;
+            }
+            let row = space.owner_row(name);
+            let Some(value) = txn.get(&row)? else { continue };
+            if let Some(meta) = meta {
+                key::unlink(&mut txn, space, name, &meta);
+            }
+            key::bury(&mut txn, space, Owner::decode(&value)?);
+            txn.delete(row);
+            txn.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Sets the counters right, and removes the index rows of the waived past.
+    fn finish(&self, store: &Arc<Store>) -> Result<()> {
+        let mut batch = Batch::new();
+        settle(&mut batch, self.space.id, self.counted, self.at);
+        if let Some(waived_ms) = self.waived_ms {
+            let prefix = self.space.prefix();
+            batch.delete_range(&index_row(&prefix, 0, &[]), &index_row(&prefix, waived_ms + 1, &[]));
+        }
+        store.db().commit(&batch).map_err(store::Error::from)?;
+        Ok(())
+    }
+}
