@@ -132,9 +132,7 @@ impl Databases {
         let history = self.history.load();
         let entries = history.last().map(|moment| moment.entries.clone());
         let entries = entries.iter().flat_map(|entries| entries.iter().enumerate());
-        entries
-            .map(|(at, &Entry { id, waived_ms })| Space { database: at as u16, id, waived_ms })
-            .collect()
+        entries.map(|(at, &Entry { id, waived_ms })| Space { database: at as u16, id, waived_ms }).collect()
     }
 
     fn waived_ms(&self, id: u64) -> u64 {

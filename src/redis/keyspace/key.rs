@@ -44,15 +44,6 @@ pub(super) fn stored(reads: &dyn Reads, row: &[u8]) -> Result<Option<Meta>> {
     Ok(reads.get(row)?.map(|value| Meta::decode(&value)).transpose()?)
 }
 
-/// Several keys' meta rows, in the order asked; cold ones are fetched together.
-pub fn load_many(reads: &dyn Reads, space: Space, names: &[&[u8]]) -> Result<Vec<Option<Meta>>> {
-    let rows: Vec<Vec<u8>> = names.iter().map(|name| space.meta_row(name)).collect();
-    let rows: Vec<&[u8]> = rows.iter().map(|row| &row[..]).collect();
-    let now_ms = reads.now_ms();
-    let live = |value: Bytes| Ok(Some(Meta::decode(&value)?).filter(|meta| !meta.is_due(now_ms)));
-    reads.multi_get(&rows)?.into_iter().map(|value| value.map_or(Ok(None), live)).collect()
-}
-
 /// Stages a string over whatever is there, without reading the disk: what a plain SET does.
 pub fn overwrite(
     txn: &mut Txn,
@@ -108,13 +99,7 @@ pub fn remove(txn: &mut Txn, space: Space, name: &[u8], meta: &Meta) {
 }
 
 /// Stages a key's deadline, or that it has none. A deadline that has passed removes the key.
-pub fn expire(
-    txn: &mut Txn,
-    space: Space,
-    name: &[u8],
-    meta: &Meta,
-    deadline_ms: Option<u64>,
-) -> Result<()> {
+pub fn expire(txn: &mut Txn, space: Space, name: &[u8], meta: &Meta, deadline_ms: Option<u64>) -> Result<()> {
     if deadline_ms.is_some_and(|deadline| deadline <= txn.now_ms()) {
         remove(txn, space, name, meta);
         return Ok(());
@@ -145,14 +130,7 @@ pub fn rename(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8
 }
 
 /// Stages a meta row and all that goes with it. A new owner's elements must be staged or built by the caller.
-fn write(
-    txn: &mut Txn,
-    space: Space,
-    name: &[u8],
-    row: Vec<u8>,
-    old: &Old<'_>,
-    mut new: Meta,
-) -> Result<()> {
+fn write(txn: &mut Txn, space: Space, name: &[u8], row: Vec<u8>, old: &Old<'_>, mut new: Meta) -> Result<()> {
     let before = match old {
         Old::Known(Some(meta)) => meta.owner(),
         Old::Known(None) => None,

@@ -135,8 +135,7 @@ impl Keyspace {
         let realm = Realm { byte: REDIS, deadline_ms: collection::deadline_ms };
         let store = Store::open(env, dir, options, &[realm])?;
         let databases = Databases::open(&store, databases)?;
-        let keyspace =
-            Arc::new(Self { store, databases, recounts: Mutex::default() });
+        let keyspace = Arc::new(Self { store, databases, recounts: Mutex::default() });
         reap::attach(&keyspace);
         Ok(keyspace)
     }

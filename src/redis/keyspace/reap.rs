@@ -80,9 +80,17 @@ impl Keyspace {
                 let first_ms = due.first().map_or(now_ms, |due| due.due_ms);
                 if first_ms + GRACE_MS < now_ms && self.is_flood(store, &view, space, first_ms)? {
                     self.start_recount(store, space, Some(now_ms - GRACE_MS))?;
-                    return Ok(Reaped { removed, next_ms: Some(now_ms), settled_ms: first_ms.saturating_sub(1) });
+                    return Ok(Reaped {
+                        removed,
+                        next_ms: Some(now_ms),
+                        settled_ms: first_ms.saturating_sub(1),
+                    });
                 }
-                return Ok(Reaped { removed, next_ms: Some(first_ms), settled_ms: first_ms.saturating_sub(1) });
+                return Ok(Reaped {
+                    removed,
+                    next_ms: Some(first_ms),
+                    settled_ms: first_ms.saturating_sub(1),
+                });
             }
             seen += due.len();
             from_ms = due.last().map_or(from_ms, |due| due.due_ms);

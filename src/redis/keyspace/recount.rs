@@ -95,6 +95,9 @@ impl Keyspace {
         space: Space,
         waived_ms: Option<u64>,
     ) -> Result<()> {
+        if self.is_recounting() {
+            return Ok(());
+        }
         let mut txn = store.txn(LockSet::all(), Tier::Disk)?;
         let space = self.databases.space(&txn, space.database)?;
         let mut at = self.databases.size(store, space);

@@ -159,9 +159,9 @@ impl Collection {
         let now_ms = reads.now_ms();
         let counted = |plane: Plane, is_due: bool| plane == COUNTED && !is_due;
         Ok(match &self.elements {
-            Elements::Packed(packed) => {
-                inline::entries(packed).filter(|entry| counted(entry.plane, entry.is_due(now_ms))).count() as u64
-            }
+            Elements::Packed(packed) => inline::entries(packed)
+                .filter(|entry| counted(entry.plane, entry.is_due(now_ms)))
+                .count() as u64,
             Elements::Inline(entries) => {
                 entries.iter().filter(|e| counted(e.plane, e.element.is_due(now_ms))).count() as u64
             }
@@ -207,7 +207,8 @@ impl Collection {
         let values = reads.multi_get(&keys)?.into_iter();
         values
             .map(|value| {
-                let element = value.map(|value| rows::decode(&value)).transpose()?.map(|(element, _)| element);
+                let element =
+                    value.map(|value| rows::decode(&value)).transpose()?.map(|(element, _)| element);
                 Ok(element.filter(|element| !element.is_due(reads.now_ms())))
             })
             .collect()
@@ -224,10 +225,12 @@ impl Collection {
         visit: &mut dyn FnMut(&[u8], &Element) -> ControlFlow<()>,
     ) -> Result<()> {
         let now_ms = reads.now_ms();
-        let wanted = |at: Plane, subkey: &[u8]| at == plane && RangeBounds::<[u8]>::contains(&(from, to), subkey);
+        let wanted =
+            |at: Plane, subkey: &[u8]| at == plane && RangeBounds::<[u8]>::contains(&(from, to), subkey);
         match &self.elements {
             Elements::Packed(packed) => {
-                let found = inline::entries(packed).filter(|e| wanted(e.plane, e.subkey) && !e.is_due(now_ms));
+                let found =
+                    inline::entries(packed).filter(|e| wanted(e.plane, e.subkey) && !e.is_due(now_ms));
                 let mut show = |entry: EntryRef<'_>| visit(entry.subkey, &entry.element(packed));
                 if descending {
                     let found: Vec<_> = found.collect();
@@ -242,12 +245,14 @@ impl Collection {
                     .iter()
                     .filter(|entry| wanted(entry.plane, &entry.subkey) && !entry.element.is_due(now_ms));
                 let mut show = |entry: &Entry| visit(&entry.subkey, &entry.element);
-                let _ = if descending { found.rev().try_for_each(&mut show) } else { found.try_for_each(&mut show) };
+                let _ = if descending {
+                    found.rev().try_for_each(&mut show)
+                } else {
+                    found.try_for_each(&mut show)
+                };
                 Ok(())
             }
-            Elements::Rows { prefix, .. } => {
-                each_row(reads, prefix, plane, (from, to), descending, visit)
-            }
+            Elements::Rows { prefix, .. } => each_row(reads, prefix, plane, (from, to), descending, visit),
         }
     }
 
@@ -422,7 +427,11 @@ fn each_row(
 ) -> Result<()> {
     let (from, to) = rows::bounds(prefix, plane, from, to);
     let mut scan = reads.scan(from.as_ref().map(|from| &from[..]), to.as_ref().map(|to| &to[..]));
-    if descending { scan.last()? } else { scan.first()? }
+    if descending {
+        scan.last()?
+    } else {
+        scan.first()?
+    }
     while scan.valid() {
         let (element, long) = rows::decode(&scan.value_bytes())?;
         if !element.is_due(reads.now_ms()) {
