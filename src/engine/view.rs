@@ -1,17 +1,16 @@
-//! STAND-IN (in memory) for the view; the signatures are final.
+//! Views and snapshots: the store at one moment.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::RwLock;
 
 use super::error::Result;
 use super::key::Seqno;
+use super::read;
 use super::scan::Scan;
-
-pub(crate) type Rows = Arc<RwLock<BTreeMap<Vec<u8>, Vec<(Seqno, Option<Bytes>)>>>>;
+use super::shared::{Shared, SuperVersion};
+use super::snapshots::Registered;
 
 /// How far a read may go for its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,12 +25,47 @@ pub enum Tier {
 /// The store at one moment. Holds that moment's memtables and tables alive: meant to live as long as a request.
 #[derive(Clone)]
 pub struct View {
-    pub(crate) rows: Rows,
-    pub(crate) seqno: Seqno,
-    pub(crate) tier: Tier,
+    shared: Arc<Shared>,
+    rows: Arc<SuperVersion>,
+    seqno: Seqno,
+    tier: Tier,
+}
+
+/// Calls with where the rows are and a moment that all of them are there for: `moment` is read between.
+///
+/// It needs no registration: merges forget only what no moment from the newest durable commit on sees, and what the
+/// tables of `rows` had forgotten, they had forgotten before `moment` was read.
+pub(crate) fn pinned<R>(
+    shared: &Shared,
+    moment: impl Fn() -> Seqno,
+    call: impl FnOnce(&arc_swap::Guard<Arc<SuperVersion>>, Seqno) -> R,
+) -> R {
+    loop {
+        let rows = shared.current.load();
+        let seqno = moment();
+        // Commits later than its last lie in a memtable that `rows` does not have, unless it is the newest still.
+        let whole = rows.memtable.seqnos().is_some_and(|(_, last)| seqno <= last);
+        if whole || Arc::ptr_eq(&rows, &shared.current.load()) {
+            return call(&rows, seqno);
+        }
+    }
 }
 
 impl View {
+    /// The moment that `moment` reads; not below the newest durable commit.
+    pub(crate) fn take(shared: &Arc<Shared>, moment: impl Fn() -> Seqno) -> Self {
+        pinned(shared, moment, |rows, seqno| Self {
+            shared: Arc::clone(shared),
+            rows: Arc::clone(rows),
+            seqno,
+            tier: Tier::Disk,
+        })
+    }
+
+    pub(crate) fn rows(&self) -> &SuperVersion {
+        &self.rows
+    }
+
     /// The newest commit this view sees.
     pub fn seqno(&self) -> Seqno {
         self.seqno
@@ -51,61 +85,45 @@ impl View {
 
     /// A key's value.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        Ok(self
-            .rows
-            .read()
-            .get(key)
-            .and_then(|v| v.iter().rev().find(|(s, _)| *s <= self.seqno).and_then(|(_, b)| b.clone())))
+        read::get(&self.shared, &self.rows, key, self.seqno, self.tier)
     }
 
     /// Several keys' values, in the order asked; cold ones are fetched together.
     pub fn multi_get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
-        keys.iter().map(|k| self.get(k)).collect()
+        read::multi_get(&self.shared, &self.rows, keys, self.seqno, self.tier)
     }
 
     /// False if the key has no value for sure, judged in memory alone; true if it may have one.
     pub fn may_contain(&self, key: &[u8]) -> bool {
-        self.get(key).is_ok_and(|v| v.is_some())
+        read::may_contain(&self.shared, &self.rows, key, self.seqno)
     }
 
     /// The rows between two bounds, in both directions. Unpositioned: seek first.
     pub fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_> {
-        let empty = match (from, to) {
-            (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => {
-                a > b || (a == b && !matches!((from, to), (Bound::Included(_), Bound::Included(_))))
-            }
-            _ => false,
-        };
-        let rows = if empty {
-            Vec::new()
-        } else {
-            self.rows
-                .read()
-                .range::<[u8], _>((from, to))
-                .filter_map(|(k, v)| {
-                    let (_, b) = v.iter().rev().find(|(s, _)| *s <= self.seqno)?;
-                    Some((k.clone(), b.clone()?))
-                })
-                .collect()
-        };
-        Scan::over(rows)
+        Scan::new(self, from, to)
     }
 }
 
 /// The store at one moment, for as long as it is kept: compaction keeps what it sees.
 #[derive(Clone)]
 pub struct Snapshot {
-    pub(crate) view: View,
+    shared: Arc<Shared>,
+    registered: Arc<Registered>,
 }
 
 impl Snapshot {
-    /// The moment.
-    pub fn seqno(&self) -> Seqno {
-        self.view.seqno
+    pub(crate) fn take(shared: &Arc<Shared>) -> Self {
+        let registered = shared.snapshots.register(|| shared.progress.published());
+        Self { shared: Arc::clone(shared), registered: Arc::new(registered) }
     }
 
-    /// Reads at that moment.
+    /// The moment.
+    pub fn seqno(&self) -> Seqno {
+        self.registered.seqno()
+    }
+
+    /// Reads at that moment, where its rows are now: a snapshot kept for long holds no memtable or table back.
     pub fn view(&self) -> View {
-        self.view.clone()
+        View::take(&self.shared, || self.seqno())
     }
 }
