@@ -24,7 +24,7 @@ use super::key::Seqno;
 use super::rate::Rate;
 use super::shared::Shared;
 use super::version::Version;
-use super::view::Tier;
+use super::view::{Tier, View};
 use crate::workers::Lane;
 
 /// How often it is looked at what changes without a commit.
@@ -359,6 +359,9 @@ pub(crate) fn wait_flushed(shared: &Arc<Shared>) -> Result<()> {
     while left(shared) {
         flush::submit(shared);
         wait_until(shared, |state| !state.flushing)?;
+        if let Some(failure) = shared.background.failure().filter(|_| left(shared)) {
+            return Err(failure);
+        }
     }
     Ok(())
 }
@@ -409,7 +412,7 @@ pub(crate) fn close(shared: &Arc<Shared>) {
 
 impl Shared {
     /// A view of a moment that is registered as a snapshot.
-    pub(crate) fn view_at(self: &Arc<Self>, _seqno: Seqno, _tier: Tier) -> super::view::View {
-        unimplemented!()
+    pub(crate) fn view_at(self: &Arc<Self>, seqno: Seqno, tier: Tier) -> View {
+        View::take(self, || seqno).with_tier(tier)
     }
 }

@@ -1,60 +1,108 @@
-//! STAND-IN (in memory, forgets everything) for the database; the signatures are final.
+//! The database, as a program sees it. Everything here is one call to the piece that does it.
+//!
+//! ```
+//! use std::ops::Bound;
+//! use siltstone::engine::{Batch, Db, Options};
+//!
+//! # fn main() -> siltstone::engine::Result<()> {
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let dir = directory.path();
+//! let db = Db::open(dir, Options::default())?;
+//!
+//! // Changes go in batches: all of one or nothing. `write` returns when the batch is on disk.
+//! let mut batch = Batch::new();
+//! batch.put(b"apple", b"green");
+//! batch.put(b"banana", b"yellow");
+//! batch.put(b"cherry", b"red");
+//! db.write(&batch)?;
+//!
+//! assert_eq!(db.get(b"apple")?.as_deref(), Some(&b"green"[..]));
+//! let both = db.view().multi_get(&[b"banana", b"durian"])?;
+//! assert_eq!((both[0].as_deref(), both[1].as_deref()), (Some(&b"yellow"[..]), None));
+//!
+//! // A view is one moment, whatever is written meanwhile. A scan walks its rows in order, in both directions.
+//! let view = db.view();
+//! let mut scan = view.scan(Bound::Included(b"b"), Bound::Unbounded);
+//! scan.first()?;
+//! while scan.valid() {
+//!     println!("{:?} is {:?}", scan.key(), scan.value());
+//!     scan.next()?;
+//! }
+//!
+//! // A snapshot is a moment to come back to, and a range is deleted in one stroke.
+//! let before = db.snapshot();
+//! batch.clear();
+//! batch.delete_range(b"a", b"c");
+//! db.write(&batch)?;
+//! assert_eq!(db.get(b"banana")?, None);
+//! assert!(before.view().get(b"banana")?.is_some());
+//!
+//! db.close()?;
+//! # Ok(())
+//! # }
+//! ```
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
-use super::batch::{Batch, Op};
-use super::error::Result;
+use super::background;
+use super::batch::Batch;
+use super::error::{Error, Result};
 use super::key::Seqno;
+use super::open;
 use super::options::{Env, Options};
-use super::view::{Rows, Snapshot, Tier, View};
+use super::read;
+use super::shared::Shared;
+use super::stats::Totals;
+use super::view::{self, Snapshot, Tier, View};
+use crate::vfs::disk::DiskVfs;
 
 /// An open database. Clones are handles to the same one.
 #[derive(Clone)]
 pub struct Db {
-    rows: Rows,
-    state: Arc<Mutex<(Seqno, BTreeMap<u64, i64>)>>,
+    shared: Arc<Shared>,
 }
 
 impl Db {
-    /// Opens or creates the database in a directory, in a world of the caller's making.
-    pub fn open_with(_env: Env, _dir: &Path, _options: Options) -> Result<Self> {
-        Ok(Self { rows: Rows::default(), state: Arc::default() })
+    /// Opens or creates the database in a directory on this machine's disk, with threads of its own.
+    ///
+    /// # Errors
+    /// `Busy` if it is open elsewhere, `Corrupt` if what is on disk is not what was written, `Invalid` for an option
+    /// out of bounds or a database of a newer release.
+    pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self> {
+        Self::open_with(Env::with_vfs(Arc::new(DiskVfs)), dir.as_ref(), options)
+    }
+
+    /// As [`Db::open`], in a world of the caller's making.
+    pub fn open_with(env: Env, dir: &Path, options: Options) -> Result<Self> {
+        Ok(Self { shared: open::open(env, dir, options)? })
+    }
+
+    /// Opens a database only to read it as it is now, also one that somebody else writes to. Changes nothing on disk.
+    pub fn open_read_only(env: Env, dir: &Path) -> Result<Self> {
+        Ok(Self { shared: open::open_read_only(env, dir)? })
     }
 
     /// Commits a batch: atomic, visible to views taken from now on, and durable once [`Db::acknowledge`] says so.
     pub fn commit(&self, batch: &Batch) -> Result<Seqno> {
-        batch.check(usize::MAX)?;
-        let mut state = self.state.lock();
-        state.0 += 1;
-        let seqno = state.0;
-        let mut rows = self.rows.write();
-        for op in batch.ops().flatten() {
-            if let Op::DeleteRange { start, end } = op {
-                for (_, v) in rows.range_mut::<[u8], _>((Bound::Included(start), Bound::Excluded(end))) {
-                    v.push((seqno, None));
-                }
-            }
-        }
-        for op in batch.ops().flatten() {
-            match op {
-                Op::Put { key, value } => {
-                    rows.entry(key.to_vec()).or_default().push((seqno, Some(Bytes::copy_from_slice(value))));
-                }
-                Op::Delete { key } => rows.entry(key.to_vec()).or_default().push((seqno, None)),
-                Op::DeleteRange { .. } => {}
-                Op::Count { counter, delta } => *state.1.entry(counter).or_default() += delta,
-            }
-        }
-        Ok(seqno)
+        self.shared.commit(batch)
     }
 
     /// Commits a batch and waits until it is as durable as the options ask.
+    ///
+    /// ```
+    /// # use siltstone::engine::{Batch, Db, Options};
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let db = Db::open(directory.path(), Options::default())?;
+    /// let mut batch = Batch::new();
+    /// batch.put(b"from", b"90");
+    /// batch.put(b"to", b"110");
+    /// batch.delete(b"pending");
+    /// db.write(&batch)?;
+    /// # Ok::<(), siltstone::engine::Error>(())
+    /// ```
     pub fn write(&self, batch: &Batch) -> Result<Seqno> {
         let seqno = self.commit(batch)?;
         self.acknowledge(seqno)?;
@@ -62,67 +110,121 @@ impl Db {
     }
 
     /// Waits until a commit is as durable as the options ask: on disk (`Always`), or handed to the system.
-    pub fn acknowledge(&self, _seqno: Seqno) -> Result<()> {
-        Ok(())
+    pub fn acknowledge(&self, seqno: Seqno) -> Result<()> {
+        self.shared.acknowledge(seqno)
     }
 
     /// Calls back once a commit is as durable as the options ask; at once, on this thread, if it is already.
-    pub fn on_acknowledged(&self, _seqno: Seqno, call: impl FnOnce(Result<()>) + Send + 'static) {
-        call(Ok(()));
+    /// The callback must not wait for the database.
+    pub fn on_acknowledged(&self, seqno: Seqno, call: impl FnOnce(Result<()>) + Send + 'static) {
+        self.shared.on_acknowledged(seqno, call);
     }
 
     /// Whether a commit is as durable as the options ask.
-    pub fn is_acknowledged(&self, _seqno: Seqno) -> bool {
-        true
+    pub fn is_acknowledged(&self, seqno: Seqno) -> bool {
+        self.shared.progress.acknowledged() >= seqno
     }
 
     /// Makes every commit so far durable on disk, whatever the options; returns the newest of them.
     pub fn sync(&self) -> Result<Seqno> {
-        Ok(self.state.lock().0)
+        self.shared.sync()
     }
 
     /// A view of the newest commit.
     pub fn view(&self) -> View {
-        View { rows: self.rows.clone(), seqno: self.state.lock().0, tier: Tier::Disk }
+        View::take(&self.shared, || self.shared.progress.published())
     }
 
     /// A view of what no crash can undo, but at least of the commit `floor` (the caller's own last one).
-    pub fn view_acknowledged(&self, _floor: Seqno) -> View {
-        self.view()
+    pub fn view_acknowledged(&self, floor: Seqno) -> View {
+        View::take(&self.shared, || self.shared.progress.view_floor(floor))
     }
 
     /// A moment to come back to.
+    ///
+    /// ```
+    /// # use siltstone::engine::{Batch, Db, Options};
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let db = Db::open(directory.path(), Options::default())?;
+    /// # let mut batch = Batch::new();
+    /// batch.put(b"key", b"old");
+    /// db.write(&batch)?;
+    /// let before = db.snapshot();
+    /// batch.put(b"key", b"new");
+    /// db.write(&batch)?;
+    /// assert_eq!(before.view().get(b"key")?.as_deref(), Some(&b"old"[..]));
+    /// assert_eq!(db.get(b"key")?.as_deref(), Some(&b"new"[..]));
+    /// # Ok::<(), siltstone::engine::Error>(())
+    /// ```
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { view: self.view() }
+        Snapshot::take(&self.shared)
     }
 
     /// A key's newest value.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        self.view().get(key)
+        let shared = &*self.shared;
+        let published = || shared.progress.published();
+        view::pinned(shared, published, |rows, seqno| read::get(shared, rows, key, seqno, Tier::Disk))
+    }
+
+    /// Several keys' newest values at one moment, in the order asked; cold ones are fetched together.
+    pub fn multi_get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
+        self.view().multi_get(keys)
     }
 
     /// A counter's newest value.
     pub fn counter(&self, counter: u64) -> i64 {
-        self.state.lock().1.get(&counter).copied().unwrap_or(0)
+        self.shared.current.load().counter(counter)
     }
 
-    /// Writes the memtables to tables.
+    /// What was done since it was opened.
+    pub fn stats(&self) -> Totals {
+        self.shared.stats.totals()
+    }
+
+    /// Writes the memtables to tables, and waits for it.
     pub fn flush(&self) -> Result<()> {
-        Ok(())
+        self.shared.seal()?;
+        background::wait_flushed(&self.shared)
     }
 
-    /// Merges what lies between two keys (both included) down to the last level it reaches.
-    pub fn compact_range(&self, _from: Option<&[u8]>, _to: Option<&[u8]>) -> Result<()> {
-        Ok(())
+    /// Merges what lies between two keys (both included) down to the last level it reaches, and waits for it.
+    pub fn compact_range(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<()> {
+        background::compact_range(&self.shared, from, to)
     }
 
-    /// Makes a copy of the database in a new directory, by hard links where the disk can.
-    pub fn checkpoint(&self, _to: &Path) -> Result<()> {
-        Ok(())
+    /// Waits until there is nothing left to flush or to merge. Without threads, runs it.
+    pub fn wait_idle(&self) -> Result<()> {
+        background::wait_idle(&self.shared)
     }
 
-    /// Flushes, stops background work and gives the directory back. Later calls answer `Closed`.
+    /// Flushes, stops background work and gives the directory back. Later writes answer `Closed`.
+    ///
+    /// Not necessary: whatever was acknowledged is found again when the database was just dropped, or killed. But
+    /// then the next opening reads the log, and a handle that lives on somewhere keeps the directory.
     pub fn close(&self) -> Result<()> {
-        Ok(())
+        let shared = &self.shared;
+        if matches!(shared.progress.check(), Err(Error::Closed)) {
+            return Ok(());
+        }
+        // A favour to the next opening; the log has it all.
+        let _ = self.flush();
+        {
+            let _no_commit_under_way = shared.writer.lock();
+            shared.progress.close();
+        }
+        let synced = shared.sync();
+        shared.pressure.wake();
+        background::close(shared);
+        drop(shared.lock.lock().take());
+        synced.map(|_| ())
+    }
+
+    /// What everything hangs on, for the tools that look inside.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ pub(crate) mod open;
 pub(crate) mod options;
 pub(crate) mod progress;
 pub(crate) mod rate;
+pub(crate) mod read;
 pub(crate) mod scan;
 pub(crate) mod shared;
 pub(crate) mod snapshots;

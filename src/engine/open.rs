@@ -320,6 +320,7 @@ fn remove_orphans(vfs: &dyn Vfs, files: &Files, state: &State, current: Current)
             Some(FileKind::Current | FileKind::Lock | FileKind::Ballast) | None => true,
         };
         if !needed {
+            let path = dir.join(path);
             vfs.remove(&path).map_err(|e| Error::io("removing", &path, e))?;
         }
     }

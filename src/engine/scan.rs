@@ -283,9 +283,8 @@ impl<'v> Scan<'v> {
 
 /// Cursors over whatever may hold rows between two bounds.
 fn sources<'v>(rows: &'v SuperVersion, tier: Tier, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Vec<Source<'v>> {
-    let reaches = |table: &Table| {
-        is_after(from, &table.meta().largest) && is_before(to, &table.meta().smallest)
-    };
+    let reaches =
+        |table: &Table| is_after(from, &table.meta().largest) && is_before(to, &table.meta().smallest);
     let [level0, below @ ..] = &rows.version.levels;
     let mut sources = Vec::with_capacity(rows.sealed.len() + level0.len() + below.len() + 1);
     sources.extend(rows.memtables().map(|memtable| Source::Memtable(memtable.cursor())));

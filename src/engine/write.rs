@@ -1,7 +1,7 @@
 //! The write path.
 //!
 //! ```text
-//! commit       wait for pressure → writer lock { room in log → append to its buffer → memtable → publish }
+//! commit       wait for pressure → writer lock { room in log → append to its buffer → memtable → hot rows → publish }
 //! write_out    output lock { writer lock { take the buffer } → one write to the log's file }
 //! sync_round   one at a time, for everybody { write_out → fdatasync → tell the next record → wake who waits }
 //! ```

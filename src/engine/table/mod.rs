@@ -182,6 +182,24 @@ impl Table {
                 .is_none_or(|partition| partition.may_contain(key))
     }
 
+    /// Asks the disk for the block that `key` would be in, without waiting. Knows only what is in memory.
+    pub(crate) fn read_ahead(&self, key: &[u8]) {
+        let target = KeyRef::new(key, Trailer::FIRST);
+        let Some(place) = self.partitions.get(self.top.find(target)) else { return };
+        let range = match self.cache.peek_partition(self.meta.id, place.cached_at()) {
+            Some(partition) => {
+                let i = partition.find(target);
+                if i == partition.len() {
+                    return;
+                }
+                partition.block(i)
+            }
+            None => place.head(),
+        };
+        // A hint: whoever reads hears of errors.
+        let _ = self.file.read_ahead(range.start, range.end - range.start);
+    }
+
     pub(crate) fn cursor(self: &Arc<Self>, tier: Tier, caching: Caching) -> TableCursor {
         TableCursor::new(Arc::clone(self), tier, caching)
     }
