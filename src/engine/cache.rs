@@ -173,16 +173,12 @@ impl Cache {
     /// A data block.
     #[inline]
     pub(crate) fn data(&self, table: u64, offset: u64) -> Option<DataBlock> {
-        match self.blocks.get(&Place { table, offset }) {
-            Some(Entry::Data(block)) => {
-                self.hit(offset);
-                Some(block)
-            }
-            _ => {
-                self.misses.fetch_add(1, Ordering::Relaxed);
-                None
-            }
+        if let Some(Entry::Data(block)) = self.blocks.get(&Place { table, offset }) {
+            self.hit(offset);
+            return Some(block);
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        None
     }
 
     /// A data block, without a trace of having been asked for.
@@ -227,8 +223,6 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::engine::block::DataBuilder;
     use crate::engine::key::{KeyRef, Kind, Trailer};
@@ -236,7 +230,7 @@ mod tests {
     fn block(bytes: usize) -> DataBlock {
         let mut builder = DataBuilder::default();
         builder.add(KeyRef::new(b"key", Trailer::new(1, Kind::Put)), &vec![7; bytes]);
-        DataBlock::new(Bytes::copy_from_slice(builder.finish())).unwrap()
+        DataBlock::new(builder.finish().into()).unwrap()
     }
 
     fn partition(cache: &Cache) -> Arc<Partition> {

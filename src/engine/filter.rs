@@ -58,7 +58,7 @@ impl Filter {
 
     #[inline]
     fn line(&self, hash: u64) -> usize {
-        ((hash >> 32) * self.lines.len() as u64 >> 32) as usize
+        (((hash >> 32) * self.lines.len() as u64) >> 32) as usize
     }
 
     /// Whether the hash may be in the set.

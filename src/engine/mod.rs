@@ -1,4 +1,5 @@
 //! The LSM engine: ordered bytes, durable. Synchronous; knows no protocol.
+#![doc = include_str!("FORMAT.md")]
 
 pub(crate) mod background;
 pub(crate) mod batch;

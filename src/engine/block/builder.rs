@@ -1,6 +1,6 @@
 //! Building data blocks; the grammar is in [`super::data`].
 
-use super::data::RESTART_ROWS;
+use super::data::{HEADER_BYTES, RESTART_BYTES, RESTART_ROWS, head};
 use super::{common_prefix, put_trailer};
 use crate::codec::varint;
 use crate::engine::key::KeyRef;
@@ -8,58 +8,73 @@ use crate::engine::key::KeyRef;
 /// Rows on their way to be a data block.
 #[derive(Default)]
 pub(crate) struct DataBuilder {
-    bytes: Vec<u8>,
-    restarts: Vec<u32>,
-    rows: usize,
+    rows: Vec<u8>,
+    count: usize,
+    /// Where restarts lie in `rows`, and where their keys, one after the other, end in `keys`.
+    restarts: Vec<(usize, usize)>,
+    keys: Vec<u8>,
     /// The user key of the last row.
     last: Vec<u8>,
+    content: Vec<u8>,
 }
 
 impl DataBuilder {
     /// Appends a row; the caller sees to the order.
     pub(crate) fn add(&mut self, key: KeyRef<'_>, value: &[u8]) {
-        let shared = if self.rows.is_multiple_of(RESTART_ROWS) {
-            self.restarts.push(self.bytes.len() as u32);
+        let shared = if self.count.is_multiple_of(RESTART_ROWS) {
+            self.keys.extend_from_slice(key.user);
+            self.restarts.push((self.rows.len(), self.keys.len()));
             0
         } else {
             common_prefix(&self.last, key.user)
         };
         let suffix = &key.user[shared..];
-        self.bytes.reserve(suffix.len() + value.len() + 4 * varint::VARINT_BYTES_MAX);
-        varint::put_u64(&mut self.bytes, shared as u64);
-        varint::put_u64(&mut self.bytes, suffix.len() as u64);
-        varint::put_u64(&mut self.bytes, value.len() as u64);
-        put_trailer(&mut self.bytes, key.trailer);
-        self.bytes.extend_from_slice(suffix);
-        self.bytes.extend_from_slice(value);
+        self.rows.reserve(suffix.len() + value.len() + 4 * varint::VARINT_BYTES_MAX);
+        varint::put_u64(&mut self.rows, shared as u64);
+        varint::put_u64(&mut self.rows, suffix.len() as u64);
+        varint::put_u64(&mut self.rows, value.len() as u64);
+        put_trailer(&mut self.rows, key.trailer);
+        self.rows.extend_from_slice(suffix);
+        self.rows.extend_from_slice(value);
         self.last.truncate(shared);
         self.last.extend_from_slice(suffix);
-        self.rows += 1;
+        self.count += 1;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.count == 0
     }
 
     /// Bytes of the block if it ended here.
     pub(crate) fn byte_len(&self) -> usize {
-        self.bytes.len() + 4 * self.restarts.len() + 4
+        HEADER_BYTES + RESTART_BYTES * self.restarts.len() + self.rows.len()
     }
 
-    /// Appends the restarts and returns the content.
+    /// Puts the restarts before the rows and returns the content.
     pub(crate) fn finish(&mut self) -> &[u8] {
-        for restart in &self.restarts {
-            self.bytes.extend_from_slice(&restart.to_le_bytes());
+        // In order, what the first and the last have in common all have.
+        let first = self.restarts.first().map_or(0, |&(_, end)| end);
+        let skip = common_prefix(&self.keys[..first], &self.last);
+        let rows_at = HEADER_BYTES + RESTART_BYTES * self.restarts.len();
+        self.content.clear();
+        self.content.extend_from_slice(&(self.restarts.len() as u32).to_le_bytes());
+        self.content.extend_from_slice(&(skip as u32).to_le_bytes());
+        let mut start = 0;
+        for &(at, end) in &self.restarts {
+            self.content.extend_from_slice(&((rows_at + at) as u32).to_le_bytes());
+            self.content.extend_from_slice(&head(&self.keys[start..end], skip).to_le_bytes());
+            start = end;
         }
-        self.bytes.extend_from_slice(&(self.restarts.len() as u32).to_le_bytes());
-        &self.bytes
+        self.content.extend_from_slice(&self.rows);
+        &self.content
     }
 
     /// Forgets the rows, keeping the allocations.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
+        self.rows.clear();
         self.restarts.clear();
-        self.rows = 0;
+        self.keys.clear();
+        self.count = 0;
         self.last.clear();
     }
 }

@@ -14,7 +14,7 @@ type Result<T> = std::result::Result<T, &'static str>;
 /// A position in a data block, or in none.
 pub(crate) struct BlockCursor {
     block: Option<DataBlock>,
-    /// The row's offset; `rows_end` of the block, or 0 without one, where there is no row.
+    /// The row's offset.
     at: usize,
     valid: bool,
     /// The row's user key.
@@ -52,11 +52,11 @@ impl BlockCursor {
 
     #[inline]
     pub(crate) fn value(&self) -> &[u8] {
-        self.block.as_ref().map_or(&[], |block| &block.bytes[self.value.clone()])
+        self.block.as_ref().map_or(&[], |block| &block.bytes()[self.value.clone()])
     }
 
     pub(crate) fn value_bytes(&self) -> Bytes {
-        self.block.as_ref().map_or_else(Bytes::new, |block| block.bytes.slice(self.value.clone()))
+        self.block.as_ref().map_or_else(Bytes::new, |block| block.value(self.value.clone()))
     }
 
     /// Moves to the row at `at`, of which `key` holds the row before; at the end of the rows there is none.
@@ -65,7 +65,7 @@ impl BlockCursor {
     fn load(&mut self, at: usize) -> Result<usize> {
         self.valid = false;
         let Some(block) = &self.block else { return Ok(0) };
-        if at < block.rows_end as usize {
+        if at < block.end() {
             let Row { shared, suffix, trailer, value } = block.row(at).ok_or(MALFORMED)?;
             if shared > self.key.len() {
                 return Err(MALFORMED);
@@ -79,16 +79,17 @@ impl BlockCursor {
     }
 
     pub(crate) fn first(&mut self) -> Result<()> {
+        let at = self.block.as_ref().map_or(0, DataBlock::first);
         self.key.clear();
-        self.load(0)?;
+        self.load(at)?;
         Ok(())
     }
 
     pub(crate) fn last(&mut self) -> Result<()> {
         self.valid = false;
         let Some(block) = &self.block else { return Ok(()) };
-        let end = block.rows_end as usize;
-        let restart = block.restart(block.restarts as usize - 1);
+        let end = block.end();
+        let restart = block.restart_below(end).ok_or(MALFORMED)?;
         self.walk(restart, end)
     }
 
@@ -137,20 +138,9 @@ impl BlockCursor {
     pub(crate) fn prev(&mut self) -> Result<()> {
         let (end, Some(block)) = (self.at, &self.block) else { return Ok(()) };
         self.valid = false;
-        // The last restart before this row; none if this is the first.
-        let (mut low, mut high) = (0, block.restarts as usize);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            if block.restart(middle) < end {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
+        match block.restart_below(end) {
+            Some(restart) => self.walk(restart, end),
+            None => Ok(()),
         }
-        if low == 0 {
-            return Ok(());
-        }
-        let restart = block.restart(low - 1);
-        self.walk(restart, end)
     }
 }

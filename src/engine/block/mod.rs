@@ -15,6 +15,8 @@ mod cursor;
 mod data;
 mod index;
 
+use std::sync::Arc;
+
 use lz4_flex::block::{decompress_into, get_maximum_output_size};
 
 pub(crate) use self::builder::DataBuilder;
@@ -27,6 +29,7 @@ use crate::codec::{checksum, varint};
 
 const PLAIN: u8 = 0;
 const LZ4: u8 = 1;
+const UNKNOWN_KIND: &str = "an unknown kind of block";
 
 /// Bytes after the payload.
 pub(crate) const BLOCK_TRAILER_BYTES: usize = 5;
@@ -85,30 +88,42 @@ fn checked(sealed: &[u8], (file, offset): (u64, u64)) -> Result<(&[u8], u8), &'s
 pub(crate) fn unseal(sealed: &[u8], place: (u64, u64)) -> Result<Vec<u8>, &'static str> {
     match checked(sealed, place)? {
         (payload, PLAIN) => Ok(payload.to_vec()),
-        (payload, LZ4) => decompress(payload),
-        _ => Err("an unknown kind of block"),
-    }
-}
-
-/// As [`unseal`], sparing the copy where the block is not compressed.
-pub(crate) fn unseal_owned(mut sealed: Vec<u8>, place: (u64, u64)) -> Result<Vec<u8>, &'static str> {
-    match checked(&sealed, place)? {
-        (payload, PLAIN) => {
-            let len = payload.len();
-            sealed.truncate(len);
-            Ok(sealed)
+        (mut payload, LZ4) => {
+            let mut content = vec![0; content_len(&mut payload)?];
+            decompress(payload, &mut content)?;
+            Ok(content)
         }
-        (payload, LZ4) => decompress(payload),
-        _ => Err("an unknown kind of block"),
+        _ => Err(UNKNOWN_KIND),
     }
 }
 
-fn decompress(mut payload: &[u8]) -> Result<Vec<u8>, &'static str> {
-    let len = varint::take_u64(&mut payload).and_then(|n| usize::try_from(n).ok());
-    let len = len.filter(|&n| n <= payload.len().saturating_mul(LZ4_RATIO_MAX));
-    let mut content = vec![0; len.ok_or("a compressed block that claims an impossible length")?];
-    match decompress_into(payload, &mut content) {
-        Ok(n) if n == content.len() => Ok(content),
+/// As [`unseal`], into memory to be shared.
+pub(crate) fn unseal_shared(sealed: &[u8], place: (u64, u64)) -> Result<Arc<[u8]>, &'static str> {
+    match checked(sealed, place)? {
+        (payload, PLAIN) => Ok(payload.into()),
+        (mut payload, LZ4) => {
+            let len = content_len(&mut payload)?;
+            let mut content: Arc<[u8]> = std::iter::repeat_n(0, len).collect();
+            let fresh = Arc::get_mut(&mut content).ok_or("nobody else has it yet")?;
+            decompress(payload, fresh)?;
+            Ok(content)
+        }
+        _ => Err(UNKNOWN_KIND),
+    }
+}
+
+/// Takes the length off the front of a compressed payload.
+fn content_len(payload: &mut &[u8]) -> Result<usize, &'static str> {
+    varint::take_u64(payload)
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|&n| n <= payload.len().saturating_mul(LZ4_RATIO_MAX))
+        .ok_or("a compressed block that claims an impossible length")
+}
+
+/// Fills `content`, which must come out exactly.
+fn decompress(payload: &[u8], content: &mut [u8]) -> Result<(), &'static str> {
+    match decompress_into(payload, content) {
+        Ok(n) if n == content.len() => Ok(()),
         _ => Err("a compressed block that does not unfold to its length"),
     }
 }
@@ -175,7 +190,7 @@ mod tests {
         let mut payload = Vec::new();
         varint::put_u64(&mut payload, u64::MAX / 2);
         payload.extend_from_slice(&[0; 10]);
-        assert!(decompress(&payload).is_err());
+        assert!(content_len(&mut &payload[..]).is_err());
     }
 
     #[test]
@@ -194,14 +209,14 @@ mod tests {
             let compression = if lz4 { Compression::Lz4 } else { Compression::None };
             let mut block = sealed(&content, compression);
             prop_assert_eq!(&unseal(&block, (7, 6)).unwrap(), &content);
-            prop_assert_eq!(&unseal_owned(block.clone(), (7, 6)).unwrap(), &content);
+            prop_assert_eq!(&unseal_shared(&block, (7, 6)).unwrap()[..], &content[..]);
             for cut in 0..block.len() {
                 prop_assert!(unseal(&block[..cut], (7, 6)).is_err());
             }
             let bit = flip.index(block.len() * 8);
             block[bit / 8] ^= 1 << (bit % 8);
             prop_assert!(unseal(&block, (7, 6)).is_err());
-            prop_assert!(unseal_owned(block, (7, 6)).is_err());
+            prop_assert!(unseal_shared(&block, (7, 6)).is_err());
         }
 
         #[test]

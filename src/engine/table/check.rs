@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-
 use super::footer::FOOTER_BYTES;
 use super::{Caching, PartitionPlace, Table, TableMeta};
 use crate::engine::block::{BlockCursor, DataBlock, unseal};
@@ -129,7 +127,7 @@ impl Checker<'_> {
         up_to: KeyRef<'_>,
         in_filter: impl Fn(&[u8]) -> bool,
     ) -> std::result::Result<(), &'static str> {
-        let block = DataBlock::new(Bytes::from(content))?;
+        let block = DataBlock::new(content.into())?;
         block.check_restarts()?;
         self.rows.set_block(Some(block));
         self.rows.first()?;

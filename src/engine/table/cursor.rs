@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Caching, Partition, PartitionPlace, Table};
-use crate::engine::block::{BlockCursor, DataBlock, unseal};
+use crate::engine::block::{BlockCursor, DataBlock, unseal_shared};
 use crate::engine::cursor::Cursor;
 use crate::engine::error::{Error, Result};
 use crate::engine::key::KeyRef;
@@ -108,8 +108,8 @@ impl TableCursor {
         }
         let at = (range.start - self.chunk_at) as usize;
         let sealed = &self.chunk[at..at + (range.end - range.start) as usize];
-        unseal(sealed, (self.table.meta.id, range.start))
-            .and_then(|content| DataBlock::new(Bytes::from(content)))
+        unseal_shared(sealed, (self.table.meta.id, range.start))
+            .and_then(DataBlock::new)
             .map_err(|what| self.table.corrupt(range.start, what))
     }
 

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-
 use super::footer::FOOTER_BYTES;
 use super::{Caching, Partition, PartitionPlace, Table};
 use crate::engine::block::{BLOCK_TRAILER_BYTES, BlockCursor, DataBlock, unseal};
@@ -138,7 +136,7 @@ fn add_partition(places: &mut Vec<BlockPlace>, place: &PartitionPlace, partition
 
 fn rows(content: Vec<u8>) -> std::result::Result<Vec<Row>, &'static str> {
     let mut cursor = BlockCursor::new();
-    cursor.set_block(Some(DataBlock::new(Bytes::from(content))?));
+    cursor.set_block(Some(DataBlock::new(content.into())?));
     cursor.first()?;
     let mut rows = Vec::new();
     while cursor.valid() {

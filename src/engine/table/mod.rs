@@ -23,8 +23,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-
 pub(crate) use self::check::TableCheck;
 pub(crate) use self::cursor::TableCursor;
 pub use self::describe::{BlockContent, BlockPlace, Row};
@@ -32,7 +30,7 @@ use self::footer::{BadFooter, FOOTER_BYTES, Footer, Properties};
 pub(crate) use self::meta::TableMeta;
 pub(crate) use self::partition::{Partition, PartitionPlace};
 pub(crate) use self::writer::{TableSettings, TableWriter};
-use super::block::{BLOCK_TRAILER_BYTES, DataBlock, IndexReader, Separators, unseal, unseal_owned};
+use super::block::{BLOCK_TRAILER_BYTES, DataBlock, IndexReader, Separators, unseal, unseal_shared};
 use super::cache::Cache;
 use super::cursor::Found;
 use super::error::{Error, Result};
@@ -166,7 +164,7 @@ impl Table {
         let found = block.get(key, seqno).map_err(|what| self.corrupt(offset, what))?;
         Ok(found.map(|(trailer, value)| Found {
             seqno: trailer.seqno(),
-            value: (trailer.kind() == Some(Kind::Put)).then(|| block.into_value(value)),
+            value: (trailer.kind() == Some(Kind::Put)).then(|| block.value(value)),
         }))
     }
 
@@ -259,8 +257,8 @@ impl Table {
     fn load_block(&self, range: Range<u64>, tier: Tier, caching: Caching) -> Result<DataBlock> {
         let offset = range.start;
         let sealed = self.read(range, tier)?;
-        let block = unseal_owned(sealed, (self.meta.id, offset))
-            .and_then(|content| DataBlock::new(Bytes::from(content)))
+        let block = unseal_shared(&sealed, (self.meta.id, offset))
+            .and_then(DataBlock::new)
             .map_err(|what| self.corrupt(offset, what))?;
         if caching == Caching::Fill {
             self.cache.insert_data(self.meta.id, offset, block.clone());
