@@ -5,7 +5,14 @@
 
 pub mod bench;
 
+mod backup;
+mod compact;
+mod directory;
+mod inspect;
+mod progress;
 mod serve;
+mod shown;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, StdoutLock, Write};
@@ -14,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{BadSetting, text};
-use crate::engine::{Error, Fsync};
+use crate::engine::Fsync;
 
 /// A durable key-value store for data that does not fit in RAM, with Redis's protocol
 #[derive(Debug, Parser)]
@@ -25,6 +32,8 @@ use crate::engine::{Error, Fsync};
     after_help = "Examples:
   siltstone serve                              a server on 127.0.0.1:6379, data in ./siltstone-data
   siltstone serve --memory 256MiB --fsync everysec
+  siltstone verify --dir ./siltstone-data
+  siltstone backup --dir ./siltstone-data --to /backup/monday
   siltstone bench fillrandom,readrandom --dir /tmp/bench
 
 Exit codes: 0 all is well, 1 it failed or a problem was found, 2 wrong usage or a bad setting"
@@ -38,6 +47,16 @@ struct CommandLine {
 enum Command {
     /// Runs the server
     Serve(Box<serve::Args>),
+    /// Shows what is on disk
+    Inspect(inspect::Args),
+    /// Checks every byte on disk
+    Verify(verify::Args),
+    /// Merges everything down, or a range
+    Compact(compact::Args),
+    /// Makes a verified copy, also beside a running server
+    Backup(backup::BackupArgs),
+    /// Makes a data directory of a backup
+    Restore(backup::RestoreArgs),
     /// Measures the engine, with workloads named as in db_bench
     Bench(Box<bench::Args>),
 }
@@ -64,12 +83,6 @@ impl From<BadSetting> for Failure {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -92,6 +105,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
     let done = match &line.command {
         Command::Serve(args) => serve::run(args),
+        Command::Inspect(args) => inspect::run(args, &mut out),
+        Command::Verify(args) => verify::run(args, &mut out),
+        Command::Compact(args) => compact::run(args, &mut out),
+        Command::Backup(args) => backup::backup(args, &mut out),
+        Command::Restore(args) => backup::restore(args, &mut out),
         Command::Bench(args) => bench::run(args, &mut out),
     };
     match done.and_then(|()| Ok(out.flush()?)) {

@@ -1,11 +1,16 @@
 //! `siltstone serve`: settings from flags, environment and file, and then the server until it is told to stop.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Arg, ArgMatches, FromArgMatches};
 
-use super::Failure;
-use crate::config::{Config, SETTINGS};
+use super::{Failure, directory};
+use crate::config::text::show_size;
+use crate::config::{Config, LogFormat, LogLevel, SETTINGS};
+use crate::engine::{Env, Event};
+use crate::server::{self, Setup};
 
 /// The flags: one for each row of the settings' table, and the file.
 #[derive(Debug)]
@@ -84,6 +89,54 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let (_config, _file) = settings(args)?;
-    Err(Failure::Failed("there is no server yet".to_owned()))
+    let (config, config_file) = settings(args)?;
+    log_to_stderr(&config);
+    let mut env = Env::with_vfs(directory::disk());
+    env.listener = Arc::new(logged);
+    let keyspace = directory::open(&config.dir, env.clone(), directory::options(&config))?;
+    let dir = config.dir.display().to_string();
+    let memory = show_size(config.memory);
+    let fsync = config.get("fsync").unwrap_or_default();
+    let setup = Setup { config, config_file, keyspace, env };
+    server::run(setup, server::stop_signal(), |addresses| {
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        tracing::info!(dir, memory, fsync, "listening on {}", addresses.join(", "));
+    })
+    .map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// Log lines go to standard error, from now on.
+fn log_to_stderr(config: &Config) {
+    let level = match config.loglevel {
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Error => tracing::Level::ERROR,
+    };
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // It fails only where somebody else in the process logs already.
+    let _ = match config.log_format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+}
+
+/// What happens in the engine, as log lines.
+fn logged(event: &Event) {
+    match event {
+        Event::Opened { replayed, torn_bytes, took_ms } => {
+            tracing::info!(replayed, torn_bytes, took_ms, "opened");
+        }
+        Event::DiskFull => tracing::error!("the disk is full: writes are refused, reads and deletions go on"),
+        Event::DiskRoom => tracing::info!("the disk has room again: writes go on"),
+        Event::Poisoned { why } => tracing::error!(why, "no more writes until the server is restarted"),
+        Event::BackgroundError { what } => {
+            tracing::warn!(what, "background work failed, and will be tried again")
+        }
+        other => tracing::debug!("{other:?}"),
+    }
 }

@@ -3,6 +3,7 @@
 //! The files are read as the manifest names them. Whoever writes may remove a file between the two; then the
 //! manifest says something else by now, and everything is read again.
 
+mod copy;
 mod key;
 mod verify;
 

@@ -1,0 +1,89 @@
+//! The data directory, as the tools open it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Failure;
+use crate::config::{Config, machine};
+use crate::engine::inspect::Inspection;
+use crate::engine::{Env, Error, Fsync, Options};
+use crate::redis::keyspace::Keyspace;
+use crate::vfs::Vfs;
+use crate::vfs::disk::DiskVfs;
+
+/// How many databases SELECT knows, as in Redis.
+const DATABASES: u16 = 16;
+
+/// Where the data is.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Directory {
+    /// Directory of the data
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SILTSTONE_DIR",
+        default_value = "./siltstone-data",
+        global = true
+    )]
+    pub(super) dir: PathBuf,
+}
+
+/// The real disk.
+pub(super) fn disk() -> Arc<dyn Vfs> {
+    Arc::new(DiskVfs)
+}
+
+impl Directory {
+    /// For looking: takes no lock, changes nothing, and minds nobody who writes.
+    pub(super) fn look(&self) -> Result<Inspection, Failure> {
+        Ok(Inspection::open(disk(), &self.dir)?)
+    }
+
+    /// For changing: nobody else may have it open, and it must be there.
+    pub(super) fn change(&self) -> Result<Arc<Keyspace>, Failure> {
+        let options = Options {
+            memory: engine_memory(machine::memory_default()).min(1 << 30),
+            fsync: Fsync::Never,
+            create: false,
+            ..Options::default()
+        };
+        open(&self.dir, Env::with_vfs(disk()), options)
+    }
+}
+
+/// Opens the keys in a directory.
+pub(super) fn open(dir: &Path, env: Env, options: Options) -> Result<Arc<Keyspace>, Failure> {
+    Keyspace::open(env, dir, options, DATABASES).map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// The engine's part of the process's memory: connections, the runtime and what the allocator cannot use take the
+/// rest.
+pub(super) fn engine_memory(memory: u64) -> u64 {
+    (memory - memory / 8 - (4 << 20)).max(8 << 20)
+}
+
+/// The engine's options for a server with these settings.
+pub(super) fn options(config: &Config) -> Options {
+    Options {
+        memory: engine_memory(config.memory),
+        fsync: match config.fsync {
+            crate::config::Fsync::Always => Fsync::Always,
+            crate::config::Fsync::EverySecond => Fsync::EverySecond,
+            crate::config::Fsync::Never => Fsync::Never,
+        },
+        ..Options::default()
+    }
+}
+
+/// What a failure means to whoever called a tool.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Busy(dir) => Self::Failed(format!(
+                "{} is in use by another process; stop that first (looking, `inspect` and `verify`, is always possible)",
+                dir.display()
+            )),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
