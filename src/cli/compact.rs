@@ -34,7 +34,7 @@ pub(super) struct Args {
 struct Row(Vec<u8>);
 
 fn row(text: &str) -> Result<Row, String> {
-    shown::parse_key(text).map(Row).ok_or_else(|| "a backslash begins \\xNN, \\n, \\t or \\\\".to_owned())
+    shown::parse_key(text).map(Row).ok_or_else(|| shown::ESCAPES.to_owned())
 }
 
 pub(super) fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {

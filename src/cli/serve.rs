@@ -135,7 +135,7 @@ fn logged(event: &Event) {
         Event::DiskRoom => tracing::info!("the disk has room again: writes go on"),
         Event::Poisoned { why } => tracing::error!(why, "no more writes until the server is restarted"),
         Event::BackgroundError { what } => {
-            tracing::warn!(what, "background work failed, and will be tried again")
+            tracing::warn!(what, "background work failed, and will be tried again");
         }
         other => tracing::debug!("{other:?}"),
     }

@@ -5,6 +5,9 @@ pub(super) fn key(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
 
+/// What is wrong with a key that [`parse_key`] does not take.
+pub(super) const ESCAPES: &str = "a backslash begins \\xNN, \\n, \\r, \\t, \\0 or \\\\";
+
 /// The inverse of [`key`]; `None` where a backslash begins nothing known.
 pub(super) fn parse_key(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -5,13 +5,19 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::{shown, table};
-use crate::cli::directory::Directory;
 use crate::cli::{Failure, Out};
 use crate::engine::inspect::{Inspection, KeyPlace, KeyReport};
+use crate::redis::keyspace;
 
 /// The row that says what a Redis key is.
-pub(super) fn redis_row(_directory: &Directory, _database: u16, key: &str) -> Result<Vec<u8>, Failure> {
-    Ok(key.as_bytes().to_vec())
+pub(super) fn redis_row(inspection: &Inspection, database: u16, key: &str) -> Result<Vec<u8>, Failure> {
+    let map = inspection.key(&keyspace::map_row())?;
+    let row = keyspace::row_of_key(map.value(), database, key.as_bytes());
+    row.map_err(|error| Failure::Failed(error.to_string()))?.ok_or_else(|| {
+        Failure::Failed(format!(
+            "there is no database {database} here; with --raw the key is a row of the engine"
+        ))
+    })
 }
 
 pub(super) fn show(inspection: &Inspection, row: &[u8], json: bool, out: &mut Out) -> Result<(), Failure> {
@@ -20,10 +26,10 @@ pub(super) fn show(inspection: &Inspection, row: &[u8], json: bool, out: &mut Ou
     if json {
         let value = json!({
             "row": shown::key(row),
-            "exists": report.is_there(),
+            "exists": report.value().is_some(),
             "verdict": verdict,
             "newest": report.newest.as_ref().map(|(place, row)| {
-                json!({ "place": place, "seqno": row.seqno, "deleted": row.is_tombstone, "value_bytes": row.value_bytes })
+                json!({ "place": place, "version": table::row_json(row) })
             }),
             "places": report.places.iter().map(place_json).collect::<Vec<_>>(),
         });
@@ -56,13 +62,13 @@ fn verdict(report: &KeyReport) -> String {
             row.seqno
         );
     }
-    if row.is_tombstone {
-        format!("is deleted: the newest version, of commit {}, in {place}, is a deletion", row.seqno)
-    } else {
-        format!(
+    match &row.value {
+        None => format!("is deleted: the newest version, of commit {}, in {place}, is a deletion", row.seqno),
+        Some(value) => format!(
             "has a value of {} bytes: the newest version, of commit {}, is in {place}",
-            row.value_bytes, row.seqno
-        )
+            value.len(),
+            row.seqno
+        ),
     }
 }
 
@@ -77,14 +83,15 @@ fn name(place: &KeyPlace) -> String {
 fn place_line(place: &KeyPlace) -> String {
     let name = name(place);
     match place {
-        KeyPlace::Log { versions, .. } => format!("{name}: {} versions", versions.len()),
         KeyPlace::Table { may_contain: false, .. } => {
             format!("{name}: its keys go past it, the filter says no")
         }
         KeyPlace::Table { versions, .. } if versions.is_empty() => {
             format!("{name}: the filter says maybe, but it is not there")
         }
-        KeyPlace::Table { versions, .. } => format!("{name}: {} versions", versions.len()),
+        KeyPlace::Log { versions, .. } | KeyPlace::Table { versions, .. } => {
+            format!("{name}: {} versions", versions.len())
+        }
         KeyPlace::NoTable { tables, .. } => format!("{name}: none of {tables} tables has such keys"),
     }
 }

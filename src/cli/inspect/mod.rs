@@ -83,14 +83,13 @@ pub(super) fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {
         What::Wal { records } => log::show(&args.directory.look()?, *records, json, out),
         What::Manifest => log::show_manifest(&args.directory.look()?, json, out),
         What::Key { key, db, raw } => {
+            let inspection = args.directory.look()?;
             let row = if *raw {
-                shown::parse_key(key).ok_or_else(|| {
-                    Failure::Usage(format!("`{key}`: a backslash begins \\xNN, \\n, \\t or \\\\"))
-                })?
+                shown::parse_key(key).ok_or_else(|| Failure::Usage(format!("`{key}`: {}", shown::ESCAPES)))?
             } else {
-                key::redis_row(&args.directory, *db, key)?
+                key::redis_row(&inspection, *db, key)?
             };
-            key::show(&args.directory.look()?, &row, json, out)
+            key::show(&inspection, &row, json, out)
         }
     }
 }

@@ -78,8 +78,10 @@ pub(super) fn show_block(
 
 /// A row in one line.
 pub(super) fn row_line(row: &Row) -> String {
-    let what =
-        if row.is_tombstone { "deleted".to_owned() } else { format!("value of {} bytes", row.value_bytes) };
+    let what = match &row.value {
+        Some(value) => format!("value of {} bytes", value.len()),
+        None => "deleted".to_owned(),
+    };
     format!("{} commit {}: {what}", shown::key(&row.key), row.seqno)
 }
 
@@ -88,7 +90,7 @@ pub(super) fn row_json(row: &Row) -> Value {
     json!({
         "key": shown::key(&row.key),
         "seqno": row.seqno,
-        "deleted": row.is_tombstone,
-        "value_bytes": row.value_bytes,
+        "deleted": row.value.is_none(),
+        "value_bytes": row.value.as_ref().map_or(0, Vec::len),
     })
 }

@@ -52,9 +52,8 @@ impl Inspection {
         let manifest = Manifest::create(&**vfs, &files, salt, &state)?;
         vfs.sync_dir(to).map_err(|e| Error::io("syncing", to, e))?;
         manifest.current().write(&**vfs, &files).map_err(ManifestError::into_error)?;
-        match to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => vfs.sync_dir(parent).map_err(|e| Error::io("syncing", parent, e))?,
-            None => {}
+        if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            vfs.sync_dir(parent).map_err(|e| Error::io("syncing", parent, e))?;
         }
         Ok(done)
     }

@@ -19,9 +19,10 @@ pub struct KeyReport {
 }
 
 impl KeyReport {
-    /// Whether the key has a value.
-    pub fn is_there(&self) -> bool {
-        self.hidden_by.is_none() && self.newest.as_ref().is_some_and(|(_, row)| !row.is_tombstone)
+    /// The key's value, if it has one.
+    pub fn value(&self) -> Option<&[u8]> {
+        let (_, row) = self.newest.as_ref().filter(|_| self.hidden_by.is_none())?;
+        row.value.as_deref()
     }
 }
 
@@ -106,11 +107,10 @@ impl Inspection {
             // Of several operations of a batch on one key the last one counts.
             let mut last = None;
             for op in Ops::decode(&payload).flatten() {
-                let row =
-                    |is_tombstone, value_bytes| Row { key: key.to_vec(), seqno, is_tombstone, value_bytes };
+                let row = |value| Row { key: key.to_vec(), seqno, value };
                 match op {
-                    Op::Put { key: put, value } if put == key => last = Some(row(false, value.len() as u64)),
-                    Op::Delete { key: deleted } if deleted == key => last = Some(row(true, 0)),
+                    Op::Put { key: put, value } if put == key => last = Some(row(Some(value.to_vec()))),
+                    Op::Delete { key: deleted } if deleted == key => last = Some(row(None)),
                     Op::DeleteRange { start, end } => {
                         marks.push(Mark { start: start.to_vec(), end: end.to_vec(), seqno });
                     }

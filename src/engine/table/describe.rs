@@ -43,10 +43,8 @@ pub struct Row {
     pub key: Vec<u8>,
     /// The commit that wrote it.
     pub seqno: Seqno,
-    /// Whether it is a deletion.
-    pub is_tombstone: bool,
-    /// Bytes of the value.
-    pub value_bytes: u64,
+    /// The value; `None` if it is a deletion.
+    pub value: Option<Vec<u8>>,
 }
 
 impl Row {
@@ -54,8 +52,7 @@ impl Row {
         Self {
             key: key.user.to_vec(),
             seqno: key.trailer.seqno(),
-            is_tombstone: key.trailer.kind() == Some(Kind::Delete),
-            value_bytes: value.len() as u64,
+            value: (key.trailer.kind() == Some(Kind::Put)).then(|| value.to_vec()),
         }
     }
 }

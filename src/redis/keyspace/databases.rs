@@ -18,8 +18,16 @@ const VERSION: u8 = 1;
 const MOMENTS: usize = 16;
 
 /// The row of the map.
-fn map_row() -> Vec<u8> {
+pub fn map_row() -> Vec<u8> {
     realm_row(REDIS, &[0])
+}
+
+/// The row that says what a key of a database is, for tools that read rows themselves: `map` is what [`map_row`]
+/// holds. `None` if there is no such database.
+pub fn row_of_key(map: Option<&[u8]>, database: u16, name: &[u8]) -> Result<Option<Vec<u8>>> {
+    let ids = map.map(decode).transpose()?.unwrap_or_default();
+    let space = ids.get(usize::from(database)).map(|&id| Space { database, id, waived_ms: 0 });
+    Ok(space.map(|space| space.meta_row(name)))
 }
 
 /// The row that says until when due keys of a keyspace are no longer counted.
