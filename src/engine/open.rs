@@ -311,8 +311,8 @@ fn next_number(names: &[FileKind]) -> u64 {
 /// Removes what no manifest names: the leftovers of crashes.
 fn remove_orphans(vfs: &dyn Vfs, files: &Files, state: &State, current: Current) -> Result<()> {
     let dir = files.dir();
-    for path in vfs.list(dir).map_err(|e| Error::io("listing", dir, e))? {
-        let needed = match kind_of(&path) {
+    for name in vfs.list(dir).map_err(|e| Error::io("listing", dir, e))? {
+        let needed = match kind_of(&name) {
             Some(FileKind::Manifest(number)) => number == current.manifest,
             Some(FileKind::Log(number)) => state.logs.contains_key(&number),
             Some(FileKind::Table(number)) => state.tables.contains_key(&number),
@@ -320,7 +320,7 @@ fn remove_orphans(vfs: &dyn Vfs, files: &Files, state: &State, current: Current)
             Some(FileKind::Current | FileKind::Lock | FileKind::Ballast) | None => true,
         };
         if !needed {
-            let path = dir.join(path);
+            let path = dir.join(name);
             vfs.remove(&path).map_err(|e| Error::io("removing", &path, e))?;
         }
     }

@@ -421,3 +421,6 @@ impl Shared {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

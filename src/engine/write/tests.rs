@@ -1,0 +1,277 @@
+//! The write path with its recovery, on the disk in memory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::clock::ManualClock;
+use crate::engine::batch::Batch;
+use crate::engine::error::{Error, Result};
+use crate::engine::event::Event;
+use crate::engine::open::{open, open_read_only};
+use crate::engine::options::{Env, Fsync, Options};
+use crate::engine::shared::Shared;
+use crate::engine::sweep::NoSweep;
+use crate::vfs::Vfs;
+use crate::vfs::memory::{MemoryVfs, SyncFailure};
+use crate::workers::Workers;
+
+const DIR: &str = "db";
+
+struct World {
+    vfs: MemoryVfs,
+    clock: Arc<ManualClock>,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+impl World {
+    fn new(vfs: MemoryVfs) -> Self {
+        Self { vfs, clock: Arc::default(), events: Arc::default() }
+    }
+
+    fn env(&self) -> Env {
+        let events = self.events.clone();
+        Env {
+            vfs: Arc::new(self.vfs.clone()),
+            clock: self.clock.clone(),
+            workers: Workers::manual_with(self.clock.clone()),
+            listener: Arc::new(move |event: &Event| events.lock().push(event.clone())),
+            sweep: Arc::new(NoSweep),
+        }
+    }
+
+    fn open(&self, fsync: Fsync) -> Result<Arc<Shared>> {
+        let options = Options { memory: 8 << 20, memtable: Some(64 << 10), fsync, ..Options::default() };
+        open(self.env(), Path::new(DIR), options)
+    }
+}
+
+fn put(key: u32, len: usize) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(&key.to_be_bytes(), &vec![key as u8; len]);
+    batch
+}
+
+fn holds(shared: &Shared, key: u32) -> bool {
+    let now = shared.current.load();
+    let found = now.memtables().find_map(|memtable| memtable.get(&key.to_be_bytes(), u64::MAX >> 8));
+    let in_tables = || {
+        now.version.tables().find_map(|(_, table)| {
+            table.get(&key.to_be_bytes(), u64::MAX >> 8, crate::engine::view::Tier::Disk).unwrap()
+        })
+    };
+    found.or_else(in_tables).is_some_and(|found| found.value.is_some())
+}
+
+#[test]
+fn what_was_acknowledged_survives_any_power_loss() {
+    for fsync in [Fsync::Always, Fsync::EverySecond, Fsync::Never] {
+        let world = World::new(MemoryVfs::new());
+        let shared = world.open(fsync).unwrap();
+        for key in 0..50 {
+            let seqno = shared.commit(&put(key, 100)).unwrap();
+            if key % 3 == 0 {
+                shared.acknowledge(seqno).unwrap();
+            }
+        }
+        let durable = shared.progress.durable();
+        assert_eq!(durable, if fsync == Fsync::Always { 49 } else { 0 });
+        for seed in 0..40 {
+            let crashed = World::new(world.vfs.crash_clone(seed));
+            let again = crashed.open(fsync).unwrap();
+            let seqno = again.progress.published();
+            assert!((durable..=50).contains(&seqno));
+            for key in 0..50 {
+                assert_eq!(holds(&again, key), u64::from(key) < seqno);
+            }
+        }
+        let killed = World::new(world.vfs.kill_clone());
+        assert_eq!(killed.open(fsync).unwrap().progress.published(), 49, "all but what nobody asked for");
+    }
+}
+
+#[test]
+fn commits_run_through_many_logs_and_come_back() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Always).unwrap();
+    for key in 0..300 {
+        let seqno = shared.commit(&put(key, 1000)).unwrap();
+        shared.acknowledge(seqno).unwrap();
+    }
+    drop(shared);
+    for round in 0..3 {
+        let shared = world.open(Fsync::Always).unwrap();
+        assert_eq!(shared.progress.published(), 300 + round);
+        assert!((0..300).all(|key| holds(&shared, key)), "round {round}");
+        shared.commit(&put(1000, 1)).unwrap();
+        shared.sync().unwrap();
+    }
+}
+
+#[test]
+fn a_closed_database_has_no_logs_and_opens_again() {
+    let world = World::new(MemoryVfs::new());
+    for round in 0..3_u32 {
+        let shared = world.open(Fsync::Always).unwrap();
+        assert!(matches!(world.open(Fsync::Always), Err(Error::Busy(_))));
+        let mut batch = put(round, 10);
+        batch.count(7, 5);
+        shared.commit(&batch).unwrap();
+        shared.close().unwrap();
+        shared.close().unwrap();
+        assert!(matches!(shared.commit(&put(9, 9)), Err(Error::Closed)));
+        let logs = world.vfs.contents().into_keys().filter(|p| p.extension().is_some_and(|e| e == "log"));
+        assert_eq!(logs.count(), 0);
+        let found = open_read_only(world.env(), Path::new(DIR)).unwrap();
+        assert!((0..=round).all(|key| holds(&found, key)));
+        assert_eq!(found.current.load().counter(7), i64::from(round + 1) * 5);
+    }
+}
+
+#[test]
+fn every_flip_in_a_store_at_rest_is_detected_or_harmless() {
+    for closed in [true, false] {
+        let world = World::new(MemoryVfs::new());
+        let shared = world.open(Fsync::Always).unwrap();
+        for key in 0..5 {
+            shared.commit(&put(key, 20)).unwrap();
+        }
+        shared.sync().unwrap();
+        if closed {
+            shared.close().unwrap();
+        }
+        drop(shared);
+        for (path, bytes) in world.vfs.contents() {
+            // Tables are held to this by their own tests.
+            if path.extension().is_some_and(|extension| extension == "tbl") {
+                continue;
+            }
+            for bit in 0..bytes.len() * 8 {
+                let flipped = World::new(world.vfs.kill_clone());
+                flipped.vfs.flip_bit(&path, bit as u64).unwrap();
+                match flipped.open(Fsync::Always) {
+                    Ok(again) => assert!((0..5).all(|key| holds(&again, key)), "{} {bit}", path.display()),
+                    Err(Error::Corrupt { .. } | Error::Invalid(_)) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_poisons_and_is_not_retried() {
+    for failure in [SyncFailure::PagesKept, SyncFailure::PagesDropped] {
+        let world = World::new(MemoryVfs::new());
+        let shared = world.open(Fsync::Always).unwrap();
+        let first = shared.commit(&put(1, 10)).unwrap();
+        shared.acknowledge(first).unwrap();
+        world.vfs.fail_syncs(Some(failure));
+        let seqno = shared.commit(&put(2, 10)).unwrap();
+        let told = Arc::new(Mutex::new(None));
+        let tell = told.clone();
+        shared.on_acknowledged(seqno, move |result| *tell.lock() = Some(result));
+        shared.env.workers.run_all();
+        assert!(matches!(told.lock().take(), Some(Err(Error::Poisoned(why))) if why.contains("not known")));
+        world.vfs.fail_syncs(None);
+        assert!(matches!(shared.acknowledge(seqno), Err(Error::Poisoned(_))));
+        assert!(matches!(shared.commit(&put(3, 10)), Err(Error::Poisoned(_))));
+        assert_eq!(shared.progress.durable(), first);
+        assert!(world.events.lock().iter().any(|event| matches!(event, Event::Poisoned { .. })));
+        assert!(shared.close().is_err());
+        let again = World::new(world.vfs.crash_clone(1)).open(Fsync::Always).unwrap();
+        assert!(holds(&again, 1));
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_writes_lets_deletes_through_and_recovers() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Always).unwrap();
+    for key in 0..10 {
+        let seqno = shared.commit(&put(key, 100)).unwrap();
+        shared.acknowledge(seqno).unwrap();
+    }
+    world.vfs.set_quota(Some(world.vfs.used() + (64 << 10)));
+    let mut acknowledged = 10;
+    let refused = loop {
+        match shared.commit(&put(acknowledged, 1000)).and_then(|seqno| shared.acknowledge(seqno)) {
+            Ok(()) => acknowledged += 1,
+            Err(error) => break error,
+        }
+        assert!(acknowledged < 10_000, "the quota holds nobody back");
+    };
+    assert!(matches!(refused, Error::DiskFull(_)), "{refused}");
+    let mut delete = Batch::new();
+    delete.delete(&0_u32.to_be_bytes());
+    let seqno = shared.commit(&delete).unwrap();
+    shared.acknowledge(seqno).unwrap();
+    assert!(!holds(&shared, 0) && holds(&shared, 1));
+    assert!(matches!(shared.commit(&put(5, 1)), Err(Error::DiskFull(_))));
+
+    world.vfs.set_quota(None);
+    let seqno = shared.commit(&put(77_777, 10)).unwrap();
+    shared.acknowledge(seqno).unwrap();
+    let events = world.events.lock().clone();
+    assert!(events.contains(&Event::DiskFull) && events.contains(&Event::DiskRoom));
+    let again = World::new(world.vfs.crash_clone(3)).open(Fsync::Always).unwrap();
+    assert!((1..acknowledged).all(|key| holds(&again, key)) && holds(&again, 77_777) && !holds(&again, 0));
+}
+
+#[test]
+fn one_sync_answers_everybody_who_waits() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Always).unwrap();
+    shared.env.workers.run_all();
+    let before = shared.stats.log_syncs.get();
+    let answered = Arc::new(Mutex::new(0));
+    for key in 0..100 {
+        let seqno = shared.commit(&put(key, 10)).unwrap();
+        let answered = answered.clone();
+        shared.on_acknowledged(seqno, move |result| {
+            result.unwrap();
+            *answered.lock() += 1;
+        });
+    }
+    assert_eq!(*answered.lock(), 0);
+    shared.env.workers.run_all();
+    assert_eq!((*answered.lock(), shared.stats.log_syncs.get() - before), (100, 1));
+}
+
+#[test]
+fn every_second_a_sync_and_none_without_need() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::EverySecond).unwrap();
+    let seqno = shared.commit(&put(1, 10)).unwrap();
+    shared.acknowledge(seqno).unwrap();
+    shared.env.workers.run_all();
+    assert_eq!(shared.progress.durable(), 0);
+    world.clock.advance_ms(1001);
+    shared.env.workers.run_all();
+    assert_eq!(shared.progress.durable(), 1);
+    let syncs = shared.stats.log_syncs.get();
+    for _ in 0..20 {
+        world.clock.advance_ms(1001);
+        shared.env.workers.run_all();
+    }
+    assert!(shared.stats.log_syncs.get() <= syncs + 1, "the last mark, and no more");
+}
+
+#[test]
+fn a_checkpoint_is_a_database() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Always).unwrap();
+    for key in 0..200 {
+        shared.commit(&put(key, 1000)).unwrap();
+    }
+    shared.checkpoint(Path::new("copy")).unwrap();
+    assert!(shared.checkpoint(Path::new("copy")).is_err());
+    shared.commit(&put(500, 1)).unwrap();
+    let copy = open(world.env(), Path::new("copy"), Options::default()).unwrap();
+    assert!((0..200).all(|key| holds(&copy, key)) && !holds(&copy, 500));
+    copy.commit(&put(600, 1)).unwrap();
+    copy.close().unwrap();
+    assert!(!holds(&shared, 600));
+    shared.close().unwrap();
+}
