@@ -357,6 +357,8 @@ pub(crate) fn wait_flushed(shared: &Arc<Shared>) -> Result<()> {
     let Some(newest) = newest else { return Ok(()) };
     let left = |shared: &Shared| shared.current.load().sealed.iter().any(|memtable| memtable.log() <= newest);
     while left(shared) {
+        shared.progress.check_poison()?;
+        shared.background.lock().failure = None;
         flush::submit(shared);
         wait_until(shared, |state| !state.flushing)?;
         if let Some(failure) = shared.background.failure().filter(|_| left(shared)) {

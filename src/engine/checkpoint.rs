@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::error::{Error, Result};
 use super::files::Files;
+use super::open::create_dir;
 use super::shared::Shared;
 use super::version::{Manifest, ManifestError};
 use crate::vfs::{File, Vfs};
@@ -31,7 +32,7 @@ impl Shared {
             (versions.current.clone(), versions.state.clone())
         };
         let dir = to;
-        vfs.create_dir_all(dir).map_err(failed)?;
+        create_dir(vfs, dir)?;
         let files = Files::new(dir, self.files.next_number());
         for (_, table) in version.tables() {
             let id = table.meta().id;
@@ -43,11 +44,7 @@ impl Shared {
         state.durable = state.seqno;
         let manifest = Manifest::create(vfs, &files, self.salt, &state)?;
         vfs.sync_dir(dir).map_err(|e| Error::io("syncing", dir, e))?;
-        manifest.current().write(vfs, &files).map_err(ManifestError::into_error)?;
-        match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => vfs.sync_dir(parent).map_err(|e| Error::io("syncing", parent, e)),
-            None => Ok(()),
-        }
+        manifest.current().write(vfs, &files).map_err(ManifestError::into_error)
     }
 }
 

@@ -260,14 +260,21 @@ fn exists(vfs: &dyn Vfs, path: &Path) -> Result<bool> {
     vfs.exists(path).map_err(|e| Error::io("looking for", path, e))
 }
 
-fn create_dir(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
-    let failed = |e| Error::io("creating", dir, e);
-    vfs.create_dir_all(dir).map_err(failed)?;
-    // Its name must last, as the files in it do.
-    match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => vfs.sync_dir(parent).map_err(failed),
-        None => Ok(()),
+/// Creates a directory, and makes its name last, as the names of the files in it will.
+pub(crate) fn create_dir(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+    let mut missing = Vec::new();
+    for path in dir.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+        if exists(vfs, path)? {
+            break;
+        }
+        missing.push(path);
     }
+    vfs.create_dir_all(dir).map_err(|e| Error::io("creating", dir, e))?;
+    for path in missing {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        vfs.sync_dir(parent).map_err(|e| Error::io("syncing", parent, e))?;
+    }
+    Ok(())
 }
 
 fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn DirLock>> {

@@ -75,7 +75,7 @@ impl<'a> Outputs<'a> {
         let size = writer.size();
         let full = size >= self.target.table;
         let aligned = crossed && size >= self.target.table / 2;
-        if full || aligned || self.passed > 10 * self.target.table {
+        if full || aligned || self.passed > self.target.table.saturating_mul(10) {
             self.close(swept)?;
         }
         Ok(())

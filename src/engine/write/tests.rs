@@ -99,6 +99,7 @@ fn commits_run_through_many_logs_and_come_back() {
         let seqno = shared.commit(&put(key, 1000)).unwrap();
         shared.acknowledge(seqno).unwrap();
     }
+    shared.env.workers.run_all();
     drop(shared);
     for round in 0..3 {
         let shared = world.open(Fsync::Always).unwrap();
@@ -106,6 +107,7 @@ fn commits_run_through_many_logs_and_come_back() {
         assert!((0..300).all(|key| holds(&shared, key)), "round {round}");
         shared.commit(&put(1000, 1)).unwrap();
         shared.sync().unwrap();
+        shared.env.workers.run_all();
     }
 }
 
