@@ -1,12 +1,27 @@
-//! Commands about the connection itself.
+//! Commands about the connection itself: who it is, which database it uses, how it is answered.
 
-use super::command::{Call, Command, Flags, session};
+mod client;
+mod hello;
+mod kill;
+
+use super::command::{Call, Command, Flags, container, session};
 use super::error::{Error, Result};
-use super::protocol::reply::Reply;
+use super::protocol::reply::{Protocol, Reply};
 use super::session::Session;
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
+    session("auth", -2, hello::auth).fast().flag(Flags::NO_AUTH).flag(Flags::NO_SCRIPT).doc(
+        "Authenticates the connection.",
+        "1.0.0",
+        "O(N) where N is the number of passwords defined for the user",
+    ),
+    session("hello", -1, hello::hello)
+        .fast()
+        .flag(Flags::NO_AUTH)
+        .flag(Flags::NO_SCRIPT)
+        .flag(Flags::NO_MULTI)
+        .doc("Handshakes with the Redis server.", "6.0.0", "O(1)"),
     session("ping", -1, ping).fast().doc("Returns the server's liveliness response.", "1.0.0", "O(1)"),
     session("echo", 2, echo).fast().doc("Returns the given string.", "1.0.0", "O(1)"),
     session("select", 2, select).fast().doc("Changes the selected database.", "1.0.0", "O(1)"),
@@ -14,6 +29,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         "Closes the connection.",
         "1.0.0",
         "O(1)",
+    ),
+    session("reset", 1, reset).fast().flag(Flags::NO_AUTH).flag(Flags::IMMEDIATE).flag(Flags::NO_SCRIPT).doc(
+        "Resets the connection.",
+        "6.2.0",
+        "O(1)",
+    ),
+    container("client", client::COMMANDS).doc(
+        "A container for client connection commands.",
+        "2.4.0",
+        "Depends on subcommand.",
     ),
 ];
 
@@ -32,13 +57,12 @@ fn echo(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 fn select(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let number = call.int(1).map_err(|_| Error::text("ERR value is not an integer or out of range"))?;
+    let number = call.int(1).map_err(|_| Error::text("ERR invalid DB index"))?;
     let count = call.instance.keyspace().databases().count();
     let Some(database) = u16::try_from(number).ok().filter(|&n| n < count) else {
         return Err(Error::text("ERR DB index is out of range"));
     };
     session.select(database);
-    // A view outlives a change of database; nothing of it depends on which.
     reply.ok();
     Ok(())
 }
@@ -46,5 +70,12 @@ fn select(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
 fn quit(session: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
     session.closing = true;
     reply.ok();
+    Ok(())
+}
+
+fn reset(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    session.reset(!call.instance.needs_password());
+    reply.set_protocol(Protocol::Resp2);
+    reply.simple("RESET");
     Ok(())
 }
