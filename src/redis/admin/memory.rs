@@ -1,0 +1,115 @@
+//! MEMORY.
+
+use std::ops::{Bound, ControlFlow};
+
+use super::super::command::{Call, Command, Keys, read, session};
+use super::super::error::{Error, Result};
+use super::super::keyspace::{self, Body, Collection};
+use super::super::protocol::reply::Reply;
+use super::super::session::Session;
+use crate::store::Reads;
+
+/// The rows.
+pub(super) const COMMANDS: &[Command] = &[
+    session("memory|doctor", 2, doctor).doc("Outputs a memory problems report.", "4.0.0", "O(1)"),
+    session("memory|malloc-stats", 2, malloc_stats).doc(
+        "Returns the allocator statistics.",
+        "4.0.0",
+        "O(1)",
+    ),
+    session("memory|purge", 2, purge).doc("Asks the allocator to release memory.", "4.0.0", "O(1)"),
+    session("memory|stats", 2, stats).doc("Returns details about memory usage.", "4.0.0", "O(1)"),
+    read("memory|usage", -3, Keys::SECOND, usage).doc(
+        "Estimates the space that a key takes, in rows.",
+        "4.0.0",
+        "O(N) where N is the number of samples.",
+    ),
+];
+
+/// What a row costs beside its bytes: key prefix, sequence number, its share of indexes and filters.
+const ROW_BYTES: u64 = 32;
+
+fn usage(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let mut samples = 5;
+    let mut walk = call.walk(3);
+    while !walk.is_done() {
+        if !walk.accept("SAMPLES") {
+            return Err(Error::Syntax);
+        }
+        samples = usize::try_from(walk.int()?).map_err(|_| Error::Syntax)?;
+    }
+    let name = call.get(2);
+    let Some(meta) = keyspace::load(reads, call.space, name)? else {
+        reply.null();
+        return Ok(());
+    };
+    let mut bytes = name.len() as u64 + ROW_BYTES;
+    match &meta.body {
+        Body::Inline(contents) => bytes += contents.len() as u64,
+        Body::Owned { len, .. } => {
+            let len = *len;
+            let collection = Collection::from_meta(call.space, name, meta)?;
+            let (mut seen, mut sum) = (0_u64, 0_u64);
+            let most = if samples == 0 { usize::MAX } else { samples };
+            collection.each(reads, 0, Bound::Unbounded, Bound::Unbounded, false, &mut |subkey, element| {
+                seen += 1;
+                sum += subkey.len() as u64 + element.value.len() as u64 + ROW_BYTES;
+                if seen as usize >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            bytes += sum * len / seen.max(1);
+        }
+    }
+    reply.int(bytes as i64);
+    Ok(())
+}
+
+/// Bytes of memory that the process has, and those of them that are its own rather than mapped files.
+pub(super) fn resident() -> (u64, u64) {
+    const PAGE: u64 = 4096;
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages = text.split_ascii_whitespace().skip(1).map(|n| n.parse::<u64>().unwrap_or(0) * PAGE);
+    let resident = pages.next().unwrap_or(0);
+    let shared = pages.next().unwrap_or(0);
+    (resident, resident.saturating_sub(shared))
+}
+
+fn stats(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (resident, own) = resident();
+    let fields = [
+        ("peak.allocated", resident),
+        ("total.allocated", own),
+        ("startup.allocated", 0),
+        ("clients.normal", call.instance.buffers() as u64),
+        ("overhead.total", call.instance.buffers() as u64),
+        ("dataset.bytes", own),
+        ("allocator.resident", resident),
+        ("memory.budget", call.instance.config().memory),
+    ];
+    reply.map(fields.len());
+    for (name, bytes) in fields {
+        reply.bulk(name.as_bytes());
+        reply.int(bytes as i64);
+    }
+    Ok(())
+}
+
+fn doctor(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (_, own) = resident();
+    let budget = call.instance.config().memory;
+    reply.verbatim(&if own > budget + budget / 7 {
+        format!("The process holds {own} bytes of its own, more than the budget of {budget}: please report it.\n")
+    } else {
+        format!("All is well: the process holds {own} bytes of its own, within the budget of {budget}.\n")
+    });
+    Ok(())
+}
+
+fn malloc_stats(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
+    reply.verbatim("Stats not supported for the current allocator\n");
+    Ok(())
+}
+
+fn purge(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
+    reply.ok();
+    Ok(())
+}
