@@ -193,6 +193,11 @@ impl Db {
         background::compact_range(&self.shared, from, to)
     }
 
+    /// Makes a copy of the database in a new directory, by hard links where the disk can.
+    pub fn checkpoint(&self, to: &Path) -> Result<()> {
+        self.shared.checkpoint(to)
+    }
+
     /// Waits until there is nothing left to flush or to merge. Without threads, runs it.
     pub fn wait_idle(&self) -> Result<()> {
         background::wait_idle(&self.shared)

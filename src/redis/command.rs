@@ -57,8 +57,8 @@ pub(crate) enum Action {
     Write(WriteFn),
     /// Sees and changes the session.
     Session(SessionFn),
-    /// Chooses among subcommands by its second word.
-    Container(&'static [Command]),
+    /// Only chooses among its subcommands, by the second word.
+    Container,
     /// EXEC: runs what was queued.
     Exec,
 }
@@ -182,12 +182,14 @@ pub(crate) struct Command {
     pub(crate) doc: Doc,
     /// Locks beyond its keys in the selected database.
     pub(crate) locks: Option<fn(&Args<'_>, &mut LockSet)>,
+    /// What its second word may choose.
+    pub(crate) subcommands: &'static [Self],
 }
 
 /// A row; see [`read`], [`write`], [`session`], [`container`].
 pub(crate) const fn command(name: &'static str, arity: i8, keys: Keys, action: Action) -> Command {
     let doc = Doc { summary: "", since: "1.0.0", complexity: "O(1)" };
-    Command { name, arity, flags: Flags(0), keys, action, doc, locks: None }
+    Command { name, arity, flags: Flags(0), keys, action, doc, locks: None, subcommands: &[] }
 }
 
 /// A command that looks at keys and changes nothing.
@@ -208,10 +210,16 @@ pub(crate) const fn session(name: &'static str, arity: i8, run: SessionFn) -> Co
 /// A command with subcommands, whose rows are named `container|subcommand`, and count and place words from the
 /// container's name on.
 pub(crate) const fn container(name: &'static str, subcommands: &'static [Command]) -> Command {
-    command(name, -2, Keys::None, Action::Container(subcommands))
+    command(name, -2, Keys::None, Action::Container).or_subcommands(subcommands)
 }
 
 impl Command {
+    /// Lets a second word choose among these.
+    pub(crate) const fn or_subcommands(mut self, subcommands: &'static [Self]) -> Self {
+        self.subcommands = subcommands;
+        self
+    }
+
     /// Says which words are keys: of a session command.
     pub(crate) const fn keys(mut self, keys: Keys) -> Self {
         self.keys = keys;

@@ -104,19 +104,23 @@ pub(crate) fn run(
 /// The row that these words call.
 pub(crate) fn find(args: Args<'_>) -> Result<&'static Entry> {
     let Some(entry) = table().find(args.get(0)) else { return Err(unknown(args)) };
-    let entry = match entry.command.action {
-        Action::Container(_) if args.len() > 1 => match entry.find(args.get(1)) {
-            Some(sub) => sub,
-            None if args.is(1, "help") && args.len() == 2 => entry,
-            None => {
-                let name = entry.command.name.to_ascii_uppercase();
-                let text = String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]).into_owned();
-                return Err(Error::text(format!("ERR unknown subcommand '{text}'. Try {name} HELP.")));
-            }
-        },
-        _ => entry,
-    };
+    if !entry.subcommands.is_empty() && args.len() > 1 {
+        return find_sub(entry, args);
+    }
     if entry.command.takes(args.len()) { Ok(entry) } else { Err(Error::Arity(entry.command.name)) }
+}
+
+fn find_sub(entry: &'static Entry, args: Args<'_>) -> Result<&'static Entry> {
+    match entry.find(args.get(1)) {
+        Some(sub) if sub.command.takes(args.len()) => Ok(sub),
+        Some(sub) => Err(Error::Arity(sub.command.name)),
+        None if args.is(1, "help") && args.len() == 2 => Ok(entry),
+        None => {
+            let text = String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]).into_owned();
+            let name = entry.command.name.to_ascii_uppercase();
+            Err(Error::text(format!("ERR unknown subcommand '{text}'. Try {name} HELP.")))
+        }
+    }
 }
 
 /// Redis's words for a name that is no command's, with what follows it, cut short.
@@ -203,8 +207,8 @@ fn perform(
             let space = keyspace::Space::unresolved(session.database);
             run(session, &Call { args, space, command, instance }, reply)
         }
-        Action::Container(rows) => {
-            super::admin::command::help(command, rows, reply);
+        Action::Container => {
+            super::admin::command::help(command, reply);
             Ok(())
         }
         Action::Exec => Ok(()),

@@ -1,8 +1,8 @@
 //! What all connections of one server share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -59,6 +59,7 @@ pub(crate) struct Instance {
     buffers: AtomicUsize,
     random: Mutex<Random>,
     stop: Box<dyn Fn() + Send + Sync>,
+    this: Weak<Self>,
 }
 
 impl Instance {
@@ -74,7 +75,8 @@ impl Instance {
         let run_id =
             format!("{:016x}{:016x}{:08x}", random.next_u64(), random.next_u64(), random.next_u64() >> 32);
         let started_ms = env.clock.now_ms();
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             keyspace,
             config: ArcSwap::from_pointee(config),
             config_file,
@@ -194,6 +196,11 @@ impl Instance {
     /// Bytes that large requests and replies hold.
     pub(crate) fn buffers(&self) -> usize {
         self.buffers.load(Relaxed)
+    }
+
+    /// Itself, for work that outlives a command.
+    pub(crate) fn shared(&self) -> Weak<Self> {
+        self.this.clone()
     }
 
     /// Begins the orderly shutdown.

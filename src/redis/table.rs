@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::FAMILIES;
-use super::command::{Action, Command};
+use super::command::Command;
 
 /// A command among all.
 pub(crate) struct Entry {
@@ -106,10 +106,7 @@ impl Entry {
     fn number(command: &'static Command, group: &'static str, len: &mut usize) -> Self {
         let id = *len;
         *len += 1;
-        let subcommands = match command.action {
-            Action::Container(rows) => rows.iter().map(|row| Self::number(row, group, len)).collect(),
-            _ => Vec::new(),
-        };
+        let subcommands = command.subcommands.iter().map(|row| Self::number(row, group, len)).collect();
         Self { command, id, group, subcommands }
     }
 

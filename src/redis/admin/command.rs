@@ -1,15 +1,49 @@
-//! COMMAND and the HELP of every command with subcommands.
+//! COMMAND, and the HELP of every command with subcommands: all of it read from the rows.
 
-use super::super::command::Command;
+use super::super::args::Args;
+use super::super::command::{Action, Call, Command, Flags, Keys, session};
+use super::super::dispatch;
+use super::super::error::{Error, Result};
+use super::super::glob;
 use super::super::protocol::reply::Reply;
+use super::super::session::Session;
+use super::super::table::{Entry, table};
+
+/// The rows.
+pub(super) const COMMANDS: &[Command] = &[
+    session("command|count", 2, count).doc("Returns a count of commands.", "2.8.13", "O(1)"),
+    session("command|docs", -2, docs).doc(
+        "Returns documentary information about one, multiple or all commands.",
+        "7.0.0",
+        "O(N) where N is the number of commands to look up",
+    ),
+    session("command|getkeys", -3, getkeys).doc(
+        "Extracts the key names from an arbitrary command.",
+        "2.8.13",
+        "O(N) where N is the number of arguments to the command",
+    ),
+    session("command|getkeysandflags", -3, getkeysandflags).doc(
+        "Extracts the key names and access flags for an arbitrary command.",
+        "7.0.0",
+        "O(N) where N is the number of arguments to the command",
+    ),
+    session("command|info", -2, info).doc(
+        "Returns information about one, multiple or all commands.",
+        "2.8.13",
+        "O(N) where N is the number of commands to look up",
+    ),
+    session("command|list", -2, list).doc(
+        "Returns a list of command names.",
+        "7.0.0",
+        "O(N) where N is the total number of Redis commands",
+    ),
+];
 
 /// The HELP of a command with subcommands.
-pub(crate) fn help(container: &Command, rows: &[Command], reply: &mut Reply) {
-    let mut lines = vec![format!(
-        "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        container.name.to_ascii_uppercase()
-    )];
-    for row in rows {
+pub(crate) fn help(container: &Command, reply: &mut Reply) {
+    let name = container.name.to_ascii_uppercase();
+    let mut lines = vec![format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];
+    for row in container.subcommands {
         lines.push(row.last_name().to_ascii_uppercase());
         lines.push(format!("    {}", row.doc.summary));
     }
@@ -19,4 +53,280 @@ pub(crate) fn help(container: &Command, rows: &[Command], reply: &mut Reply) {
     for line in lines {
         reply.simple(&line);
     }
+}
+
+/// COMMAND alone, and COMMAND HELP.
+pub(super) fn all(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    if call.len() > 1 {
+        help(call.command, reply);
+        return Ok(());
+    }
+    reply.array(table().all().len());
+    for entry in table().all() {
+        describe(entry, reply);
+    }
+    Ok(())
+}
+
+fn count(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
+    reply.count(table().all().len());
+    Ok(())
+}
+
+fn info(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    if call.len() == 2 {
+        reply.array(table().all().len());
+        for entry in table().all() {
+            describe(entry, reply);
+        }
+        return Ok(());
+    }
+    reply.array(call.len() - 2);
+    for name in call.from(2) {
+        match table().find_full(name) {
+            Some(entry) => describe(entry, reply),
+            None => reply.null_array(),
+        }
+    }
+    Ok(())
+}
+
+fn flags(entry: &Entry) -> Vec<&'static str> {
+    let command = entry.command;
+    let mut flags = Vec::new();
+    match command.action {
+        Action::Write(_) => flags.extend(["write", "denyoom"]),
+        Action::Read(_) => flags.push("readonly"),
+        _ => {}
+    }
+    for (flag, name) in [
+        (Flags::FAST, "fast"),
+        (Flags::ADMIN, "admin"),
+        (Flags::NO_AUTH, "no_auth"),
+        (Flags::NO_MULTI, "no_multi"),
+        (Flags::NO_SCRIPT, "noscript"),
+        (Flags::BLOCKING, "blocking"),
+    ] {
+        if command.flags.has(flag) {
+            flags.push(name);
+        }
+    }
+    if matches!(command.keys, Keys::Counted { .. }) {
+        flags.push("movablekeys");
+    }
+    if matches!(command.action, Action::Session(_) | Action::Exec) {
+        flags.extend(["loading", "stale"]);
+    }
+    flags
+}
+
+/// The categories of access control, without `@`.
+fn categories(entry: &Entry) -> Vec<&'static str> {
+    let command = entry.command;
+    let mut categories = vec![match entry.group {
+        "generic" => "keyspace",
+        "transactions" => "transaction",
+        "server" if command.flags.has(Flags::KEYSPACE) => "keyspace",
+        "server" => "slow",
+        group => group,
+    }];
+    match command.action {
+        Action::Write(_) => categories.push("write"),
+        Action::Read(_) => categories.push("read"),
+        _ => {}
+    }
+    let fast = if command.flags.has(Flags::FAST) { "fast" } else { "slow" };
+    if !categories.contains(&fast) {
+        categories.push(fast);
+    }
+    if fast == "fast" {
+        categories.retain(|&category| category != "slow");
+    }
+    if command.flags.has(Flags::ADMIN) {
+        categories.extend(["admin", "dangerous"]);
+    } else if command.flags.has(Flags::DANGEROUS) {
+        categories.push("dangerous");
+    }
+    if command.flags.has(Flags::BLOCKING) {
+        categories.push("blocking");
+    }
+    categories
+}
+
+/// First key, last key, step: as old clients understand them.
+fn positions(keys: Keys) -> (i64, i64, i64) {
+    match keys {
+        Keys::None | Keys::All | Keys::Counted { .. } => (0, 0, 0),
+        Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
+    }
+}
+
+fn describe(entry: &Entry, reply: &mut Reply) {
+    let command = entry.command;
+    reply.array(10);
+    reply.bulk(command.name.as_bytes());
+    reply.int(i64::from(command.arity));
+    let flags = flags(entry);
+    reply.set(flags.len());
+    for flag in &flags {
+        reply.simple(flag);
+    }
+    let (first, last, step) = positions(command.keys);
+    reply.int(first);
+    reply.int(last);
+    reply.int(step);
+    let categories = categories(entry);
+    reply.set(categories.len());
+    for category in &categories {
+        reply.simple(&format!("@{category}"));
+    }
+    reply.array(0);
+    key_specs(command, reply);
+    reply.array(entry.subcommands.len());
+    for sub in &entry.subcommands {
+        describe(sub, reply);
+    }
+}
+
+fn access(command: &Command) -> &'static str {
+    if command.writes() { "RW" } else { "RO" }
+}
+
+/// How to find the keys, as new clients understand it.
+fn key_specs(command: &Command, reply: &mut Reply) {
+    let (index, find, fields): (i64, &str, [(&str, i64); 3]) = match command.keys {
+        Keys::None | Keys::All => return reply.array(0),
+        Keys::Range { first, last, step } => {
+            let last = if last < 0 { i64::from(last) } else { i64::from(last) - i64::from(first) };
+            (i64::from(first), "range", [("lastkey", last), ("keystep", i64::from(step)), ("limit", 0)])
+        }
+        Keys::Counted { at } => {
+            (i64::from(at), "keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)])
+        }
+    };
+    reply.array(1);
+    reply.map(3);
+    reply.bulk(b"flags");
+    reply.set(1);
+    reply.simple(access(command));
+    reply.bulk(b"begin_search");
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(b"index");
+    reply.bulk(b"spec");
+    reply.map(1);
+    reply.bulk(b"index");
+    reply.int(index);
+    reply.bulk(b"find_keys");
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(find.as_bytes());
+    reply.bulk(b"spec");
+    reply.map(fields.len());
+    for (name, value) in fields {
+        reply.bulk(name.as_bytes());
+        reply.int(value);
+    }
+}
+
+fn docs(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let entries: Vec<&Entry> = if call.len() == 2 {
+        table().all().iter().collect()
+    } else {
+        call.from(2).filter_map(|name| table().find_full(name)).collect()
+    };
+    reply.map(entries.len());
+    for entry in &entries {
+        document(entry, reply);
+    }
+    Ok(())
+}
+
+fn document(entry: &Entry, reply: &mut Reply) {
+    let doc = entry.command.doc;
+    reply.bulk(entry.command.name.as_bytes());
+    reply.map(4 + usize::from(!entry.subcommands.is_empty()));
+    let fields = [
+        ("summary", doc.summary),
+        ("since", doc.since),
+        ("group", entry.group),
+        ("complexity", doc.complexity),
+    ];
+    for (name, value) in fields {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    if !entry.subcommands.is_empty() {
+        reply.bulk(b"subcommands");
+        reply.map(entry.subcommands.len());
+        for sub in &entry.subcommands {
+            document(sub, reply);
+        }
+    }
+}
+
+/// The call that follows the name of a COMMAND subcommand, and where its keys are.
+fn keys_of<'a>(call: &Call<'a>) -> Result<(Args<'a>, &'static Command, Vec<usize>)> {
+    let args = call.skip(2);
+    let entry = dispatch::find(args).map_err(|error| match error {
+        Error::Arity(_) => Error::text("ERR Invalid number of arguments specified for command"),
+        _ => Error::text("ERR Invalid command specified"),
+    })?;
+    let places: Vec<usize> = entry.command.keys.places(&args).collect();
+    if places.is_empty() {
+        return Err(Error::text("ERR The command has no key arguments"));
+    }
+    Ok((args, entry.command, places))
+}
+
+fn getkeys(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (args, _, places) = keys_of(call)?;
+    reply.array(places.len());
+    for &place in &places {
+        reply.bulk(args.get(place));
+    }
+    Ok(())
+}
+
+fn getkeysandflags(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (args, command, places) = keys_of(call)?;
+    reply.array(places.len());
+    for place in places {
+        reply.array(2);
+        reply.bulk(args.get(place));
+        reply.set(1);
+        reply.simple(access(command));
+    }
+    Ok(())
+}
+
+fn list(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let mut walk = call.walk(2);
+    let mut wanted: Box<dyn Fn(&Entry) -> bool + '_> = Box::new(|_| true);
+    if !walk.is_done() {
+        if !walk.accept("FILTERBY") {
+            return Err(Error::Syntax);
+        }
+        if walk.accept("MODULE") {
+            walk.word()?;
+            wanted = Box::new(|_| false);
+        } else if walk.accept("ACLCAT") {
+            let category = String::from_utf8_lossy(walk.word()?).to_ascii_lowercase();
+            wanted = Box::new(move |entry| categories(entry).contains(&category.as_str()));
+        } else if walk.accept("PATTERN") {
+            let pattern = walk.word()?.to_ascii_lowercase();
+            wanted = Box::new(move |entry| glob::matches(&pattern, entry.command.name.as_bytes()));
+        } else {
+            return Err(Error::Syntax);
+        }
+        if !walk.is_done() {
+            return Err(Error::Syntax);
+        }
+    }
+    let found: Vec<&Entry> = table().flat().filter(|entry| wanted(entry)).collect();
+    reply.array(found.len());
+    for entry in &found {
+        reply.bulk(entry.command.name.as_bytes());
+    }
+    Ok(())
 }

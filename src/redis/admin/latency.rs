@@ -67,9 +67,10 @@ fn history(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
 
 fn reset(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let all = call.len() == 2;
-    let forgotten = call.instance.stats.forget_events(|event| {
-        all || call.from(2).any(|name| name.eq_ignore_ascii_case(event.as_bytes()))
-    });
+    let forgotten = call
+        .instance
+        .stats
+        .forget_events(|event| all || call.from(2).any(|name| name.eq_ignore_ascii_case(event.as_bytes())));
     reply.count(forgotten);
     Ok(())
 }
@@ -82,7 +83,11 @@ fn doctor(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     }
     for (name, samples) in events {
         let longest = samples.iter().map(|&(_, ms)| ms).max().unwrap_or_default();
-        let _ = writeln!(report, "{name}: {} slow seconds, the worst {longest} ms. See SLOWLOG GET.", samples.len());
+        let _ = writeln!(
+            report,
+            "{name}: {} slow seconds, the worst {longest} ms. See SLOWLOG GET.",
+            samples.len()
+        );
     }
     reply.verbatim(&report);
     Ok(())

@@ -12,11 +12,7 @@ use crate::store::Reads;
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
     session("memory|doctor", 2, doctor).doc("Outputs a memory problems report.", "4.0.0", "O(1)"),
-    session("memory|malloc-stats", 2, malloc_stats).doc(
-        "Returns the allocator statistics.",
-        "4.0.0",
-        "O(1)",
-    ),
+    session("memory|malloc-stats", 2, malloc_stats).doc("Returns the allocator statistics.", "4.0.0", "O(1)"),
     session("memory|purge", 2, purge).doc("Asks the allocator to release memory.", "4.0.0", "O(1)"),
     session("memory|stats", 2, stats).doc("Returns details about memory usage.", "4.0.0", "O(1)"),
     read("memory|usage", -3, Keys::SECOND, usage).doc(
@@ -51,11 +47,18 @@ fn usage(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
             let collection = Collection::from_meta(call.space, name, meta)?;
             let (mut seen, mut sum) = (0_u64, 0_u64);
             let most = if samples == 0 { usize::MAX } else { samples };
-            collection.each(reads, 0, Bound::Unbounded, Bound::Unbounded, false, &mut |subkey, element| {
-                seen += 1;
-                sum += subkey.len() as u64 + element.value.len() as u64 + ROW_BYTES;
-                if seen as usize >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
+            collection.each(
+                reads,
+                0,
+                Bound::Unbounded,
+                Bound::Unbounded,
+                false,
+                &mut |subkey, element| {
+                    seen += 1;
+                    sum += subkey.len() as u64 + element.value.len() as u64 + ROW_BYTES;
+                    if seen as usize >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                },
+            )?;
             bytes += sum * len / seen.max(1);
         }
     }
@@ -97,7 +100,9 @@ fn doctor(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (_, own) = resident();
     let budget = call.instance.config().memory;
     reply.verbatim(&if own > budget + budget / 7 {
-        format!("The process holds {own} bytes of its own, more than the budget of {budget}: please report it.\n")
+        format!(
+            "The process holds {own} bytes of its own, more than the budget of {budget}: please report it.\n"
+        )
     } else {
         format!("All is well: the process holds {own} bytes of its own, within the budget of {budget}.\n")
     });

@@ -48,22 +48,27 @@ pub(crate) const COMMANDS: &[Command] = &[
         "1.0.0",
         "O(1)",
     ),
-    write("swapdb", 3, Keys::All, databases::swapdb)
-        .fast()
-        .flag(Flags::KEYSPACE)
-        .flag(Flags::DANGEROUS)
-        .doc("Swaps two Redis databases.", "4.0.0", "O(1)"),
+    write("swapdb", 3, Keys::All, databases::swapdb).fast().flag(Flags::KEYSPACE).flag(Flags::DANGEROUS).doc(
+        "Swaps two Redis databases.",
+        "4.0.0",
+        "O(1)",
+    ),
     session("time", 1, time).fast().doc("Returns the server time.", "2.6.0", "O(1)"),
     session("lastsave", 1, persist::lastsave).fast().flag(Flags::ADMIN).doc(
         "Returns the Unix timestamp of the last successful save to disk.",
         "1.0.0",
         "O(1)",
     ),
-    session("save", 1, persist::save).slow().flag(Flags::ADMIN).flag(Flags::NO_MULTI).flag(Flags::NO_SCRIPT).doc(
-        "Synchronously saves a checkpoint of the database.",
-        "1.0.0",
-        "O(N) where N is the number of files",
-    ),
+    session("save", 1, persist::save)
+        .slow()
+        .flag(Flags::ADMIN)
+        .flag(Flags::NO_MULTI)
+        .flag(Flags::NO_SCRIPT)
+        .doc(
+            "Synchronously saves a checkpoint of the database.",
+            "1.0.0",
+            "O(N) where N is the number of files",
+        ),
     session("bgsave", -1, persist::bgsave).flag(Flags::ADMIN).flag(Flags::NO_SCRIPT).doc(
         "Asynchronously saves a checkpoint of the database.",
         "1.0.0",

@@ -4,6 +4,8 @@ mod client;
 mod hello;
 mod kill;
 
+pub(crate) use hello::REDIS_VERSION;
+
 use super::command::{Call, Command, Flags, container, session};
 use super::error::{Error, Result};
 use super::protocol::reply::{Protocol, Reply};

@@ -121,8 +121,8 @@ fn step(
             let space = Space::unresolved(session.database);
             run(session, &Call { args, space, command, instance }, reply)
         }
-        Action::Container(rows) => {
-            super::super::admin::command::help(command, rows, reply);
+        Action::Container => {
+            super::super::admin::command::help(command, reply);
             Ok(())
         }
         Action::Exec => Err(Error::text("ERR EXEC inside EXEC is not allowed")),

@@ -1,0 +1,247 @@
+//! INFO: the sections and fields that clients and dashboards read.
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::super::command::Call;
+use super::super::connection::REDIS_VERSION;
+use super::super::error::Result;
+use super::super::protocol::reply::Reply;
+use super::super::session::Session;
+use super::super::table::table;
+use super::memory;
+use crate::config::Fsync;
+use crate::metrics::{Histogram, HistogramSnapshot};
+use crate::store::Tier;
+
+type Section = fn(&Call<'_>, &mut String);
+
+/// Name, whether it is among the default ones, and what writes it.
+const SECTIONS: &[(&str, bool, Section)] = &[
+    ("Server", true, server),
+    ("Clients", true, clients),
+    ("Memory", true, memory_section),
+    ("Persistence", true, persistence),
+    ("Stats", true, stats),
+    ("Replication", true, replication),
+    ("CPU", true, cpu),
+    ("Modules", true, |_, _| {}),
+    ("Commandstats", false, commandstats),
+    ("Errorstats", true, errorstats),
+    ("Latencystats", false, latencystats),
+    ("Cluster", true, |_, out| line(out, "cluster_enabled", 0)),
+    ("Keyspace", true, keyspace),
+];
+
+fn line(out: &mut String, name: &str, value: impl std::fmt::Display) {
+    let _ = write!(out, "{name}:{value}\r\n");
+}
+
+pub(super) fn info(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let asked = |name: &str| call.from(1).any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
+    let all = asked("all") || asked("everything");
+    let default = call.len() == 1 || asked("default");
+    let mut out = String::new();
+    for (name, by_default, section) in SECTIONS {
+        if all || (default && *by_default) || asked(name) {
+            if !out.is_empty() {
+                out.push_str("\r\n");
+            }
+            let _ = write!(out, "# {name}\r\n");
+            section(call, &mut out);
+        }
+    }
+    reply.verbatim(&out);
+    Ok(())
+}
+
+fn uptime_s(call: &Call<'_>) -> u64 {
+    call.instance.clock().now_ms().saturating_sub(call.instance.started_ms) / 1000
+}
+
+fn server(call: &Call<'_>, out: &mut String) {
+    let uptime_s = uptime_s(call);
+    line(out, "redis_version", REDIS_VERSION);
+    line(out, "redis_mode", "standalone");
+    line(out, "siltstone_version", env!("CARGO_PKG_VERSION"));
+    line(out, "os", std::env::consts::OS);
+    line(out, "arch_bits", usize::BITS);
+    line(out, "process_id", std::process::id());
+    line(out, "run_id", &call.instance.run_id);
+    line(out, "tcp_port", call.instance.port.load(Relaxed));
+    line(out, "server_time_usec", call.instance.clock().now_ms() * 1000);
+    line(out, "uptime_in_seconds", uptime_s);
+    line(out, "uptime_in_days", uptime_s / 86400);
+    line(out, "executable", std::env::current_exe().unwrap_or_default().display());
+    line(
+        out,
+        "config_file",
+        call.instance.config_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+    );
+}
+
+fn clients(call: &Call<'_>, out: &mut String) {
+    line(out, "connected_clients", call.instance.clients.len());
+    line(out, "cluster_connections", 0);
+    line(out, "maxclients", call.instance.config().maxclients);
+    line(out, "client_recent_max_output_buffer", 0);
+    line(out, "blocked_clients", 0);
+    line(out, "tracking_clients", 0);
+    line(out, "peak_clients", call.instance.clients.peak());
+}
+
+fn human(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "K", "M", "G"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{bytes}B") } else { format!("{value:.2}{unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.2}T")
+}
+
+fn memory_section(call: &Call<'_>, out: &mut String) {
+    let (resident, own) = memory::resident();
+    let budget = call.instance.config().memory;
+    line(out, "used_memory", own);
+    line(out, "used_memory_human", human(own));
+    line(out, "used_memory_rss", resident);
+    line(out, "used_memory_rss_human", human(resident));
+    line(out, "used_memory_peak", own);
+    line(out, "used_memory_peak_human", human(own));
+    line(out, "used_memory_lua", 0);
+    line(out, "mem_clients_normal", call.instance.buffers());
+    line(out, "maxmemory", 0);
+    line(out, "maxmemory_human", "0B");
+    line(out, "maxmemory_policy", "noeviction");
+    line(out, "memory_budget", budget);
+    line(out, "memory_budget_human", human(budget));
+    line(out, "mem_fragmentation_ratio", "1.00");
+    line(out, "mem_allocator", "mimalloc");
+}
+
+fn persistence(call: &Call<'_>, out: &mut String) {
+    let saved = *call.instance.saved.lock();
+    line(out, "loading", 0);
+    line(out, "async_loading", 0);
+    line(out, "rdb_changes_since_last_save", 0);
+    line(out, "rdb_bgsave_in_progress", u8::from(saved.running));
+    line(out, "rdb_last_save_time", saved.at_s);
+    line(out, "rdb_last_bgsave_status", if saved.failed { "err" } else { "ok" });
+    line(out, "aof_enabled", 1);
+    line(out, "aof_rewrite_in_progress", 0);
+    line(out, "aof_last_write_status", "ok");
+    line(out, "aof_last_bgrewrite_status", "ok");
+    let fsync = match call.instance.config().fsync {
+        Fsync::Always => "always",
+        Fsync::EverySecond => "everysec",
+        Fsync::Never => "never",
+    };
+    line(out, "fsync", fsync);
+}
+
+fn stats(call: &Call<'_>, out: &mut String) {
+    let stats = &call.instance.stats;
+    let commands = stats.sum(|one| one.commands.iter().map(|command| command.calls.get()).sum());
+    line(out, "total_connections_received", stats.connections.get());
+    line(out, "total_commands_processed", commands);
+    line(out, "instantaneous_ops_per_sec", commands / uptime_s(call).max(1));
+    line(out, "total_net_input_bytes", stats.sum(|one| one.bytes_in.get()));
+    line(out, "total_net_output_bytes", stats.sum(|one| one.bytes_out.get()));
+    line(out, "rejected_connections", stats.refused.get());
+    line(out, "expired_keys", 0);
+    line(out, "evicted_keys", 0);
+    line(out, "keyspace_hits", 0);
+    line(out, "keyspace_misses", 0);
+    line(out, "pubsub_channels", 0);
+    line(out, "pubsub_patterns", 0);
+    line(out, "latest_fork_usec", 0);
+    line(out, "total_forks", 0);
+    line(out, "pipelines_moved_to_disk_pool", stats.sum(|one| one.moved.get()));
+    line(out, "total_error_replies", stats.errors().values().sum::<u64>());
+}
+
+fn replication(call: &Call<'_>, out: &mut String) {
+    line(out, "role", "master");
+    line(out, "connected_slaves", 0);
+    line(out, "master_failover_state", "no-failover");
+    line(out, "master_replid", &call.instance.run_id);
+    line(out, "master_repl_offset", 0);
+    line(out, "repl_backlog_active", 0);
+}
+
+fn cpu(_: &Call<'_>, out: &mut String) {
+    // Fields 14 and 15, in ticks of a hundredth: counted from behind the name, which may hold spaces.
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = text.rsplit(')').next().unwrap_or_default();
+    let mut ticks =
+        after_name.split_ascii_whitespace().skip(11).map(|n| n.parse::<f64>().unwrap_or(0.0) / 100.0);
+    let (user, system) = (ticks.next().unwrap_or(0.0), ticks.next().unwrap_or(0.0));
+    line(out, "used_cpu_sys", format!("{system:.6}"));
+    line(out, "used_cpu_user", format!("{user:.6}"));
+}
+
+fn commandstats(call: &Call<'_>, out: &mut String) {
+    let loops = call.instance.stats.loops();
+    for entry in table().flat() {
+        let sum = |of: &dyn Fn(&super::super::stats::CommandStats) -> u64| {
+            loops.iter().map(|stats| of(&stats.commands[entry.id])).sum::<u64>()
+        };
+        let calls = sum(&|one| one.calls.get());
+        let rejected = sum(&|one| one.rejected.get());
+        if calls + rejected > 0 {
+            let us = sum(&|one| one.spent_ns.get()) / 1000;
+            let failed = sum(&|one| one.failed.get());
+            let _ = write!(
+                out,
+                "cmdstat_{}:calls={calls},usec={us},usec_per_call={:.2},rejected_calls={rejected},failed_calls={failed}\r\n",
+                entry.command.name,
+                us as f64 / calls.max(1) as f64,
+            );
+        }
+    }
+}
+
+fn errorstats(call: &Call<'_>, out: &mut String) {
+    for (code, count) in call.instance.stats.errors() {
+        let _ = write!(out, "errorstat_{code}:count={count}\r\n");
+    }
+}
+
+/// Quantiles of each event loop's busiest: loops share the load evenly, so the largest stands for all.
+fn latencystats(call: &Call<'_>, out: &mut String) {
+    let loops = call.instance.stats.loops();
+    for entry in table().flat() {
+        let seen =
+            loops.iter().filter_map(|stats| stats.commands[entry.id].latency()).map(Histogram::snapshot);
+        let Some(seen) = seen.filter(|seen| seen.count() > 0).max_by_key(HistogramSnapshot::count) else {
+            continue;
+        };
+        let us = |part| seen.quantile_ns(part) as f64 / 1000.0;
+        let _ = write!(
+            out,
+            "latency_percentiles_usec_{}:p50={:.3},p99={:.3},p99.9={:.3}\r\n",
+            entry.command.name,
+            us(0.5),
+            us(0.99),
+            us(0.999),
+        );
+    }
+}
+
+fn keyspace(call: &Call<'_>, out: &mut String) {
+    let keyspace = call.instance.keyspace();
+    let view = keyspace.store().view_newest(Tier::Disk);
+    for database in 0..keyspace.databases().count() {
+        let Ok(space) = keyspace.databases().space(&view, database) else { continue };
+        let size = keyspace.databases().size(keyspace.store(), space);
+        if size.keys > 0 {
+            let _ = write!(
+                out,
+                "db{database}:keys={},expires=0,avg_ttl=0,subexpiry=0,unsettled={}\r\n",
+                size.keys, size.unsettled
+            );
+        }
+    }
+}
