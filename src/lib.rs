@@ -20,6 +20,9 @@ pub mod codec;
 #[cfg(feature = "server")]
 pub mod config;
 pub mod engine;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod metrics;
 pub mod random;
 #[cfg(feature = "server")]

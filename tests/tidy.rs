@@ -13,6 +13,8 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("workers", &["clock"]),
     ("vfs", &["clock", "random", "workers"]),
     ("engine", LEAVES),
+    // Only for the fuzzers in fuzz/.
+    ("fuzzing", &["redis", "engine", "codec", "vfs"]),
     ("store", &["engine", "clock", "random", "metrics", "codec", "workers", "vfs"]),
     ("redis", &["store", "clock", "random", "metrics", "codec", "config", "workers", "vfs"]),
     ("dynamo", &["store", "clock", "random", "metrics", "codec", "config", "workers", "vfs"]),

@@ -66,7 +66,7 @@ impl Filter {
     pub(crate) fn may_contain(&self, hash: u64) -> bool {
         let line = &self.lines[self.line(hash)].0;
         // No early end: six tests in a row are quicker than a branch that is guessed wrong.
-        probe(hash, self.probes).fold(true, |all, (word, bit)| all & (line[word] & bit != 0))
+        probe(hash, self.probes).fold(0, |missing, (word, bit)| missing | (!line[word] & bit)) == 0
     }
 
     /// Bytes of memory.

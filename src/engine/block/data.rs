@@ -92,8 +92,8 @@ pub(super) fn head(key: &[u8], at: usize) -> u32 {
 
 /// The `u32` in each half of eight bytes.
 #[inline]
-fn halves(bytes: &[u8; 8]) -> (usize, u32) {
-    let both = u64::from_le_bytes(*bytes);
+fn halves(bytes: [u8; 8]) -> (usize, u32) {
+    let both = u64::from_le_bytes(bytes);
     (both as u32 as usize, (both >> 32) as u32)
 }
 
@@ -101,7 +101,7 @@ impl DataBlock {
     /// Takes the content of a block; the restarts are checked here, rows as they are met.
     pub(crate) fn new(bytes: Arc<[u8]>) -> Result<Self, &'static str> {
         const BAD: &str = "a data block with malformed restarts";
-        let count = halves(bytes.first_chunk().ok_or(BAD)?).0;
+        let count = halves(*bytes.first_chunk().ok_or(BAD)?).0;
         let rows_at =
             count.checked_mul(RESTART_BYTES).and_then(|n| n.checked_add(HEADER_BYTES)).ok_or(BAD)?;
         if count == 0 || rows_at >= bytes.len() || u32::try_from(bytes.len()).is_err() {
@@ -110,7 +110,7 @@ impl DataBlock {
         let block = Self { bytes };
         let mut least = rows_at;
         for (i, restart) in block.restarts().iter().enumerate() {
-            let at = halves(restart).0;
+            let at = halves(*restart).0;
             if at < least || at >= block.end() || (i == 0 && at != rows_at) {
                 return Err(BAD);
             }
@@ -138,21 +138,21 @@ impl DataBlock {
     #[inline]
     fn restarts(&self) -> &[[u8; RESTART_BYTES]] {
         let (chunks, _) = self.bytes.as_chunks();
-        let count = chunks.first().map_or(0, |header| halves(header).0);
+        let count = chunks.first().map_or(0, |header| halves(*header).0);
         chunks.get(1..=count).unwrap_or_default()
     }
 
     /// The offset of the first row.
     #[inline]
     pub(super) fn first(&self) -> usize {
-        self.restarts().first().map_or(self.end(), |restart| halves(restart).0)
+        self.restarts().first().map_or(self.end(), |restart| halves(*restart).0)
     }
 
     /// The offset of the last restart that lies before `end`; `None` if the first one does not.
     pub(super) fn restart_below(&self, end: usize) -> Option<usize> {
         let restarts = self.restarts();
-        let after = restarts.partition_point(|restart| halves(restart).0 < end);
-        restarts.get(after.checked_sub(1)?).map(|restart| halves(restart).0)
+        let after = restarts.partition_point(|restart| halves(*restart).0 < end);
+        restarts.get(after.checked_sub(1)?).map(|restart| halves(*restart).0)
     }
 
     /// Whether every restart is a row with its whole key and the head it should have, and the rows end where the
@@ -160,7 +160,7 @@ impl DataBlock {
     pub(crate) fn check_restarts(&self) -> Result<(), &'static str> {
         const BAD: &str = "restarts that do not agree with the rows";
         let skip = self.skip();
-        let mut restarts = self.restarts().iter().map(halves).peekable();
+        let mut restarts = self.restarts().iter().copied().map(halves).peekable();
         let (mut at, mut first) = (self.first(), None);
         while at < self.end() {
             let row = self.row(at).ok_or(MALFORMED)?;
@@ -182,7 +182,7 @@ impl DataBlock {
 
     #[inline]
     fn skip(&self) -> usize {
-        self.bytes.first_chunk().map_or(0, |header| halves(header).1 as usize)
+        self.bytes.first_chunk().map_or(0, |header| halves(*header).1 as usize)
     }
 
     /// The row at an offset.
@@ -209,13 +209,13 @@ impl DataBlock {
         let prefix = self.row(first)?.suffix.get(..skip)?;
         let wanted = match target.user.get(..skip).unwrap_or(target.user).cmp(prefix) {
             Ordering::Less => return Some(first),
-            Ordering::Greater => return restarts.last().map(|restart| halves(restart).0),
+            Ordering::Greater => return restarts.last().map(|restart| halves(*restart).0),
             Ordering::Equal => head(target.user, skip),
         };
         let (mut low, mut high) = (0, restarts.len());
         while low < high {
             let middle = usize::midpoint(low, high);
-            let (at, head) = halves(&restarts[middle]);
+            let (at, head) = halves(restarts[middle]);
             let before = match head.cmp(&wanted) {
                 Ordering::Equal => {
                     let row = self.row(at)?;
@@ -229,7 +229,7 @@ impl DataBlock {
                 high = middle;
             }
         }
-        restarts.get(low.saturating_sub(1)).map(|restart| halves(restart).0)
+        restarts.get(low.saturating_sub(1)).map(|restart| halves(*restart).0)
     }
 
     /// The newest version of `key` that a reader at `seqno` may see: its trailer, and where its value lies.

@@ -10,7 +10,7 @@
 mod check;
 mod cursor;
 mod describe;
-mod footer;
+pub(crate) mod footer;
 mod meta;
 mod partition;
 #[cfg(test)]
@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(crate) use self::check::TableCheck;
 pub(crate) use self::cursor::TableCursor;
 pub use self::describe::{BlockContent, BlockPlace, Row};
 use self::footer::{BadFooter, FOOTER_BYTES, Footer, Properties};

@@ -267,7 +267,9 @@ impl TableWriter {
     }
 
     /// Gives up and removes the file.
-    pub(crate) fn abandon(self) {}
+    pub(crate) fn abandon(self) {
+        drop(self);
+    }
 }
 
 impl Drop for TableWriter {

@@ -1,0 +1,31 @@
+//! What the fuzzer drives: decoders of strangers' bytes that no public function reaches past their checksums.
+//!
+//! Each function takes any bytes and panics if a promise is broken: that nothing panics, that no memory is set
+//! aside for what is merely declared, and what the function says beside. `fuzz/` has the drivers; this module is
+//! compiled for them alone, behind the feature `fuzzing`.
+
+mod blocks;
+mod records;
+#[cfg(feature = "server")]
+mod requests;
+
+pub use self::blocks::{block, filter, index, sealed, table};
+pub use self::records::{batch, edit};
+#[cfg(feature = "server")]
+pub use self::requests::resp;
+
+/// A target: its name, what it does with an input, and inputs to begin with.
+pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
+
+/// The targets of this module.
+pub const TARGETS: &[Target] = &[
+    ("block", block, blocks::block_seeds),
+    ("index", index, blocks::index_seeds),
+    ("filter", filter, blocks::filter_seeds),
+    ("sealed", sealed, blocks::sealed_seeds),
+    ("table", table, blocks::table_seeds),
+    ("batch", batch, records::batch_seeds),
+    ("edit", edit, records::edit_seeds),
+    #[cfg(feature = "server")]
+    ("resp", resp, requests::resp_seeds),
+];
