@@ -221,3 +221,68 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn meta(id: u64) -> TableMeta {
+        TableMeta {
+            id,
+            size: id * 1000,
+            checksum: 7,
+            smallest: vec![1, 2],
+            largest: vec![3; 300],
+            seqno_min: 4,
+            seqno_max: 1 << 50,
+            entries: 9,
+            tombstones: 1,
+            raw_bytes: 5000,
+            expiring: 2,
+            deadlines_ms: [1, 2, 3, 4, 5],
+            swept: 6,
+        }
+    }
+
+    #[test]
+    fn an_edit_survives_the_round_trip_and_no_cut() {
+        let mark = |seqno| Mark { start: b"from".to_vec(), end: Vec::new(), seqno };
+        let edit = Edit {
+            added: vec![(0, meta(8)), (6, meta(9))],
+            removed: vec![(1, 3)],
+            log: Some(12),
+            seqno: Some(1 << 55),
+            durable: Some(0),
+            next_file: Some(300),
+            counters: vec![(1, i64::MIN), (u64::MAX, 1)],
+            marks_added: vec![mark(5)],
+            marks_removed: vec![mark(4)],
+            logs_started: vec![13],
+            logs_ended: vec![(12, 1 << 39)],
+            logs_dropped: vec![14],
+        };
+        let bytes = edit.encode();
+        assert_eq!(Edit::decode(&bytes), Some(edit.clone()));
+        for len in 0..bytes.len() {
+            assert_ne!(Edit::decode(&bytes[..len]), Some(edit.clone()));
+        }
+        let mut state = State::default();
+        state.tables.insert(3, (1, meta(3)));
+        state.marks.push(mark(4));
+        state.add(&edit).unwrap();
+        let mut again = State::default();
+        again.add(&state.to_edit()).unwrap();
+        assert_eq!(again, state);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_no_edit_or_one_of_its_size(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(edit) = Edit::decode(&bytes) {
+                prop_assert_eq!(Edit::decode(&edit.encode()), Some(edit));
+            }
+        }
+    }
+}

@@ -259,3 +259,6 @@ pub(crate) fn read_state(vfs: &dyn Vfs, files: &Files, current: Current) -> Resu
     // CURRENT names a manifest only once its first edit is on disk.
     if edits == 0 { Err(Error::corrupt(&path, 0, "its first edit is missing")) } else { Ok(state) }
 }
+
+#[cfg(test)]
+mod tests;
