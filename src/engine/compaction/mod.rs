@@ -10,3 +10,6 @@ pub(crate) mod pick;
 pub(crate) mod pressure;
 pub(crate) mod run;
 pub(crate) mod shape;
+
+#[cfg(test)]
+mod tests;
