@@ -91,7 +91,7 @@ impl World {
         for key in keys {
             let mut batch = Batch::new();
             let mut value = vec![deadline];
-            let mut noise = u64::from(key) * 0x9E37_79B9_7F4A_7C15 + u64::from(owner);
+            let mut noise = (u64::from(key) << 8 | u64::from(owner)).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
             value.extend((0..100).map(|_| {
                 noise ^= noise << 13;
                 noise ^= noise >> 7;
@@ -305,7 +305,9 @@ proptest! {
                 Act::Snapshot => held.push((world.db.snapshot(), model.clone())),
                 Act::Release => drop((!held.is_empty()).then(|| held.remove(0))),
                 Act::Flush => world.db.flush().unwrap(),
-                Act::Step(n) => (0..n).for_each(|_| drop(world.workers.step())),
+                Act::Step(n) => (0..n).for_each(|_| {
+                    world.workers.step();
+                }),
                 Act::Compact(from, to) => {
                     world.db.compact_range(Some(&from.to_be_bytes()), Some(&to.to_be_bytes())).unwrap();
                 }
