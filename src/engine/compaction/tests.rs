@@ -100,6 +100,7 @@ impl World {
             }));
             batch.put(&[&[owner][..], &key.to_be_bytes()].concat(), &value);
             self.db.write(&batch).unwrap();
+            self.workers.run_all();
         }
     }
 
