@@ -371,6 +371,7 @@ pub(crate) fn wait_flushed(shared: &Arc<Shared>) -> Result<()> {
 /// Waits until nothing is left to do in the background.
 pub(crate) fn wait_idle(shared: &Arc<Shared>) -> Result<()> {
     loop {
+        shared.background.lock().failure = None;
         if !shared.current.load().sealed.is_empty() {
             flush::submit(shared);
         }
@@ -378,6 +379,9 @@ pub(crate) fn wait_idle(shared: &Arc<Shared>) -> Result<()> {
         wait_until(shared, State::is_idle)?;
         if shared.current.load().sealed.is_empty() && shared.background.lock().is_idle() {
             return Ok(());
+        }
+        if let Some(failure) = shared.background.failure() {
+            return Err(failure);
         }
     }
 }

@@ -180,11 +180,18 @@ impl Shared {
         });
         let file = made.map_err(|error| self.note_disk_error(error))?;
         if let Err(error) = self.apply(Edit { logs_started: vec![number], ..Edit::default() }) {
-            let _ = vfs.remove(&file.path);
+            // Unless nobody knows whether the manifest names it: then it must be there.
+            if self.progress.poisoned().is_none() {
+                let _ = vfs.remove(&file.path);
+            }
             return Err(error);
         }
-        // Two may have come here at once: the other's stays in the manifest, empty, until it is done with.
-        self.writer.lock().next.get_or_insert(file);
+        // Two may have come here at once. The other's stays in the manifest, empty, until it is done with; and so
+        // does ours if it comes late: logs are used in the order of their numbers.
+        let mut writer = self.writer.lock();
+        if writer.log.number() < number {
+            writer.next.get_or_insert(file);
+        }
         Ok(())
     }
 
