@@ -2,6 +2,7 @@
 
 use super::args::{Args, Walk};
 use super::error::{Error, Result};
+use super::number::parse_i64;
 
 /// How a time is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,34 +54,66 @@ impl Deadline {
             Self::At(ms) => Some(ms),
         }
     }
+}
 
+/// A deadline as the options word it: read whole before the time in it is judged, as Redis does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Asked<'a> {
+    /// No option was given.
+    #[default]
+    Nothing,
+    /// A word that stands for a deadline.
+    Word(Deadline),
+    /// A time, unread.
+    Time(Form, &'a [u8]),
+}
+
+impl<'a> Asked<'a> {
     /// Takes `EX n`, `PX n`, `EXAT n` or `PXAT n` off the walk; false if none is there. Only one may be given.
-    pub(crate) fn take(&mut self, walk: &mut Walk<'_>, now_ms: u64, command: &'static str) -> Result<bool> {
+    pub(crate) fn take(&mut self, walk: &mut Walk<'a>) -> Result<bool> {
         let forms = [("ex", Form::EX), ("px", Form::PX), ("exat", Form::EXAT), ("pxat", Form::PXAT)];
         for (word, form) in forms {
             if walk.accept(word) {
-                self.set(Self::At(positive_ms(walk.int()?, form, now_ms, command)?))?;
+                self.set(Self::Time(form, walk.word()?))?;
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Takes a flag that stands for a deadline.
-    pub(crate) fn take_word(&mut self, walk: &mut Walk<'_>, word: &str, meaning: Self) -> Result<bool> {
+    /// Takes a word that stands for a deadline off the walk; false if it is not there.
+    pub(crate) fn take_word(&mut self, walk: &mut Walk<'a>, word: &str, meaning: Deadline) -> Result<bool> {
         let there = walk.accept(word);
         if there {
-            self.set(meaning)?;
+            self.set(Self::Word(meaning))?;
         }
         Ok(there)
     }
 
+    /// An option may be repeated, and the last one counts, but two different ones exclude each other.
     fn set(&mut self, to: Self) -> Result {
-        if *self != Self::Unsaid {
+        let same = match (&self, &to) {
+            (Self::Nothing, _) => true,
+            (Self::Time(old, _), Self::Time(new, _)) => old == new,
+            (old, new) => **old == *new,
+        };
+        if !same {
             return Err(Error::Syntax);
         }
         *self = to;
         Ok(())
+    }
+
+    /// Reads the time.
+    pub(crate) fn settle(self, now_ms: u64, command: &'static str) -> Result<Deadline> {
+        Ok(match self {
+            Self::Nothing => Deadline::Unsaid,
+            Self::Word(meaning) => meaning,
+            Self::Time(form, time) => {
+                let time = parse_i64(time).ok_or(Error::NotAnInteger)?;
+                Deadline::At(positive_ms(time, form, now_ms, command)?)
+            }
+        })
     }
 }
 

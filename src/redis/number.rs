@@ -60,11 +60,6 @@ pub(crate) enum FloatSum {
     NotFinite,
 }
 
-/// Whether a text is a number that INCRBYFLOAT takes.
-pub(crate) fn is_float(text: &[u8]) -> bool {
-    parse_extended(text).is_some()
-}
-
 fn parse_extended(text: &[u8]) -> Option<X87DoubleExtended> {
     // Redis's buffer for the text; also bounds the work of reading it.
     const TEXT_BYTES_MAX: usize = 255;

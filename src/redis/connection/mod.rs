@@ -59,7 +59,7 @@ fn echo(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 fn select(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let number = call.int(1).map_err(|_| Error::text("ERR invalid DB index"))?;
+    let number = call.int(1)?;
     let count = call.instance.keyspace().databases().count();
     let Some(database) = u16::try_from(number).ok().filter(|&n| n < count) else {
         return Err(Error::text("ERR DB index is out of range"));

@@ -24,8 +24,10 @@ pub(super) fn hincrby(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resu
 /// `HINCRBYFLOAT key field increment`
 pub(super) fn hincrbyfloat(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let by = call.get(3);
-    if !number::is_float(by) {
-        return Err(Error::NotAFloat);
+    match number::add_floats(b"0", by) {
+        None => return Err(Error::NotAFloat),
+        Some(FloatSum::NotFinite) => return Err(Error::text("ERR value is NaN or Infinity")),
+        Some(FloatSum::Finite(_)) => {}
     }
     let mut told = Vec::new();
     replace(txn, call, |old| match number::add_floats(old.unwrap_or(b"0"), by) {

@@ -5,7 +5,7 @@ use super::{FIELDS, load, load_or_new};
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
-use crate::redis::expiry::{Condition, Deadline, Form, told};
+use crate::redis::expiry::{Asked, Condition, Deadline, Form, told};
 use crate::redis::protocol::reply::Reply;
 use crate::store::{Reads, Txn};
 
@@ -164,12 +164,11 @@ fn tell(reads: &dyn Reads, call: &Call<'_>, form: Form, reply: &mut Reply) -> Re
 
 /// `HGETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST] FIELDS numfields field [field ...]`
 pub(super) fn hgetex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let mut deadline = Deadline::Unsaid;
+    let mut asked = Asked::Nothing;
     let mut walk = call.walk(2);
-    while deadline.take_word(&mut walk, "persist", Deadline::Never)?
-        || deadline.take(&mut walk, txn.now_ms(), "hgetex")?
-    {}
+    while asked.take_word(&mut walk, "persist", Deadline::Never)? || asked.take(&mut walk)? {}
     let fields = field_list(&mut walk)?;
+    let deadline = asked.settle(txn.now_ms(), "hgetex")?;
     let mut hash = load(txn, call)?;
     let found = values(txn, hash.as_ref(), &fields)?;
     reply.array(found.len());
@@ -203,16 +202,14 @@ enum Existence {
 /// `HSETEX key [FNX | FXX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] FIELDS numfields field value [...]`: all or none.
 pub(super) fn hsetex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let now_ms = txn.now_ms();
-    let (mut existence, mut deadline) = (Existence::Any, Deadline::Unsaid);
+    let (mut existence, mut asked) = (Existence::Any, Asked::Nothing);
     let mut walk = call.walk(2);
     loop {
         let wanted = if walk.accept("fnx") {
             Existence::NoneOfThem
         } else if walk.accept("fxx") {
             Existence::AllOfThem
-        } else if deadline.take_word(&mut walk, "keepttl", Deadline::Keep)?
-            || deadline.take(&mut walk, now_ms, "hsetex")?
-        {
+        } else if asked.take_word(&mut walk, "keepttl", Deadline::Keep)? || asked.take(&mut walk)? {
             continue;
         } else {
             break;
@@ -223,6 +220,7 @@ pub(super) fn hsetex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
         existence = wanted;
     }
     let pairs = pair_list(&mut walk)?;
+    let deadline = asked.settle(now_ms, "hsetex")?;
     let mut hash = load_or_new(txn, call)?;
     let fields: Vec<&[u8]> = pairs.iter().map(|pair| pair.0).collect();
     let found = hash.get_many(txn, FIELDS, &fields)?;

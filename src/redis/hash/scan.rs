@@ -11,15 +11,22 @@ use crate::redis::command::Call;
 use crate::redis::cursors::Walked;
 use crate::redis::error::{Error, Result};
 use crate::redis::glob;
-use crate::redis::keys::ScanOptions;
+use crate::redis::keys::{ScanOptions, cursor};
 use crate::redis::keyspace::{Collection, Element, lock_key};
 use crate::redis::protocol::reply::{Protocol, Reply};
 use crate::store::Reads;
 
 /// `HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]`. A small hash is told whole.
 pub(super) fn hscan(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let cursor = cursor(call.get(2))?;
+    let Some(hash) = load(reads, call)? else {
+        reply.array(2);
+        reply.bulk(b"0");
+        reply.array(0);
+        return Ok(());
+    };
     let mut values = true;
-    let options = ScanOptions::parse(&mut call.walk(2), |walk| {
+    let options = ScanOptions::parse(cursor, &mut call.walk(3), |walk| {
         let novalues = walk.accept("novalues");
         values &= !novalues;
         novalues
@@ -30,23 +37,21 @@ pub(super) fn hscan(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Re
     let mut told: Vec<(Vec<u8>, Bytes)> = Vec::new();
     let mut stopped = None;
     let walked = Walked::Key(lock_key(call.space.database, call.get(1)).0);
-    if let Some(hash) = load(reads, call)? {
-        let after = call.instance.cursors.place(walked, options.cursor);
-        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let steps_max = if hash.is_inline() { usize::MAX } else { options.count };
-        let mut steps = 0;
-        hash.each(reads, FIELDS, from, Bound::Unbounded, false, &mut |field, element| {
-            steps += 1;
-            if glob::matches(options.pattern, field) {
-                told.push((field.to_vec(), element.value.clone()));
-            }
-            if steps >= steps_max {
-                stopped = Some(field.to_vec());
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
-    }
+    let after = call.instance.cursors.place(walked, options.cursor);
+    let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let steps_max = if hash.is_inline() { usize::MAX } else { options.count };
+    let mut steps = 0;
+    hash.each(reads, FIELDS, from, Bound::Unbounded, false, &mut |field, element| {
+        steps += 1;
+        if glob::matches(options.pattern, field) {
+            told.push((field.to_vec(), element.value.clone()));
+        }
+        if steps >= steps_max {
+            stopped = Some(field.to_vec());
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
     let cursor = stopped.map_or(0, |field| call.instance.cursors.after(walked, &field));
     reply.array(2);
     reply.bulk(cursor.to_string().as_bytes());

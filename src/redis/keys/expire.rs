@@ -28,8 +28,8 @@ pub(super) fn pexpireat(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Re
 }
 
 fn set(txn: &mut Txn, call: &Call<'_>, form: Form, command: &'static str, reply: &mut Reply) -> Result {
-    let moment = form.moment_ms(call.int(2)?, txn.now_ms()).ok_or(Error::InvalidExpire(command))?;
     let condition = Condition::parse(call, 3)?;
+    let moment = form.moment_ms(call.int(2)?, txn.now_ms()).ok_or(Error::InvalidExpire(command))?;
     let name = call.get(1);
     let found = load(txn, call.space, name)?.filter(|meta| condition.allows(meta.deadline_ms, moment));
     if let Some(meta) = &found {

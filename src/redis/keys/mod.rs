@@ -5,7 +5,7 @@ mod object;
 mod rename;
 mod scan;
 
-pub(crate) use scan::ScanOptions;
+pub(crate) use scan::{ScanOptions, cursor};
 
 use super::command::{Call, Command, Flags, Keys, container, read, write};
 use super::error::Result;

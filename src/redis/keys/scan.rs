@@ -29,9 +29,12 @@ pub(crate) struct ScanOptions<'a> {
 }
 
 impl<'a> ScanOptions<'a> {
-    /// Reads the words from the cursor on; `extra` may take further options off the walk.
-    pub(crate) fn parse(walk: &mut Walk<'a>, mut extra: impl FnMut(&mut Walk<'a>) -> bool) -> Result<Self> {
-        let cursor = number::parse_u64(walk.word()?).ok_or_else(|| Error::text("ERR invalid cursor"))?;
+    /// Reads the words behind the cursor; `extra` may take further options off the walk.
+    pub(crate) fn parse(
+        cursor: u64,
+        walk: &mut Walk<'a>,
+        mut extra: impl FnMut(&mut Walk<'a>) -> bool,
+    ) -> Result<Self> {
         let mut options = Self { cursor, pattern: b"*", count: 10, kind: None };
         while !walk.is_done() {
             if walk.accept("match") {
@@ -50,9 +53,14 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
+/// Reads a cursor.
+pub(crate) fn cursor(word: &[u8]) -> Result<u64> {
+    number::parse_u64(word).ok_or_else(|| Error::text("ERR invalid cursor"))
+}
+
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 pub(super) fn scan(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let options = ScanOptions::parse(&mut call.walk(1), |_| false)?;
+    let options = ScanOptions::parse(cursor(call.get(1))?, &mut call.walk(2), |_| false)?;
     let walked = Walked::Keyspace(call.space.id);
     let after = call.instance.cursors.place(walked, options.cursor);
     let prefix = glob::literal_prefix(options.pattern);

@@ -89,12 +89,12 @@ fn lcs_options(args: &Args<'_>) -> Result<LcsOptions> {
 
 /// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]`
 pub(super) fn lcs(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let options = lcs_options(call)?;
     let string = |name| match load(reads, call, name) {
         Err(Error::WrongType) => Err(Error::text("ERR The specified keys must contain string values")),
         found => found.map(|found| found.map(|found| found.contents).unwrap_or_default()),
     };
     let (a, b) = (string(call.get(1))?, string(call.get(2))?);
+    let options = lcs_options(call)?;
     if subsequence::memory(a.len(), b.len()) > STRING_BYTES_MAX.min(call.instance.value_bytes_max()) {
         return Err(Error::text(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",

@@ -3,7 +3,7 @@
 use super::{Found, STRING_BYTES_MAX, load, with_contents};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
-use crate::redis::expiry::{Deadline, Form, positive_ms};
+use crate::redis::expiry::{Asked, Deadline, Form, positive_ms};
 use crate::redis::keyspace::{self, Meta};
 use crate::redis::protocol::reply::Reply;
 use crate::store::{Reads, Txn};
@@ -26,6 +26,7 @@ struct SetOptions {
 
 fn set_options(call: &Call<'_>, now_ms: u64) -> Result<SetOptions> {
     let mut options = SetOptions::default();
+    let mut asked = Asked::Nothing;
     let mut walk = call.walk(3);
     while !walk.is_done() {
         if walk.accept("nx") && options.existence != Existence::Present {
@@ -34,12 +35,11 @@ fn set_options(call: &Call<'_>, now_ms: u64) -> Result<SetOptions> {
             options.existence = Existence::Present;
         } else if walk.accept("get") {
             options.get = true;
-        } else if !options.deadline.take_word(&mut walk, "keepttl", Deadline::Keep)?
-            && !options.deadline.take(&mut walk, now_ms, "set")?
-        {
+        } else if !asked.take_word(&mut walk, "keepttl", Deadline::Keep)? && !asked.take(&mut walk)? {
             return Err(Error::Syntax);
         }
     }
+    options.deadline = asked.settle(now_ms, "set")?;
     Ok(options)
 }
 
@@ -140,18 +140,16 @@ pub(super) fn getdel(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
 /// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
 pub(super) fn getex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let name = call.get(1);
-    let mut deadline = Deadline::Unsaid;
+    let mut asked = Asked::Nothing;
     let mut walk = call.walk(2);
     while !walk.is_done() {
-        if !deadline.take_word(&mut walk, "persist", Deadline::Never)?
-            && !deadline.take(&mut walk, txn.now_ms(), "getex")?
-        {
+        if !asked.take_word(&mut walk, "persist", Deadline::Never)? && !asked.take(&mut walk)? {
             return Err(Error::Syntax);
         }
     }
     let found = load(txn, call, name)?;
     if let Some(Found { meta, .. }) = &found {
-        let new = deadline.resolve(meta.deadline_ms, meta.deadline_ms);
+        let new = asked.settle(txn.now_ms(), "getex")?.resolve(meta.deadline_ms, meta.deadline_ms);
         if new != meta.deadline_ms {
             keyspace::expire(txn, call.space, name, meta, new)?;
         }
