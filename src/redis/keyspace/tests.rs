@@ -1,97 +1,19 @@
 //! Keys against a model, over the whole of store and engine, with time that moves by hand.
 
+mod counts;
+mod deaths;
+mod measure;
+mod world;
+
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
-use std::path::Path;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use self::world::World;
 use super::*;
-use crate::clock::{Clock, ManualClock};
-use crate::engine::Tier;
-use crate::store::{LockSet, Reads, Txn};
-use crate::vfs::memory::MemoryVfs;
-use crate::workers::Workers;
-
-pub(super) struct World {
-    pub(super) keyspace: Arc<Keyspace>,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) workers: Arc<Workers>,
-}
-
-impl World {
-    pub(super) fn new() -> Self {
-        let clock = Arc::new(ManualClock::default());
-        Self::on(Arc::new(MemoryVfs::new()), clock)
-    }
-
-    pub(super) fn on(vfs: Arc<dyn crate::vfs::Vfs>, clock: Arc<ManualClock>) -> Self {
-        let workers = Workers::manual();
-        let mut env = Env::with_vfs(vfs);
-        env.clock = clock.clone();
-        env.workers = workers.clone();
-        let options = Options { memory: 16 << 20, ..Options::default() };
-        let keyspace = Keyspace::open(env, Path::new("/db"), options, 4).unwrap();
-        Self { keyspace, clock, workers }
-    }
-
-    pub(super) fn txn(&self) -> Txn {
-        self.keyspace.store().txn(LockSet::all(), Tier::Disk).unwrap()
-    }
-
-    pub(super) fn space(&self, reads: &dyn Reads, database: u16) -> Space {
-        self.keyspace.databases().space(reads, database).unwrap()
-    }
-
-    pub(super) fn write<T>(&self, database: u16, change: impl FnOnce(&mut Txn, Space) -> T) -> T {
-        let mut txn = self.txn();
-        let space = self.space(&txn, database);
-        let told = change(&mut txn, space);
-        txn.commit().unwrap();
-        told
-    }
-
-    pub(super) fn read<T>(&self, database: u16, look: impl FnOnce(&dyn Reads, Space) -> T) -> T {
-        let view = self.keyspace.store().view_newest(Tier::Disk);
-        let space = self.space(&view, database);
-        look(&view, space)
-    }
-
-    /// Runs the reaper until it has nothing to do now.
-    pub(super) fn reap(&self) {
-        for _ in 0..1000 {
-            let reaped = self.keyspace.store().reap().unwrap();
-            if reaped.next_ms.is_none_or(|next| next > self.clock.now_ms()) {
-                return;
-            }
-        }
-        panic!("the reaper does not come to an end");
-    }
-
-    pub(super) fn size(&self, database: u16) -> Size {
-        let space = self.read(database, |_, space| space);
-        self.keyspace.databases().size(self.keyspace.store(), space)
-    }
-
-    /// How many rows there are of a kind, in a database.
-    fn rows(&self, database: u16, kind: u8) -> usize {
-        self.read(database, |reads, space| {
-            let (from, to) = (space.row(kind, b""), space.row(kind + 1, b""));
-            let mut scan = reads.scan(Bound::Included(&from), Bound::Excluded(&to));
-            let mut rows = 0;
-            scan.first().unwrap();
-            while scan.valid() {
-                // What has been waived may still be there: only compaction takes it away.
-                let waived =
-                    kind == META && !key::is_counted(space, &Meta::decode(&scan.value_bytes()).unwrap());
-                rows += usize::from(!waived);
-                scan.next().unwrap();
-            }
-            rows
-        })
-    }
-}
+use crate::clock::Clock;
+use crate::store::Txn;
 
 type Fields = BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>;
 
@@ -122,6 +44,8 @@ enum Step {
     Pass { ms: u64 },
     Reap,
     Recount { waive: bool },
+    Compact,
+    Crash { seed: u64 },
     Abandon { key: u8 },
     Undo { key: u8, value: u16 },
 }
@@ -144,6 +68,8 @@ fn step() -> impl Strategy<Value = (u16, Step)> {
         3 => (1..2000_u64).prop_map(|ms| Step::Pass { ms }),
         2 => Just(Step::Reap),
         1 => any::<bool>().prop_map(|waive| Step::Recount { waive }),
+        1 => Just(Step::Compact),
+        1 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
         1 => key().prop_map(|key| Step::Abandon { key }),
         1 => (key(), 0..600_u16).prop_map(|(key, value)| Step::Undo { key, value }),
     ];
@@ -216,7 +142,7 @@ fn put(
     Some(fresh)
 }
 
-fn apply(world: &World, model: &mut Model, database: u16, step: &Step) {
+fn apply(world: &mut World, model: &mut Model, database: u16, step: &Step) {
     let now = world.clock.now_ms();
     let deadline = |ttl: &Option<u64>| ttl.map(|ttl| now + ttl);
     let at = usize::from(database);
@@ -319,6 +245,8 @@ fn apply(world: &World, model: &mut Model, database: u16, step: &Step) {
             let until = until.filter(|until| *until >= space.waived_ms);
             world.keyspace.start_recount(world.keyspace.store(), space, until).unwrap();
         }
+        Step::Compact => world.compact(),
+        Step::Crash { seed } => world.crash(*seed),
         Step::Abandon { key } => {
             let mut txn = world.txn();
             let space = world.space(&txn, database);
@@ -397,6 +325,8 @@ fn check_settled(world: &World, model: &mut Model) {
         world.reap();
     }
     check(world, model);
+    world.compact();
+    check(world, model);
     for database in 0..3 {
         let keys = &model.databases[usize::from(database)];
         let size = world.size(database);
@@ -412,14 +342,14 @@ fn new_model(world: &World) -> Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::default())]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
     #[test]
     fn keys_are_as_the_model_says(steps in proptest::collection::vec(step(), 1..80)) {
-        let world = World::new();
+        let mut world = World::new();
         let mut model = new_model(&world);
         for (database, step) in &steps {
             model.pass();
-            apply(&world, &mut model, *database, step);
+            apply(&mut world, &mut model, *database, step);
             check(&world, &mut model);
         }
         check_settled(&world, &mut model);
