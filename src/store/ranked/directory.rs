@@ -42,7 +42,8 @@ impl Directory {
 
     /// The segment that a subkey belongs to; `None` if there is no segment at all.
     pub(super) fn find(&self, subkey: &[u8]) -> Option<Place> {
-        let first = |chunk: &Chunk| chunk.segments.first().is_some_and(|(separator, _)| **separator <= *subkey);
+        let first =
+            |chunk: &Chunk| chunk.segments.first().is_some_and(|(separator, _)| **separator <= *subkey);
         let chunk = self.chunks.partition_point(first).checked_sub(1)?;
         let segments = &self.chunks.get(chunk)?.segments;
         let at = segments.partition_point(|(separator, _)| **separator <= *subkey).checked_sub(1)?;

@@ -179,7 +179,9 @@ impl Ranked {
 
     /// Stages a segment that has lost elements, or joins it with a neighbour.
     fn settle(&mut self, txn: &mut Txn, place: Place, mut segment: Segment) -> Result<()> {
-        if segment.byte_len() >= SEGMENT_BYTES_MIN || (self.directory.is_first(place) && self.directory.is_last(place)) {
+        if segment.byte_len() >= SEGMENT_BYTES_MIN
+            || (self.directory.is_first(place) && self.directory.is_last(place))
+        {
             if segment.len() == 0 {
                 txn.delete(self.row(self.directory.separator(place)));
                 self.directory.remove(place);

@@ -160,7 +160,11 @@ fn each(value: &[u8], mut visit: impl FnMut(usize, &[u8], &[u8])) -> Result<()> 
         while let Some((&lengths, after)) = rest.split_first() {
             rest = after;
             let mut length = |short: u8| {
-                if short < 15 { Some(usize::from(short)) } else { usize::try_from(varint::take_u64(&mut rest)?).ok() }
+                if short < 15 {
+                    Some(usize::from(short))
+                } else {
+                    usize::try_from(varint::take_u64(&mut rest)?).ok()
+                }
             };
             let (shared, own) = (length(lengths >> 4)?, length(lengths & 15)?);
             let own = varint::take_slice(&mut rest, own)?;

@@ -164,7 +164,10 @@ fn a_deadline_that_moves_on_costs_no_row() {
         world.write(0, |txn, space| {
             let meta = load(txn, space, name).unwrap().unwrap();
             expire(txn, space, name, &meta, Some(due + second * 1000)).unwrap();
-            assert_eq!(txn.staged(&space.meta_row(name)).map(|value| Meta::decode(&value).unwrap().index_ms()), Some(Some(due)));
+            assert_eq!(
+                txn.staged(&space.meta_row(name)).map(|value| Meta::decode(&value).unwrap().index_ms()),
+                Some(Some(due))
+            );
         });
     }
     assert_eq!(world.rows(0, store::DEADLINE_KIND), 1);
