@@ -349,6 +349,10 @@ impl Reads for Txn {
         self.overlay.get(row).cloned().flatten()
     }
 
+    fn staged_count(&self, counter: u64) -> i64 {
+        self.counts.iter().filter(|count| count.0 == counter).map(|count| count.1).sum()
+    }
+
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {
         RowScan::merged(self.view.rows.scan(from, to), &self.overlay, from, to)
     }

@@ -25,6 +25,10 @@ pub trait Reads {
     fn multi_get(&self, rows: &[&[u8]]) -> Result<Vec<Option<Bytes>>>;
     /// False if the row does not exist for sure, judged in memory alone.
     fn may_contain(&self, row: &[u8]) -> bool;
+    /// What a transaction has staged to be added to a counter of the database.
+    fn staged_count(&self, _counter: u64) -> i64 {
+        0
+    }
     /// The rows between two bounds, in both directions. Unpositioned: seek first.
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_>;
     /// What a transaction has staged for a row; `None` outside of one.

@@ -6,10 +6,11 @@ use super::super::number;
 use super::super::protocol::reply::Reply;
 use crate::store::{Reads, Txn};
 
-pub(super) fn dbsize(_: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+pub(super) fn dbsize(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let keyspace = call.instance.keyspace();
     let size = keyspace.databases().size(keyspace.store(), call.space);
-    reply.int(i64::try_from(size.keys).unwrap_or(i64::MAX));
+    let staged = keyspace.databases().staged_keys(reads, call.space);
+    reply.int(i64::try_from(size.keys).unwrap_or(i64::MAX).saturating_add(staged));
     Ok(())
 }
 

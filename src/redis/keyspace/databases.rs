@@ -154,6 +154,11 @@ impl Databases {
         Size { keys, expiring: counter(Counter::Expiring).min(keys), unsettled: counter(Counter::Unsettled) }
     }
 
+    /// How many keys a transaction has added to a database so far, less those it removed.
+    pub fn staged_keys(&self, reads: &dyn Reads, space: Space) -> i64 {
+        reads.staged_count(Counter::Keys.of(space.id))
+    }
+
     /// Stages that a database is empty. The transaction must hold [`LockSet::all`].
     pub fn flush(&self, txn: &mut Txn, database: u16) -> Result<()> {
         let mut ids = self.ids(txn)?;
