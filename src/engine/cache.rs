@@ -41,16 +41,22 @@ enum Entry {
     Partition(Arc<Partition>),
 }
 
+/// What an allocation of so many bytes takes: allocators keep some four sizes between a power of two and the next.
+fn allocated(bytes: u64) -> u64 {
+    let step = (bytes.max(64).next_power_of_two() / 8).min(64 << 10);
+    bytes.next_multiple_of(step)
+}
+
 #[derive(Clone)]
 struct ByMemory;
 
 impl Weighter<Place, Entry> for ByMemory {
     fn weight(&self, _place: &Place, entry: &Entry) -> u64 {
-        OVERHEAD_BYTES
-            + match entry {
-                Entry::Data(block) => block.byte_len() as u64,
-                Entry::Partition(partition) => partition.byte_len() as u64,
-            }
+        let bytes = match entry {
+            Entry::Data(block) => block.byte_len() as u64,
+            Entry::Partition(partition) => partition.byte_len() as u64,
+        };
+        OVERHEAD_BYTES + allocated(bytes)
     }
 }
 

@@ -235,6 +235,19 @@ fn the_manifest_learns_what_is_in_a_table() {
 }
 
 #[test]
+fn blocks_fill_their_allocation_and_no_more() {
+    let table = Fixture::write(&many(6000), TableSettings::default()).open();
+    let places = table.layout().unwrap();
+    let data: Vec<_> = places.iter().filter(|place| place.kind == "data").collect();
+    let (_, whole) = data.split_last().unwrap();
+    assert!(whole.len() > 20);
+    for place in whole {
+        let bytes = table.content_at(place.offset).unwrap().content_bytes;
+        assert!((4000..=4080).contains(&bytes), "{bytes}");
+    }
+}
+
+#[test]
 fn rows_out_of_order_and_empty_tables_are_refused_and_leave_no_file() {
     let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::new());
     let path = Path::new("1.tbl");

@@ -22,6 +22,11 @@ use crate::vfs::{File, Vfs};
 /// Bytes gathered for one write.
 const WRITE_BYTES: usize = 512 << 10;
 
+/// What a shared allocation takes beside its content.
+const ALLOCATION_BYTES: usize = 16;
+/// What a row takes beside key and value: its numbers, and its share of the restarts.
+const ROW_OVERHEAD_BYTES: usize = 16;
+
 /// How a table is laid out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TableSettings {
@@ -110,8 +115,9 @@ impl TableWriter {
             return Err(self.misuse("rows out of order"));
         }
         let row = key.user.len() + value.len();
-        let block = self.settings.block as usize;
-        let full = self.block.byte_len() >= block || self.block.byte_len() + row > block + block / 8;
+        // In memory a block and what its allocation adds shall fill a power of two, and not begin another.
+        let room = (self.settings.block as usize).saturating_sub(ALLOCATION_BYTES);
+        let full = self.block.byte_len() + row + ROW_OVERHEAD_BYTES > room;
         if full && !self.block.is_empty() {
             self.end_block(Some(key))?;
         }
