@@ -16,6 +16,9 @@ const MIB: u64 = 1 << 20;
 /// The least memory that an engine runs with.
 pub(crate) const MEMORY_MIN: u64 = 8 * MIB;
 
+/// No memtable and no table is smaller.
+const SMALLEST: u64 = 16 << 10;
+
 /// Sizes in bytes, resolved from [`Options`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
@@ -37,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) batch: u64,
     /// A table's size on disk.
     pub(crate) table: u64,
+    /// A manifest at least this large, and grown to four times what it began with, is written anew.
+    pub(crate) manifest: u64,
     /// Full memtables in level 0 at which they are merged down; three times as many tables if they are smaller.
     pub(crate) level0_tables: usize,
     /// The base level's target size.
@@ -60,7 +65,7 @@ impl Limits {
         if !(1 << 10..=1 << 20).contains(&options.block) {
             return Err(Error::invalid("a block must be between 1 KiB and 1 MiB"));
         }
-        let memtable = options.memtable.unwrap_or((memory / 8).min(64 * MIB)).max(64 << 10);
+        let memtable = options.memtable.unwrap_or((memory / 8).min(64 * MIB)).max(SMALLEST);
         // One being filled, one being written out, and half of one for the time in between.
         let memtables = (memtable * 5 / 2).max(memory / 4);
         let merge = (memory / 16).clamp(MIB / 2, 32 * MIB);
@@ -69,7 +74,7 @@ impl Limits {
             .cache
             .unwrap_or_else(|| memory.saturating_sub(memtables + 2 * merge + handles).max(memory / 8));
         let hot = caches / 4;
-        let table = options.table.unwrap_or(memtable.clamp(8 * MIB, 64 * MIB)).max(64 << 10);
+        let table = options.table.unwrap_or(memtable.clamp(8 * MIB, 64 * MIB)).max(SMALLEST);
         Ok(Self {
             memory,
             memtable,
@@ -80,6 +85,7 @@ impl Limits {
             merge,
             batch: memory / 8,
             table,
+            manifest: (memtable / 16).clamp(1 << 10, 256 << 10),
             level0_tables: 4,
             level_base: 4 * memtable,
             level_multiplier: 10,

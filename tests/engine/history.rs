@@ -1,18 +1,15 @@
 //! What was committed, and what may be found after a crash: a prefix, no shorter than what was acknowledged.
 //!
-//! Every batch of a history carries, besides its operations, the row [`STAMP`] with its own number and adds one to
-//! counter 1, so that whoever reads a store learns at once which commit it ends with.
+//! Every batch of a history carries, besides its operations, one for counter 1, so that whoever reads a store learns
+//! at once which commit it ends with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::{Bound, RangeInclusive};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use siltstone::engine::{Batch, Db, Result, Seqno, View};
-
-/// After every other key.
-pub(crate) const STAMP: &[u8] = b"~stamp";
 
 pub(crate) type Rows = BTreeMap<Vec<u8>, Bytes>;
 
@@ -27,24 +24,15 @@ pub(crate) enum Change {
 /// The states that the store went through. State 0 is the empty store.
 pub(crate) struct History {
     states: Vec<Arc<Rows>>,
-    /// The stamp of each state's commit, and back.
-    of_stamp: HashMap<u64, usize>,
-    stamps: u64,
     /// The newest state that was acknowledged as durable.
     pub(crate) acknowledged: usize,
     /// A commit that is under way or has failed: whether it happened shows when the store is opened again.
-    doubtful: Option<(u64, Arc<Rows>)>,
+    doubtful: Option<Arc<Rows>>,
 }
 
 impl History {
     pub(crate) fn new() -> Self {
-        Self {
-            states: vec![Arc::default()],
-            of_stamp: HashMap::from([(0, 0)]),
-            stamps: 0,
-            acknowledged: 0,
-            doubtful: None,
-        }
+        Self { states: vec![Arc::default()], acknowledged: 0, doubtful: None }
     }
 
     pub(crate) fn newest(&self) -> &Arc<Rows> {
@@ -57,7 +45,6 @@ impl History {
 
     /// The batch for these changes. Until [`History::done`] it is in doubt whether it happened.
     pub(crate) fn plan(&mut self, changes: &[Change]) -> Batch {
-        self.stamps += 1;
         let mut rows = Rows::clone(self.newest());
         let mut batch = Batch::new();
         for change in changes {
@@ -77,19 +64,14 @@ impl History {
                 Change::DeleteRange(..) => {}
             }
         }
-        let stamp = self.stamps.to_be_bytes();
-        batch.put(STAMP, &stamp);
         batch.count(1, 1);
-        rows.insert(STAMP.to_vec(), Bytes::copy_from_slice(&stamp));
-        self.doubtful = Some((self.stamps, Arc::new(rows)));
+        self.doubtful = Some(Arc::new(rows));
         batch
     }
 
     /// The planned batch was committed.
     pub(crate) fn done(&mut self) {
-        let (stamp, rows) = self.doubtful.take().expect("a batch was planned");
-        self.states.push(rows);
-        self.of_stamp.insert(stamp, self.len());
+        self.states.push(self.doubtful.take().expect("a batch was planned"));
     }
 
     /// The planned batch was refused, and will never be seen.
@@ -123,21 +105,16 @@ impl History {
     ) -> std::result::Result<usize, String> {
         let view = db.view();
         let found = scan_all(&view).map_err(|e| format!("reading all: {e}"))?;
-        let stamp = found.get(STAMP).map_or(0, |v| u64::from_be_bytes(v[..].try_into().unwrap_or_default()));
-        let (at, expected) = match (self.of_stamp.get(&stamp), &self.doubtful) {
-            (Some(&at), _) => (at, &self.states[at]),
-            (None, Some((doubtful, rows))) if *doubtful == stamp => (self.len() + 1, rows),
-            _ => return Err(format!("commit {stamp} is found, which never was")),
+        let at = db.counter(1) as usize;
+        let expected = match &self.doubtful {
+            Some(rows) if at == self.states.len() => rows,
+            _ => self.states.get(at).ok_or_else(|| format!("commit {at} is found, which never was"))?,
         };
         if !allowed.contains(&at) && at != self.len() + 1 {
             return Err(format!("commit {at} is the last one found, allowed are {allowed:?}"));
         }
         if found != **expected {
             return Err(format!("after commit {at}: {}", difference(&found, expected)));
-        }
-        let counted = db.counter(1);
-        if counted != at as i64 {
-            return Err(format!("after commit {at} the counter says {counted}"));
         }
         Ok(at)
     }
@@ -149,7 +126,6 @@ impl History {
             self.done();
         }
         self.states.truncate(at + 1);
-        self.of_stamp.retain(|_, state| *state <= at);
         self.acknowledged = at;
         self.doubtful = None;
     }

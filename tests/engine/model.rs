@@ -16,7 +16,7 @@ use siltstone::engine::{Compression, Db, Error, Event, Fsync, Options, Snapshot,
 use siltstone::vfs::faulty::{Fault, Operation, Rule};
 
 use crate::history::{Change, History, Rows, read_every_way};
-use crate::world::{World, number_from_env, small};
+use crate::world::{World, kind_of, number_from_env, small};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -325,8 +325,7 @@ fn the_engine_does_what_a_map_does() {
             run.step(step);
         }
         run.reopen(choice, Some(u64::from(choice)));
-        let kind = |e: &Event| format!("{e:?}").split([' ', '{']).next().unwrap_or_default().to_owned();
-        kinds.lock().unwrap().extend(run.seen.iter().map(kind));
+        kinds.lock().unwrap().extend(run.seen.iter().map(kind_of));
         Ok(())
     });
     if let Err(why) = outcome {

@@ -65,6 +65,11 @@ pub(crate) fn small() -> Options {
     Options { memory: 8 << 20, memtable: Some(1), table: Some(1), block: 1024, ..Options::default() }
 }
 
+/// What kind of event it is, by name.
+pub(crate) fn kind_of(event: &Event) -> String {
+    format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
+}
+
 /// A number from the environment, for longer runs.
 pub(crate) fn number_from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)

@@ -37,7 +37,8 @@ impl Shared {
             // What stays behind is an orphan, removed at the next opening.
             let _ = self.env.vfs.remove(&self.files.log(log));
         }
-        let rolled = if manifest.is_long() { self.roll_manifest(&mut guard) } else { Ok(()) };
+        let rolled =
+            if manifest.is_long(self.limits.manifest) { self.roll_manifest(&mut guard) } else { Ok(()) };
         drop(guard);
         if let Some(seqno) = edit.seqno {
             self.progress.advance_durable(seqno);

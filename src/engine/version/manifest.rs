@@ -20,8 +20,6 @@ use crate::vfs::{File, Vfs};
 
 /// Disk space is set aside this far ahead.
 const RESERVE: u64 = 64 << 10;
-/// A manifest is rolled when it is both this large and four times what it began with.
-const ROLL_MIN: u64 = 256 << 10;
 
 /// What CURRENT says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,9 +136,9 @@ impl Manifest {
         &self.path
     }
 
-    /// Whether it has grown enough to be written anew.
-    pub(crate) fn is_long(&self) -> bool {
-        self.end >= ROLL_MIN && self.end / 4 >= self.first
+    /// Whether it has grown enough to be written anew: to `size` and to four times what it began with.
+    pub(crate) fn is_long(&self, size: u64) -> bool {
+        self.end >= size && self.end / 4 >= self.first
     }
 
     /// Appends an edit: when this returns it is durable.
