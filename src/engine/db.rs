@@ -203,6 +203,13 @@ impl Db {
         background::wait_idle(&self.shared)
     }
 
+    /// Whether a commit may be made to wait now, since the background is behind: a caller that must not wait, such as
+    /// an event loop, commits elsewhere meanwhile.
+    pub fn is_pressed(&self) -> bool {
+        let shared = &self.shared;
+        shared.pressure.may_wait(shared.current.load().memtable.bytes())
+    }
+
     /// Flushes, stops background work and gives the directory back. Later writes answer `Closed`.
     ///
     /// Not necessary: whatever was acknowledged is found again when the database was just dropped, or killed. But

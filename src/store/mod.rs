@@ -133,8 +133,12 @@ impl Store {
         Snapshot { rows: self.db.snapshot(), now_ms: self.now_ms() }
     }
 
-    /// A transaction on these keys. In the cached tier it only tries their locks.
+    /// A transaction on these keys. In the cached tier it only tries their locks, and is refused where its commit might
+    /// have to wait for the background.
     pub fn txn(self: &Arc<Self>, keys: LockSet, tier: Tier) -> Result<Txn> {
+        if tier == Tier::Cached && self.db.is_pressed() {
+            return Err(Error::WouldWait);
+        }
         let held = self.locks.lock(keys, tier == Tier::Disk).ok_or(Error::WouldWait)?;
         // After the last lock: whoever held one of them before is in this view.
         let view = self.view_newest(tier);

@@ -106,6 +106,12 @@ impl Pressure {
         self.pace.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether a write may be made to wait now, given the active memtable's bytes.
+    pub(crate) fn may_wait(&self, active_bytes: u64) -> bool {
+        self.is_felt()
+            || (self.sealed_bytes.load(Ordering::Relaxed) + active_bytes) * 10 > self.limits.memtables * 7
+    }
+
     /// Whether the memtables are at their limit, given the active one's bytes.
     pub(crate) fn is_full(&self, active_bytes: u64) -> bool {
         // With nothing sealed there is nothing to wait for: a single batch may be larger than a memtable.
@@ -144,9 +150,7 @@ impl Pressure {
         world: (&dyn Clock, &Workers, &Stats),
     ) {
         let active = active_bytes();
-        if self.pace.load(Ordering::Relaxed) == 0
-            && (self.sealed_bytes.load(Ordering::Relaxed) + active) * 10 <= self.limits.memtables * 7
-        {
+        if !self.may_wait(active) {
             return;
         }
         let (clock, workers, stats) = world;
