@@ -135,6 +135,8 @@ impl Keyspace {
         let realm = Realm { byte: REDIS, deadline_ms: collection::deadline_ms };
         let store = Store::open(env, dir, options, &[realm])?;
         let databases = Databases::open(&store, databases)?;
+        // Plain reads see what is durable: from the first one on that includes what opening wrote.
+        store.db().sync().map_err(store::Error::from)?;
         let keyspace = Arc::new(Self { store, databases, recounts: Mutex::default() });
         reap::attach(&keyspace);
         Ok(keyspace)

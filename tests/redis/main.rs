@@ -1,0 +1,12 @@
+//! The server as a client meets it: over a socket, in RESP, with its data on a disk in memory.
+//!
+//! - `transcripts`: conversations in `transcripts/*.txt`, whose replies can be recorded again
+//!   (`SILTSTONE_RECORD=1`) and replayed against the Redis on PATH (`SILTSTONE_REDIS=1`).
+//! - the rest: what no transcript can say, such as hostile bytes, clients that never read, many at once.
+
+mod client;
+mod hostile;
+mod output;
+mod running;
+mod transactions;
+mod transcripts;

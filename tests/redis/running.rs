@@ -1,0 +1,81 @@
+//! A server inside the test's process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use siltstone::config::{Config, Fsync};
+use siltstone::engine::{Env, Options};
+use siltstone::redis::keyspace::Keyspace;
+use siltstone::server::{self, Setup};
+use siltstone::vfs::Vfs;
+use siltstone::vfs::memory::MemoryVfs;
+
+use crate::client::Client;
+
+/// A running server; stops when dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    vfs: Arc<dyn Vfs>,
+    config: Config,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Server {
+    /// With the defaults, but for what matters to a test: no password, little memory.
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With other settings.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config { memory: 64 << 20, fsync: Fsync::Always, port: 0, ..Config::default() };
+        config.dir = PathBuf::from("/data");
+        config.requirepass = String::new();
+        change(&mut config);
+        Self::over(Arc::new(MemoryVfs::new()), config)
+    }
+
+    fn over(vfs: Arc<dyn Vfs>, config: Config) -> Self {
+        let env = Env::with_vfs(vfs.clone());
+        let options = Options { memory: config.memory / 2, ..Options::default() };
+        let keyspace = Keyspace::open(env.clone(), &config.dir, options, 16).unwrap();
+        let setup = Setup { config: config.clone(), config_file: None, keyspace, env };
+        let (tell, told) = mpsc::channel();
+        #[expect(clippy::disallowed_methods, reason = "a test's server needs a thread of its own")]
+        let thread = std::thread::spawn(move || {
+            server::run(setup, std::future::pending(), |addresses| tell.send(addresses[0]).unwrap())
+        });
+        let address = told.recv().expect("the server starts");
+        Self { address, vfs, config, thread: Some(thread) }
+    }
+
+    /// Stops it in order and starts another one on the same disk.
+    pub(crate) fn restart(mut self) -> Self {
+        self.stop();
+        Self::over(self.vfs.clone(), self.config.clone())
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    fn stop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        let mut client = self.client();
+        if !self.config.requirepass.is_empty() {
+            client.command(&["AUTH", &self.config.requirepass]);
+        }
+        client.send(b"SHUTDOWN\r\n");
+        thread.join().expect("the server does not panic").expect("the server ends in order");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
