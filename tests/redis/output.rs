@@ -72,8 +72,7 @@ fn replies_left_off_are_left_off() {
 fn what_was_answered_outlives_the_server() {
     let server = Server::start();
     let mut client = server.client();
-    let sets: Vec<u8> =
-        (0..500).flat_map(|n| encode(&[b"SET", format!("k{n}").as_bytes(), b"v"])).collect();
+    let sets: Vec<u8> = (0..500).flat_map(|n| encode(&[b"SET", format!("k{n}").as_bytes(), b"v"])).collect();
     client.send(&sets);
     for _ in 0..500 {
         assert_eq!(client.read().unwrap().show(), "OK");

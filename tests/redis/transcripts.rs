@@ -7,7 +7,7 @@
 //! 2> GET key                another client
 //! "a value"
 //! ?> CLIENT ID              whatever the reply
-//! !> DEBUG FLUSH            not sent to a real Redis, nor its reply compared
+//! !> DEBUG FLUSH            ours alone, or newer than Redis 7.0: not sent to a real Redis
 //! ```
 
 use std::collections::BTreeMap;
@@ -37,7 +37,8 @@ fn converse(text: &str, address: SocketAddr, real: bool) -> String {
     let mut recorded = false;
     let mut keep = false;
     for line in text.lines() {
-        let Some((who, command)) = line.split_once("> ").filter(|(who, _)| who.len() <= 1 && !who.contains(' '))
+        let Some((who, command)) =
+            line.split_once("> ").filter(|(who, _)| who.len() <= 1 && !who.contains(' '))
         else {
             // Replies are written anew, everything else is kept.
             if line.is_empty() || line.starts_with('#') || (keep && recorded) {
@@ -54,7 +55,8 @@ fn converse(text: &str, address: SocketAddr, real: bool) -> String {
         if keep {
             continue;
         }
-        let client = clients.entry(if who == "2" { "2" } else { "1" }).or_insert_with(|| Client::connect(address));
+        let client =
+            clients.entry(if who == "2" { "2" } else { "1" }).or_insert_with(|| Client::connect(address));
         client.send(&encode(&split(command).iter().map(Vec::as_slice).collect::<Vec<_>>()));
         let reply = client.read().map_or_else(|| "(closed)".to_owned(), |reply| reply.show());
         if who != "?" {
@@ -107,7 +109,8 @@ fn record(path: &Path, text: &str) {
 
 #[test]
 fn every_conversation_goes_as_written() {
-    let recording = std::env::var_os("SILTSTONE_RECORD").is_some_and(|_| std::env::var_os("SILTSTONE_REDIS").is_none());
+    let recording =
+        std::env::var_os("SILTSTONE_RECORD").is_some_and(|_| std::env::var_os("SILTSTONE_REDIS").is_none());
     for path in names() {
         let text = std::fs::read_to_string(&path).unwrap();
         let server = Server::start();
