@@ -5,6 +5,9 @@ use super::{common_prefix, put_trailer};
 use crate::codec::varint;
 use crate::engine::key::KeyRef;
 
+/// Memory that an emptied builder keeps.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// Rows on their way to be a data block.
 #[derive(Default)]
 pub(crate) struct DataBuilder {
@@ -15,7 +18,6 @@ pub(crate) struct DataBuilder {
     keys: Vec<u8>,
     /// The user key of the last row.
     last: Vec<u8>,
-    content: Vec<u8>,
 }
 
 impl DataBuilder {
@@ -50,28 +52,30 @@ impl DataBuilder {
         HEADER_BYTES + RESTART_BYTES * self.restarts.len() + self.rows.len()
     }
 
-    /// Puts the restarts before the rows and returns the content.
+    /// Puts the restarts before the rows and returns the content. Next comes [`DataBuilder::clear`].
     pub(crate) fn finish(&mut self) -> &[u8] {
         // In order, what the first and the last have in common all have.
         let first = self.restarts.first().map_or(0, |&(_, end)| end);
         let skip = common_prefix(&self.keys[..first], &self.last);
         let rows_at = HEADER_BYTES + RESTART_BYTES * self.restarts.len();
-        self.content.clear();
-        self.content.extend_from_slice(&(self.restarts.len() as u32).to_le_bytes());
-        self.content.extend_from_slice(&(skip as u32).to_le_bytes());
+        let mut header = Vec::with_capacity(rows_at);
+        header.extend_from_slice(&(self.restarts.len() as u32).to_le_bytes());
+        header.extend_from_slice(&(skip as u32).to_le_bytes());
         let mut start = 0;
         for &(at, end) in &self.restarts {
-            self.content.extend_from_slice(&((rows_at + at) as u32).to_le_bytes());
-            self.content.extend_from_slice(&head(&self.keys[start..end], skip).to_le_bytes());
+            header.extend_from_slice(&((rows_at + at) as u32).to_le_bytes());
+            header.extend_from_slice(&head(&self.keys[start..end], skip).to_le_bytes());
             start = end;
         }
-        self.content.extend_from_slice(&self.rows);
-        &self.content
+        // Moved in place: a second buffer would double what a huge value takes.
+        self.rows.splice(0..0, header);
+        &self.rows
     }
 
-    /// Forgets the rows, keeping the allocations.
+    /// Forgets the rows, keeping allocations of an everyday size.
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
+        self.rows.shrink_to(KEPT_BYTES);
         self.restarts.clear();
         self.keys.clear();
         self.count = 0;

@@ -3,7 +3,7 @@
 //!
 //! With [`Caching::Bypass`] it reads the file in large pieces, in whichever direction it goes.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,8 +15,11 @@ use crate::engine::error::{Error, Result};
 use crate::engine::key::KeyRef;
 use crate::engine::view::Tier;
 
-/// Bytes of one read past the cache.
-const CHUNK_BYTES: u64 = 512 << 10;
+/// Bounds of one read past the cache, in bytes: in a small store, whose tables are small, a merge of many of them
+/// shall not take more memory than there is.
+const CHUNK_BYTES: RangeInclusive<u64> = 64 << 10..=512 << 10;
+/// A read is this part of the table, within the bounds.
+const CHUNK_PART: u64 = 64;
 
 /// A position in a table.
 pub(crate) struct TableCursor {
@@ -31,11 +34,14 @@ pub(crate) struct TableCursor {
     /// What was read ahead, and where it begins.
     chunk: Vec<u8>,
     chunk_at: u64,
+    chunk_bytes: u64,
 }
 
 impl TableCursor {
     pub(super) fn new(table: Arc<Table>, tier: Tier, caching: Caching) -> Self {
+        let part = table.meta.size / CHUNK_PART;
         Self {
+            chunk_bytes: part.clamp(*CHUNK_BYTES.start(), *CHUNK_BYTES.end()),
             table,
             tier,
             caching,
@@ -82,12 +88,18 @@ impl TableCursor {
         };
         let block = match cached {
             Some(block) => block,
-            None if self.caching == Caching::Bypass && self.tier == Tier::Disk => self.read_block(range)?,
+            None if self.reads_ahead(&range) => self.read_block(range)?,
             None => table.load_block(range, self.tier, self.caching)?,
         };
         self.rows.set_block(Some(block));
         self.block_at = at;
         Ok(())
+    }
+
+    /// Whether a block is read together with its neighbours; a huge one comes alone.
+    fn reads_ahead(&self, range: &Range<u64>) -> bool {
+        let small = range.end - range.start <= self.chunk_bytes;
+        small && self.caching == Caching::Bypass && self.tier == Tier::Disk
     }
 
     /// Takes a block out of the chunk, which moves there if it is elsewhere.
@@ -96,9 +108,9 @@ impl TableCursor {
         if range.start < self.chunk_at || range.end > chunk_end {
             let backwards = !self.chunk.is_empty() && range.start < self.chunk_at;
             let (start, end) = if backwards {
-                (range.end.saturating_sub(CHUNK_BYTES).min(range.start), range.end)
+                (range.end.saturating_sub(self.chunk_bytes).min(range.start), range.end)
             } else {
-                (range.start, (range.start + CHUNK_BYTES).min(self.table.footer.top).max(range.end))
+                (range.start, (range.start + self.chunk_bytes).min(self.table.footer.top).max(range.end))
             };
             let mut chunk = std::mem::take(&mut self.chunk);
             chunk.resize((end - start) as usize, 0);

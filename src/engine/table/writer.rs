@@ -225,6 +225,8 @@ impl TableWriter {
         let _ = self.file.start_writeback(self.written, len);
         self.written += len;
         self.buffer.clear();
+        // A huge value may have made it huge.
+        self.buffer.shrink_to(2 * WRITE_BYTES);
         Ok(())
     }
 
