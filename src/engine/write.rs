@@ -28,7 +28,7 @@ use super::memtable::Memtable;
 use super::options::Fsync;
 use super::shared::{Shared, SuperVersion};
 use super::version::Edit;
-use super::wal::{Chunk, Claim, LogFile, LogWriter};
+use super::wal::{Chunk, Claim, LARGE, LogFile, LogWriter};
 use crate::workers::Lane;
 
 /// A buffer larger than this is written out by whoever filled it.
@@ -57,7 +57,9 @@ pub(crate) struct Writer {
 pub(crate) struct Output {
     /// Not yet written, in order. More than what is being written only after the disk was full.
     queue: VecDeque<Chunk>,
-    spare: Vec<u8>,
+    /// Used again: an empty list of records, and what joins several into one write.
+    spare: Vec<Bytes>,
+    joined: Vec<u8>,
     /// The logs with bytes that are written and not synced, oldest first.
     unsynced: Vec<Arc<LogFile>>,
     /// The end of what is written.
@@ -72,14 +74,21 @@ impl Shared {
         if batch.is_empty() {
             return Ok(self.progress.published());
         }
-        let payload = Bytes::copy_from_slice(batch.bytes());
-        let body_crc = crc32fast::hash(&payload);
-        self.slow_down(payload.len() as u64);
+        let bytes = batch.bytes();
+        let body_crc = crc32fast::hash(bytes);
+        let large = (bytes.len() >= LARGE).then(|| Bytes::copy_from_slice(bytes));
+        self.slow_down(bytes.len() as u64);
         self.admit_to_disk(batch.grows())?;
 
-        let mut writer = self.lock_with_room(payload.len())?;
+        let mut writer = self.lock_with_room(bytes.len())?;
         let seqno = writer.seqno + 1;
-        writer.log.append(seqno, &payload, body_crc);
+        let payload = match large {
+            None => writer.log.append(seqno, bytes, body_crc),
+            Some(payload) => {
+                writer.log.append_large(seqno, payload.clone(), body_crc);
+                payload
+            }
+        };
         writer.seqno = seqno;
         if let Err(error) = writer.memtable.apply(seqno, &payload) {
             // It was checked; but if it were half applied, nothing could be trusted from here on.
@@ -91,7 +100,7 @@ impl Shared {
         drop(writer);
 
         self.stats.commits.add(1);
-        self.stats.commit_bytes.add(payload.len() as u64);
+        self.stats.commit_bytes.add(bytes.len() as u64);
         if buffered > BUFFERED_MAX {
             // If this fails, whoever asks whether the commit is safe hears of it.
             let _ = self.write_out();
@@ -213,7 +222,7 @@ impl Shared {
             output.queue.extend(writer.log.take(std::mem::take(&mut output.spare)));
         }
         while let Some(chunk) = output.queue.front() {
-            if let Err(error) = chunk.write() {
+            if let Err(error) = chunk.write(&mut output.joined) {
                 // What was written of it must not stay: the next bytes go to the same place.
                 return match chunk.log.cut(chunk.offset) {
                     Ok(()) if error.is_no_space() => Err(error),
@@ -227,8 +236,8 @@ impl Shared {
             self.progress.advance_written(chunk.seqno);
             self.stats.log_bytes.add(chunk.len());
             if let Some(chunk) = output.queue.pop_front() {
-                output.spare = chunk.into_buffer();
-                output.spare.shrink_to(BUFFER_KEPT_MAX);
+                output.spare = chunk.into_parts();
+                output.joined.shrink_to(BUFFER_KEPT_MAX);
             }
         }
         Ok(())

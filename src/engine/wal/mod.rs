@@ -10,4 +10,4 @@ mod writer;
 
 pub(crate) use self::record::{Claim, HEAD, Kind, Place};
 pub(crate) use self::replay::{Replay, Replayed, read_whole};
-pub(crate) use self::writer::{Chunk, LogFile, LogWriter, Opening};
+pub(crate) use self::writer::{Chunk, LARGE, LogFile, LogWriter, Opening};

@@ -43,12 +43,17 @@ impl Logs {
         self.seqno += 1;
         let payload = Bytes::from(vec![self.seqno as u8; len]);
         self.writer.make_room(len).unwrap();
-        self.writer.append(self.seqno, &payload, crc32fast::hash(&payload));
+        let crc = crc32fast::hash(&payload);
+        if len < LARGE {
+            assert_eq!(self.writer.append(self.seqno, &payload, crc), payload);
+        } else {
+            self.writer.append_large(self.seqno, payload, crc);
+        }
     }
 
     fn write(&mut self) {
         if let Some(chunk) = self.writer.take(Vec::new()) {
-            chunk.write().unwrap();
+            chunk.write(&mut Vec::new()).unwrap();
         }
     }
 

@@ -1,14 +1,18 @@
-//! Writing a log: records are appended to a buffer, and whoever needs them with the system writes the buffer out.
+//! Writing a log: records are appended in memory, and whoever needs them with the system writes them out.
 //!
 //! The two halves run apart. [`LogWriter`] belongs to whoever holds the writer lock; it only touches memory, except
 //! for setting disk space aside now and then. What it has gathered is taken off as a [`Chunk`] and written without
-//! that lock. Large payloads are shared, not copied.
+//! that lock.
+//!
+//! A batch is copied once, into a slab of records, from where it is written to the log *and* in which the memtable's
+//! rows lie: no allocation a commit, and neighbours in time are neighbours in memory. A large batch comes with an
+//! allocation of its own and is not copied at all.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::record::{Claim, HEAD, Kind, OFFSET_MAX, PAYLOAD_MAX, Place};
 use crate::codec::varint::{put_u64, take_u64};
@@ -18,8 +22,10 @@ use crate::vfs::{File, Vfs};
 
 /// The format of logs and manifests.
 pub(crate) const FORMAT: u64 = 1;
-/// Payloads from this size on are written from where they are.
-const SHARED_MIN: usize = 32 << 10;
+/// Payloads from this size on stay where they are.
+pub(crate) const LARGE: usize = 32 << 10;
+/// Room for many records; a value that a reader keeps holds no more than this.
+const SLAB: usize = 64 << 10;
 /// Disk space is set aside in steps, from the smaller to the larger.
 const RESERVE_MIN: u64 = 256 << 10;
 const RESERVE_MAX: u64 = 8 << 20;
@@ -104,53 +110,64 @@ pub(crate) struct Chunk {
     pub(crate) log: Arc<LogFile>,
     /// Where in the file it begins.
     pub(crate) offset: u64,
-    bytes: Vec<u8>,
-    /// Payloads that come in between, each after so many of `bytes`.
-    shared: Vec<(usize, Bytes)>,
-    shared_bytes: u64,
+    parts: Vec<Bytes>,
+    len: u64,
     /// The newest commit in it.
     pub(crate) seqno: Seqno,
 }
 
 impl Chunk {
-    fn new(log: Arc<LogFile>, offset: u64, bytes: Vec<u8>, seqno: Seqno) -> Self {
-        Self { log, offset, bytes, shared: Vec::new(), shared_bytes: 0, seqno }
+    fn new(log: Arc<LogFile>, offset: u64, parts: Vec<Bytes>, seqno: Seqno) -> Self {
+        Self { log, offset, parts, len: 0, seqno }
+    }
+
+    fn push(&mut self, part: Bytes) {
+        self.len += part.len() as u64;
+        self.parts.push(part);
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.bytes.len() as u64 + self.shared_bytes
+        self.len
     }
 
     /// Where in the file it ends.
     pub(crate) fn end(&self) -> u64 {
-        self.offset + self.len()
+        self.offset + self.len
     }
 
-    /// Hands it to the system. May be repeated after a failure: it writes the same bytes to the same place.
-    pub(crate) fn write(&self) -> Result<()> {
-        let mut at = self.offset;
-        let mut put = |bytes: &[u8]| -> Result<()> {
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            let failed = |e| Error::io("writing the log", &self.log.path, e);
-            self.log.file.write_all_at(bytes, at).map_err(failed)?;
-            at += bytes.len() as u64;
-            Ok(())
-        };
-        let mut done = 0;
-        for (before, payload) in &self.shared {
-            put(&self.bytes[done..*before])?;
-            put(payload)?;
-            done = *before;
+    /// Hands it to the system, by one write but for large payloads; `joined` is a buffer to use. May be repeated
+    /// after a failure: it writes the same bytes to the same place.
+    pub(crate) fn write(&self, joined: &mut Vec<u8>) -> Result<()> {
+        if let [part] = &self.parts[..] {
+            return self.write_at(part, self.offset);
         }
-        put(&self.bytes[done..])
+        let mut at = self.offset;
+        joined.clear();
+        for part in &self.parts {
+            if part.len() < LARGE {
+                joined.extend_from_slice(part);
+                continue;
+            }
+            self.write_at(joined, at)?;
+            at += joined.len() as u64;
+            joined.clear();
+            self.write_at(part, at)?;
+            at += part.len() as u64;
+        }
+        self.write_at(joined, at)
     }
 
-    /// The buffer, to be used again.
-    pub(crate) fn into_buffer(mut self) -> Vec<u8> {
-        self.bytes.clear();
-        self.bytes
+    fn write_at(&self, bytes: &[u8], at: u64) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.log.file.write_all_at(bytes, at).map_err(|e| Error::io("writing the log", &self.log.path, e))
+    }
+
+    /// The list, to be used again.
+    pub(crate) fn into_parts(mut self) -> Vec<Bytes> {
+        self.parts.clear();
+        self.parts
     }
 }
 
@@ -158,6 +175,8 @@ impl Chunk {
 pub(crate) struct LogWriter {
     place: Place,
     chunk: Chunk,
+    /// Where records go; those that went are split off.
+    slab: BytesMut,
     /// What is known to be on disk, for the next record to say.
     claim: Claim,
     /// Disk space is set aside up to here.
@@ -171,10 +190,10 @@ impl LogWriter {
     pub(crate) fn new(log: Arc<LogFile>, salt: u64, before: Claim, claim: Claim, seqno: Seqno) -> Self {
         let place = Place { salt, file: log.number };
         let chunk = Chunk::new(log, 0, Vec::new(), seqno);
-        let mut writer = Self { place, chunk, claim, reserved: 0, ends_in_mark: false };
+        let slab = BytesMut::new();
+        let mut writer = Self { place, chunk, slab, claim, reserved: 0, ends_in_mark: false };
         let open = Opening { before }.encode();
-        let crc = crc32fast::hash(&open);
-        writer.push(Kind::Open, seqno, &Bytes::from(open), crc);
+        writer.push(Kind::Open, seqno, &open, crc32fast::hash(&open));
         writer
     }
 
@@ -235,9 +254,17 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Appends a batch; `body_crc` is the payload's checksum.
-    pub(crate) fn append(&mut self, seqno: Seqno, payload: &Bytes, body_crc: u32) {
-        self.push(Kind::Batch, seqno, payload, body_crc);
+    /// Appends a batch; `body_crc` is the payload's checksum. Returns the payload in its place, for the memtable.
+    pub(crate) fn append(&mut self, seqno: Seqno, payload: &[u8], body_crc: u32) -> Bytes {
+        self.push(Kind::Batch, seqno, payload, body_crc).slice(HEAD..)
+    }
+
+    /// Appends a large batch from where it is.
+    pub(crate) fn append_large(&mut self, seqno: Seqno, payload: Bytes, body_crc: u32) {
+        self.push_head(Kind::Batch, seqno, payload.len(), body_crc);
+        let head = self.slab.split().freeze();
+        self.chunk.push(head);
+        self.chunk.push(payload);
     }
 
     /// Takes note of what is now on disk: a later record will say it, and a mark does if nothing follows. Returns
@@ -247,28 +274,33 @@ impl LogWriter {
         if self.ends_in_mark || self.claim != self.position() {
             return false;
         }
-        self.push(Kind::Mark, self.chunk.seqno, &Bytes::new(), 0);
+        self.push(Kind::Mark, self.chunk.seqno, &[], 0);
         self.ends_in_mark = true;
         true
     }
 
-    fn push(&mut self, kind: Kind, seqno: Seqno, payload: &Bytes, body_crc: u32) {
-        let head = self.place.head(self.end(), kind, seqno, self.claim, payload.len(), body_crc);
+    fn push(&mut self, kind: Kind, seqno: Seqno, payload: &[u8], body_crc: u32) -> Bytes {
+        self.push_head(kind, seqno, payload.len(), body_crc);
+        self.slab.extend_from_slice(payload);
+        let record = self.slab.split().freeze();
+        self.chunk.push(record.clone());
+        record
+    }
+
+    fn push_head(&mut self, kind: Kind, seqno: Seqno, payload: usize, body_crc: u32) {
+        let head = self.place.head(self.end(), kind, seqno, self.claim, payload, body_crc);
         self.ends_in_mark = false;
-        let chunk = &mut self.chunk;
-        chunk.seqno = seqno;
-        chunk.bytes.extend_from_slice(&head);
-        if payload.len() < SHARED_MIN {
-            chunk.bytes.extend_from_slice(payload);
-        } else {
-            chunk.shared.push((chunk.bytes.len(), payload.clone()));
-            chunk.shared_bytes += payload.len() as u64;
+        self.chunk.seqno = seqno;
+        let need = HEAD + if payload < LARGE { payload } else { 0 };
+        if self.slab.capacity() < need {
+            self.slab = BytesMut::with_capacity(SLAB);
         }
+        self.slab.extend_from_slice(&head);
     }
 
     /// Takes off what was gathered, leaving `spare` to gather in; `None` if there is nothing.
-    pub(crate) fn take(&mut self, spare: Vec<u8>) -> Option<Chunk> {
-        if self.chunk.len() == 0 {
+    pub(crate) fn take(&mut self, spare: Vec<Bytes>) -> Option<Chunk> {
+        if self.chunk.parts.is_empty() {
             return None;
         }
         let next = Chunk::new(self.chunk.log.clone(), self.end(), spare, self.chunk.seqno);
