@@ -8,7 +8,7 @@
 //! silent. [`Background`] is the last in the lock order: nothing is locked while it is held.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -23,12 +23,14 @@ use super::flush;
 use super::key::Seqno;
 use super::rate::Rate;
 use super::shared::Shared;
-use super::version::Version;
+use super::version::{Edit, Version};
 use super::view::{Tier, View};
 use crate::workers::Lane;
 
 /// How often it is looked at what changes without a commit.
 const TICK: Duration = Duration::from_secs(1);
+/// A survey that takes long is not made more often than once in so many times what it takes.
+const SURVEY_REST: u64 = 20;
 /// No commits for this many ticks: it is quiet.
 const QUIET_TICKS: u32 = 5;
 /// After a failure the next try is this far off, and twice as far each time.
@@ -44,6 +46,20 @@ pub(crate) struct Background {
     /// Signalled when a job ends.
     changed: Condvar,
     rate: Rate,
+    /// Held while it is made; the first in the lock order.
+    surveyed: Mutex<Survey>,
+}
+
+/// What the last look at the dead ranges found.
+#[derive(Default)]
+struct Survey {
+    ranges: Ranges,
+    /// The horizon at which it was made, and of which version.
+    seen: Seqno,
+    version: Weak<Version>,
+    /// How many ranges of that version were looked at for being spent.
+    told: usize,
+    rest_until_ns: u64,
 }
 
 /// Behind the lock.
@@ -61,11 +77,9 @@ pub(crate) struct State {
     /// How many picks there were.
     turn: u64,
     manual: Option<Manual>,
+    /// As of the last survey, by table.
     dead: Vec<Dead>,
-    ranges: Ranges,
-    /// Which range the next tick begins with.
-    spent: usize,
-    /// The newest commit, and what was it, at the last tick; for how many ticks it has been so.
+    /// The newest commit at the last tick, and for how many ticks it has been the newest.
     seen: Seqno,
     quiet_ticks: u32,
     ticking: bool,
@@ -289,7 +303,13 @@ fn tick(shared: &Arc<Shared>) {
         state.quiet_ticks = if same { state.quiet_ticks.saturating_add(1) } else { 0 };
         state.quiet_ticks == QUIET_TICKS
     };
-    if let Err(error) = survey(shared) {
+    if is_survey_due(shared)
+        && let Err(error) = survey(shared)
+    {
+        failed(shared, error);
+        return;
+    }
+    if let Err(error) = retire_marks(shared) {
         failed(shared, error);
         return;
     }
@@ -305,28 +325,50 @@ fn tick(shared: &Arc<Shared>) {
 
 /// Learns which ranges are dead, and tells of those of which nothing is left.
 fn survey(shared: &Arc<Shared>) -> Result<()> {
+    let mut surveyed = shared.background.surveyed.lock();
+    let start = shared.env.clock.monotonic_ns();
     let (horizon, held) = shared.snapshots.pin(|| shared.progress.durable());
     let view = shared.view_at(held.seqno(), Tier::Disk);
     let ranges = shared.env.sweep.dead_ranges(&view, &[], &[0xFF; 32])?;
     drop(held);
     let current = shared.current.load_full();
-    let mut state = shared.background.lock();
-    let mut known = std::mem::take(&mut state.ranges);
-    let skip = if state.spent < known.len() { state.spent } else { 0 };
-    state.spent = skip + SPENT_RANGES;
-    drop(state);
-    known.update(&ranges, horizon.seqno);
-    let dead = known.survey(&current.version, &current.marks, horizon.seqno);
-    let spent = known.spent(&current.version, skip, SPENT_RANGES);
-    {
-        let mut state = shared.background.lock();
-        state.ranges = known;
-        state.dead = dead;
+    surveyed.ranges.update(&ranges, horizon.seqno);
+    let dead = surveyed.ranges.survey(&current.version, &current.marks, horizon.seqno);
+    shared.background.lock().dead = dead;
+    // Whether anything is left of a range changes only with the tables.
+    let version = Arc::downgrade(&current.version);
+    if !surveyed.version.ptr_eq(&version) || surveyed.told < surveyed.ranges.len() {
+        let skip = if surveyed.version.ptr_eq(&version) { surveyed.told } else { 0 };
+        surveyed.told = skip + SPENT_RANGES;
+        surveyed.version = version;
+        for range in &surveyed.ranges.spent(&current.version, skip, SPENT_RANGES) {
+            shared.env.sweep.swept(range);
+        }
     }
-    for range in &spent {
-        shared.env.sweep.swept(range);
-    }
+    surveyed.seen = horizon.seqno;
+    let now = shared.env.clock.monotonic_ns();
+    surveyed.rest_until_ns = now + SURVEY_REST * (now - start);
     Ok(())
+}
+
+/// Lets go of the range marks that have nothing left to hide: what is older than they lies in tables, if anywhere.
+fn retire_marks(shared: &Arc<Shared>) -> Result<()> {
+    let current = shared.current.load_full();
+    let outlived = current.marks.iter().filter(|mark| current.version.has_outlived(mark));
+    let marks_removed: Vec<_> = outlived.cloned().collect();
+    if marks_removed.is_empty() {
+        return Ok(());
+    }
+    shared.apply(Edit { marks_removed, ..Edit::default() })
+}
+
+/// Whether a survey could tell anything new, and is not too soon after the last.
+fn is_survey_due(shared: &Arc<Shared>) -> bool {
+    let surveyed = shared.background.surveyed.lock();
+    let same = surveyed.version.ptr_eq(&Arc::downgrade(&shared.current.load().version))
+        && surveyed.seen == shared.snapshots.horizon(|| shared.progress.durable()).seqno
+        && surveyed.told >= surveyed.ranges.len();
+    !same && shared.env.clock.monotonic_ns() >= surveyed.rest_until_ns
 }
 
 /// Merges what lies between two keys, both included, down to the last level, and waits for it.
@@ -335,7 +377,7 @@ pub(crate) fn compact_range(shared: &Arc<Shared>, from: Option<&[u8]>, to: Optio
         return Err(Error::invalid("a range to compact ends before it starts"));
     }
     shared.seal()?;
-    wait_idle(shared)?;
+    wait_flushed(shared)?;
     survey(shared)?;
     let wanted = Manual {
         from: from.map(<[u8]>::to_vec),

@@ -43,6 +43,7 @@ pub(crate) fn submit(shared: &Arc<Shared>) {
         drop(ends);
         match done {
             Ok(true) => {
+                own.background.succeeded();
                 background::submit_compactions(&own);
                 if !own.current.load().sealed.is_empty() {
                     submit(&own);

@@ -84,7 +84,7 @@ impl Ranges {
         dead
     }
 
-    /// What is dead of every table of a version, by these ranges and by range marks at or below the horizon.
+    /// What is dead of every table of a version, in the order of their numbers, by these ranges and by range marks at or below the horizon.
     pub(crate) fn survey(&self, version: &Version, marks: &[Mark], horizon: Seqno) -> Vec<Dead> {
         let mut found = Vec::new();
         for (_, table) in version.tables() {
@@ -94,6 +94,7 @@ impl Ranges {
                 found.push(dead);
             }
         }
+        found.sort_unstable_by_key(|dead| dead.table);
         found
     }
 

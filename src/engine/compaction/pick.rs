@@ -130,6 +130,7 @@ pub(crate) struct Moment<'a> {
     pub(crate) horizon: Seqno,
     /// The `now` against which expired rows may be dropped; 0: none has expired.
     pub(crate) now_ms: u64,
+    /// In the order of the tables' numbers.
     pub(crate) dead: &'a [Dead],
     /// What running tasks read.
     pub(crate) busy: &'a HashSet<u64>,
@@ -234,7 +235,8 @@ impl<'a> Picker<'a> {
     }
 
     fn dead(&self, table: &TableMeta) -> Option<&Dead> {
-        self.moment.dead.iter().find(|d| d.table == table.id)
+        let at = self.moment.dead.binary_search_by_key(&table.id, |dead| dead.table).ok()?;
+        self.moment.dead.get(at)
     }
 
     fn is_dead(&self, table: &TableMeta) -> bool {
@@ -366,7 +368,7 @@ impl<'a> Picker<'a> {
                 && other.smallest >= *smallest
                 && other.largest <= *largest
                 && !self.is_busy(other)
-                && bytes <= 25 * self.moment.limits.table
+                && bytes <= 10 * self.moment.limits.table
             {
                 inputs.push((level, other));
             }

@@ -6,7 +6,8 @@ use crate::engine::limits::Limits;
 use crate::engine::table::TableMeta;
 use crate::engine::version::LEVELS;
 
-/// This many times the wanted number of tables in level 0 are merged even if they are small.
+/// This many times the wanted number of tables in level 0 are merged even if they are small. When it is quiet, the
+/// wanted number is enough.
 const LEVEL0_FACTOR: usize = 3;
 
 /// The tables of every level: level 0 newest first, the others by key.
@@ -111,7 +112,8 @@ impl Shape {
             // is in, unless there are so many that reads begin to suffer. Of a memtable some three quarters are rows.
             let bytes: u64 = free.clone().map(|t| t.raw_bytes.max(t.size)).sum();
             let worth = (limits.memtable / 4 * 3).saturating_mul(limits.level0_tables as u64);
-            let count = free.count() as f64 / (LEVEL0_FACTOR * limits.level0_tables) as f64;
+            let factor = if moment.quiet { 1 } else { LEVEL0_FACTOR };
+            let count = free.count() as f64 / (factor * limits.level0_tables) as f64;
             return count.max(bytes as f64 / worth as f64);
         }
         let bytes: u64 = free.map(|t| t.size).sum();

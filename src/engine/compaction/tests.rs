@@ -220,6 +220,7 @@ fn a_deleted_range_gives_its_space_back_and_its_mark_goes() {
     world.db.flush().unwrap();
     world.pass(10);
     assert_eq!(world.table_bytes(), 0);
+    assert!(world.db.shared().current.load().marks.is_empty());
 }
 
 #[test]
