@@ -32,3 +32,8 @@ pub mod server;
 pub mod store;
 pub mod vfs;
 pub mod workers;
+
+/// The README's examples run, so that they stay true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -189,7 +189,7 @@ fn measure<S: Subject>(
     subject: S,
     close: impl FnOnce(S) -> Result<(), String>,
 ) -> Result<(), String> {
-    let load = Load {
+    let mut load = Load {
         num: args.num,
         reads: args.reads,
         key_bytes: 16,
@@ -203,6 +203,7 @@ fn measure<S: Subject>(
     let show = |name: &str, figure: f64| println!("{}", json!({ "name": name, "figure": figure }));
     for name in sequence.split(',') {
         let workload = Workload::named(name).ok_or_else(|| format!("there is no workload {name}"))?;
+        load.seed += 1;
         let outcome = workload::run(&subject, workload, &load)?;
         show(name, per_second(&outcome) / 1e3);
     }

@@ -101,7 +101,7 @@ fn compression(text: &str) -> Result<Compression, String> {
 }
 
 pub(super) fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {
-    let load = Load {
+    let mut load = Load {
         num: args.num,
         reads: args.reads.unwrap_or(args.num),
         key_bytes: usize::from(args.key_size),
@@ -134,6 +134,7 @@ pub(super) fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {
                 Siltstone::open(&args.dir, &options, workload.is_fresh()).map_err(failed)?
             }
         };
+        load.seed = load.seed.wrapping_add(1);
         let written = written_bytes();
         let outcome = workload::run(&store, workload, &load)
             .map_err(|what| Failure::Failed(format!("{}: {what}", workload.name())))?;

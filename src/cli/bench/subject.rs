@@ -48,7 +48,7 @@ impl Siltstone {
 
     /// Waits until no work is left for the background.
     pub fn settle(&self) -> Result<(), String> {
-        self.db.flush().map_err(text)
+        self.db.wait_idle().map_err(text)
     }
 
     /// Closes it.

@@ -113,7 +113,7 @@ pub struct Load {
     pub threads: u64,
     /// The share of its size that a value compresses to.
     pub compression_ratio: f64,
-    /// Where the random numbers start.
+    /// Where the random numbers start; another workload with the same seed still has others.
     pub seed: u64,
     /// Seconds to go on for, instead of a number of operations.
     pub duration_s: Option<u64>,
@@ -164,7 +164,7 @@ pub fn run<S: Subject>(subject: &S, workload: Workload, load: &Load) -> Result<O
             .map(|thread| {
                 let (clock, start, latencies) = (&clock, &start, latencies.as_ref());
                 scope.spawn(move || {
-                    let mut work = Work::new(load, clock, latencies, thread);
+                    let mut work = Work::new(load, clock, latencies, (workload, thread));
                     start.wait();
                     work.run(&mut subject.session(), workload)
                 })
@@ -173,7 +173,7 @@ pub fn run<S: Subject>(subject: &S, workload: Workload, load: &Load) -> Result<O
         let writer = writer_beside.then(|| {
             let (clock, start, readers_done) = (&clock, &start, &readers_done);
             scope.spawn(move || {
-                let mut work = Work::new(load, clock, None, load.threads);
+                let mut work = Work::new(load, clock, None, (workload, load.threads));
                 start.wait();
                 work.write_until(&mut subject.session(), readers_done)
             })
@@ -221,8 +221,15 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(load: &'a Load, clock: &'a SystemClock, latencies: Option<&'a Histogram>, thread: u64) -> Self {
-        let mut random = Random::seeded(load.seed.wrapping_add(thread.wrapping_mul(0x9E37_79B9)));
+    fn new(
+        load: &'a Load,
+        clock: &'a SystemClock,
+        latencies: Option<&'a Histogram>,
+        (workload, thread): (Workload, u64),
+    ) -> Self {
+        // Reads must not ask for just the keys that were written, in the order in which they were.
+        let own = (workload as u64) << 32 | thread;
+        let mut random = Random::seeded(load.seed.wrapping_add(own.wrapping_mul(0xD134_2543_DE82_EF95)));
         let values = Values::new(&mut random, load.value_bytes, load.compression_ratio);
         Self { load, clock, latencies, random, values, key: Vec::with_capacity(load.key_bytes) }
     }
