@@ -27,9 +27,6 @@ fn a_killed_server_has_lost_nothing_acknowledged() {
 
 #[test]
 fn a_bad_setting_is_named_with_its_place() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("siltstone.toml");
-    std::fs::copy("/dev/null", &file).unwrap();
     let (code, said) = refused(&["serve", "--port", "99999"]);
     assert_eq!((code, said.trim()), (2, "siltstone: --port: `99999` is not a port from 0 to 65535"));
     let output = siltstone().args(["serve"]).env("SILTSTONE_FSYNC", "often").output().unwrap();
@@ -39,6 +36,10 @@ fn a_bad_setting_is_named_with_its_place() {
         said.trim(),
         "siltstone: environment SILTSTONE_FSYNC: `often` is none of always, everysec, never"
     );
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let (code, said) = refused(&["serve", "--config", manifest]);
+    assert_eq!(code, 2);
+    assert!(said.contains("Cargo.toml:1: "), "{said}");
     let (code, said) = refused(&["serve", "--config", "missing.toml"]);
     assert_eq!(code, 2);
     assert!(said.contains("missing.toml"), "{said}");
@@ -61,7 +62,7 @@ fn a_directory_in_use_is_refused() {
 #[test]
 fn strangers_files_are_not_taken_over() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::copy("/dev/null", dir.path().join("holiday.jpg")).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_siltstone"), dir.path().join("holiday.jpg")).unwrap();
     let (code, said) = refused(&["serve", "--port", "0", "--dir", text(dir.path())]);
     assert_eq!(code, 1);
     assert!(said.contains("holiday.jpg"), "{said}");

@@ -106,6 +106,8 @@ impl Databases {
             entries.push(Entry { id, waived_ms });
         }
         let seqno = txn.commit()?;
+        // Views of what no crash can undo begin here: without the map the first of them would find nothing.
+        store.db().acknowledge(seqno).map_err(Error::from)?;
         let history = Arc::new(ArcSwap::from_pointee(vec![Moment { seqno, entries: entries.into() }]));
         Ok(Self { history })
     }
