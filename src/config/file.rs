@@ -24,6 +24,8 @@ pub(super) fn parse(path: &Path, content: &str) -> Result<Vec<Entry>, BadSetting
         let what = error.message().lines().next().unwrap_or("not TOML").to_owned();
         bad(error.span().map_or(0, |span| span.start), what)
     })?;
+    let mut table: Vec<_> = table.into_iter().collect();
+    table.sort_by_key(|(name, _)| name.span().start);
     let mut entries = Vec::new();
     for (name, value) in table {
         let (at, span) = (name.span().start, value.span());
@@ -37,7 +39,6 @@ pub(super) fn parse(path: &Path, content: &str) -> Result<Vec<Entry>, BadSetting
         .ok_or_else(|| bad(at, format!("`{name}` is a table; settings stand alone, one a line")))?;
         entries.push(Entry { name, value, line: line(at), span });
     }
-    entries.sort_by_key(|entry| entry.span.start);
     Ok(entries)
 }
 
