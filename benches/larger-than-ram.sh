@@ -5,7 +5,7 @@
 #   benches/larger-than-ram.sh [KEYS] [SECONDS] [DIR]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-keys=${1:-8000000} seconds=${2:-60} dir=${3:-$(mktemp -d ./larger-than-ram.XXXX)}
+keys=${1:-8000000} seconds=${2:-60} dir=${3:-$(mktemp -d -p .)}
 fsync=${FSYNC:-always} port=${PORT:-7379} memory=${MEMORY:-256MiB} limit=$((768 << 20))
 binary=${SILTSTONE:-target/release/siltstone}
 [ -x "$binary" ] || cargo build --release

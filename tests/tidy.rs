@@ -13,10 +13,10 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("workers", &["clock"]),
     ("vfs", &["clock", "random", "workers"]),
     ("engine", LEAVES),
-    // Only for the fuzzers in fuzz/.
-    ("fuzzing", &["redis", "engine", "codec", "vfs"]),
     ("store", &["engine", "clock", "random", "metrics", "codec", "workers", "vfs"]),
     ("redis", &["store", "clock", "random", "metrics", "codec", "config", "workers", "vfs"]),
+    // Only for the fuzzers in fuzz/.
+    ("fuzzing", &["redis", "engine", "codec", "vfs"]),
     ("dynamo", &["store", "clock", "random", "metrics", "codec", "config", "workers", "vfs"]),
     (
         "server",
@@ -39,6 +39,8 @@ const LEAVES: &[&str] = &["clock", "random", "metrics", "codec", "workers", "vfs
 
 const FILE_LINES_MAX: usize = 700;
 const FUNCTION_LINES_MAX: usize = 100;
+/// A model has an arm for each thing that can be done.
+const TEST_FUNCTION_LINES_MAX: usize = 150;
 
 /// Names that say nothing.
 const EMPTY_NAMES: &[&str] =
@@ -225,7 +227,8 @@ fn functions_are_short() {
             let is_end = line.trim() == "}" && open.as_ref().is_some_and(|(_, at, _)| *at == indent);
             if is_end && let Some((start, _, name)) = open.take() {
                 let lines = number - start + 1;
-                if lines > FUNCTION_LINES_MAX {
+                let is_test = file.path.starts_with("tests") || file.name().contains("tests");
+                if lines > if is_test { TEST_FUNCTION_LINES_MAX } else { FUNCTION_LINES_MAX } {
                     found.push(format!("{}:{start}: {name}: {lines} lines", file.name()));
                 }
             } else if open.is_none()

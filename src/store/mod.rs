@@ -37,8 +37,8 @@ pub use view::{Reads, RowScan, Snapshot, View};
 pub use watch::Watch;
 
 use crate::clock::Clock;
-use crate::engine::{self, Batch, Db};
-pub use crate::engine::{Env, Error as EngineError, Options, Seqno, Tier};
+use crate::engine::{self, Db};
+pub use crate::engine::{Batch, Env, Error as EngineError, Fsync, Options, Seqno, Tier};
 use crate::workers::Workers;
 use realm::{put_ordered as put_number, system_row, tag, take_ordered as take_number};
 

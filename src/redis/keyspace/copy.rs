@@ -6,7 +6,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use super::{Body, Meta, Owner, Result, Space, key};
-use crate::engine::{Batch, Tier};
+use crate::store::{Batch, Tier};
 use crate::store::{Error, Reads, Txn, after_prefix};
 
 /// How many bytes of rows make a part.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use super::{Result, Space, space_prefix};
-use crate::engine::{Batch, Seqno};
+use crate::store::{Batch, Seqno};
 use crate::store::{Error, LockSet, REDIS, Reads, Store, Txn, put_ordered, realm_row, take_ordered};
 
 const VERSION: u8 = 1;
@@ -86,7 +86,7 @@ pub struct Databases {
 
 impl Databases {
     pub(super) fn open(store: &Arc<Store>, count: u16) -> Result<Self> {
-        let mut txn = store.txn(LockSet::all(), crate::engine::Tier::Disk)?;
+        let mut txn = store.txn(LockSet::all(), crate::store::Tier::Disk)?;
         let mut ids = match txn.get(&map_row())? {
             Some(value) => decode(&value)?,
             None => Vec::new(),

@@ -16,8 +16,8 @@ use super::databases::{Counter, Size, settle};
 use super::meta::{Meta, Owner};
 use super::reap::{REST, has_waived_rows, rearm};
 use super::{Keyspace, META, OWNER, Result, Space, key};
-use crate::engine::{Batch, Tier};
 use crate::store::{self, LockSet, Reads, Reaped, Snapshot, Store, index_row};
+use crate::store::{Batch, Tier};
 
 /// The shortest rest between two recounts, in milliseconds.
 pub(super) const REST_MS: u64 = 10_000;

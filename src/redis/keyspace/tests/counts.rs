@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::*;
 use super::world::World;
 use crate::clock::ManualClock;
-use crate::engine::Tier;
+use crate::store::Tier;
 use crate::store::{LockSet, Reads, Store, Txn};
 use crate::vfs::memory::MemoryVfs;
 use crate::workers::Workers;

@@ -3,7 +3,7 @@
 use super::super::*;
 use super::world::World;
 use crate::clock::Clock;
-use crate::engine::Tier;
+use crate::store::Tier;
 use crate::store::{LockSet, Reads, SYSTEM, Txn};
 
 const CERTIFICATE: u8 = 3;

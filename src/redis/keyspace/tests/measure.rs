@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::super::*;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Batch, Fsync, Tier};
 use crate::random::Random;
+use crate::store::{Batch, Fsync, Tier};
 use crate::store::{LockSet, Reads};
 use crate::vfs::memory::MemoryVfs;
 use crate::workers::Workers;

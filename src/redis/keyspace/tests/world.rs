@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::{Keyspace, META, Meta, Size, Space, key};
 use crate::clock::{Clock, ManualClock};
-use crate::engine::{Env, Options, Tier};
+use crate::store::{Env, Options, Tier};
 use crate::store::{LockSet, Reads, Txn, after_prefix};
 use crate::vfs::memory::MemoryVfs;
 use crate::workers::Workers;
