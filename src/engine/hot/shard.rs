@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use crate::engine::key::Seqno;
 
-const SLOTS: usize = 256;
+/// Few, so that the slots of all shards stay in the nearest cache: every commit writes to one.
+const SLOTS: usize = 32;
 /// What a row costs beyond its bytes: itself, its place in the map, and two small allocations.
 const ROW_BYTES: u64 = size_of::<Row>() as u64 + 80;
 
