@@ -1,4 +1,4 @@
-//! The newest rows, in memory, in order: a skip list over the bytes of the batches, which lie in shared chunks.
+//! The newest rows, in memory, in order: a skip list over the bytes of the batches, which lie where the log gathered them.
 //!
 //! An entry copies neither key nor value: it holds its chunk alive and points into it. The first 16 bytes of the key
 //! lie in the node itself, so that a search follows a pointer into a chunk only between keys that share them.
@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
 use crossbeam_skiplist::map::Entry as Node;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use super::batch::{Op, Ops};
 use super::cursor::{Cursor, Found};
@@ -23,15 +23,12 @@ use super::marks::{self, Mark};
 
 /// What a row costs beyond its bytes in the batch: the node with a tower of two, and the allocator's share.
 const NODE_BYTES: u64 = size_of::<Row>() as u64 + 40;
-/// Batches lie in chunks of up to this size: a value that somebody holds on to holds its chunk.
-const CHUNK_BYTES: usize = 64 << 10;
 const MARK_BYTES: u64 = 64;
 
 /// The rows of the newest commits, all of which lie in one log and later ones.
 pub(crate) struct Memtable {
     log: u64,
     rows: SkipMap<Row, ()>,
-    chunk: Mutex<BytesMut>,
     bytes: AtomicU64,
     /// First and last commit applied; 0: none.
     seqno_first: AtomicU64,
@@ -173,7 +170,6 @@ impl Memtable {
         Self {
             log,
             rows: SkipMap::new(),
-            chunk: Mutex::default(),
             bytes: AtomicU64::new(0),
             seqno_first: AtomicU64::new(0),
             seqno_last: AtomicU64::new(0),
@@ -185,8 +181,7 @@ impl Memtable {
 
     /// Adds a batch. The caller holds the writer lock and publishes `seqno` afterwards; commits come in order.
     /// The batch was checked before it went to the log: malformed bytes are refused, but may be half applied.
-    pub(crate) fn apply(&self, seqno: Seqno, batch: &[u8]) -> Result<()> {
-        let payload = &self.keep(batch);
+    pub(crate) fn apply(&self, seqno: Seqno, payload: &Bytes) -> Result<()> {
         let mut bytes = payload.len() as u64;
         for op in Ops::decode(payload) {
             match op.ok_or_else(|| Error::invalid("malformed batch"))? {
@@ -219,21 +214,6 @@ impl Memtable {
         }
         self.seqno_last.store(seqno, Relaxed);
         Ok(())
-    }
-
-    /// Copies a batch into the chunk, or into memory of its own if it is large.
-    fn keep(&self, batch: &[u8]) -> Bytes {
-        if batch.len() > CHUNK_BYTES / 4 {
-            return Bytes::copy_from_slice(batch);
-        }
-        let mut chunk = self.chunk.lock();
-        if chunk.capacity() - chunk.len() < batch.len() {
-            // Small at first: most memtables of a test, or of an idle store, hold next to nothing.
-            let grown = (self.bytes() as usize / 4).next_power_of_two().clamp(4 << 10, CHUNK_BYTES);
-            *chunk = BytesMut::with_capacity(grown.max(batch.len()));
-        }
-        chunk.extend_from_slice(batch);
-        chunk.split().freeze()
     }
 
     fn insert(&self, payload: &Bytes, key: &[u8], value: &[u8], trailer: Trailer) {

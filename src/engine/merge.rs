@@ -315,12 +315,11 @@ impl<'a> LevelCursor<'a> {
         position: impl FnOnce(&mut TableCursor) -> Result<()>,
         settle: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<()> {
-        let done = match place.and_then(|place| self.enter(place)) {
-            Some(cursor) => position(cursor).and_then(|()| settle(self)),
-            None => {
-                self.open = None;
-                Ok(())
-            }
+        let done = if let Some(cursor) = place.and_then(|place| self.enter(place)) {
+            position(cursor).and_then(|()| settle(self))
+        } else {
+            self.open = None;
+            Ok(())
         };
         if done.is_err() {
             self.open = None;

@@ -137,6 +137,7 @@ impl<'v> Scan<'v> {
     }
 
     /// Goes one row on. Only when valid.
+    #[expect(clippy::should_implement_trait, reason = "rows are lent, which an iterator cannot do")]
     pub fn next(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.place, Place::Nowhere) {
             Place::Nowhere => return Ok(()),

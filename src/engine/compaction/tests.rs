@@ -190,7 +190,7 @@ fn expired_rows_stay_while_a_snapshot_is_held() {
 }
 
 #[test]
-fn everything_deleted_leaves_nothing_after_a_quiet_while() {
+fn everything_deleted_leaves_next_to_nothing_after_a_quiet_while() {
     let world = World::new();
     world.fill(1, 0..8000, 0);
     for key in 0..8000_u16 {
@@ -199,7 +199,8 @@ fn everything_deleted_leaves_nothing_after_a_quiet_while() {
         world.db.write(&batch).unwrap();
     }
     world.pass(20);
-    assert_eq!(world.table_bytes(), 0);
+    // Up to a sixteenth of a memtable of deletions stays in memory, and what they delete on disk.
+    assert!(world.table_bytes() < 4 << 10, "{}", world.table_bytes());
 }
 
 #[test]

@@ -81,7 +81,12 @@ enum Step {
     Snapshot,
     Forget(usize),
     Get(Vec<u8>, usize),
-    Scan { from: Bound<Vec<u8>>, to: Bound<Vec<u8>>, moves: Vec<Move>, at: usize },
+    Scan {
+        from: Bound<Vec<u8>>,
+        to: Bound<Vec<u8>>,
+        moves: Vec<Move>,
+        at: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -208,7 +213,8 @@ impl Pair {
         let within: Vec<(&Vec<u8>, &Vec<u8>)> = if is_empty(from, to) {
             Vec::new()
         } else {
-            rows.range::<[u8], _>((from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice))).collect()
+            rows.range::<[u8], _>((from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice)))
+                .collect()
         };
         let mut scan = view.scan(from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
         let mut place: Option<usize> = None;

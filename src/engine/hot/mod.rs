@@ -74,6 +74,7 @@ impl<P: Primitives> HotRows<P> {
     }
 
     /// What a view sees of a key: `None` if that is not known here, `Some(None)` if the key is absent.
+    #[expect(clippy::option_option, reason = "known or not, and then present or not")]
     pub(crate) fn get(&self, key: &[u8], view: Seqno) -> Option<Option<Bytes>> {
         if self.is_off() {
             return None;

@@ -85,6 +85,7 @@ impl Shard {
         if self.rows.is_empty() { None } else { self.places.get(&hash).map(|&place| place as usize) }
     }
 
+    #[expect(clippy::option_option, reason = "known or not, and then present or not")]
     pub(super) fn get(&mut self, hash: u64, key: &[u8], view: Seqno, floor: Seqno) -> Option<Option<Bytes>> {
         let place = self.row(hash)?;
         let row = &mut self.rows[place];

@@ -87,7 +87,7 @@ impl Store {
         }
         let (seqno, value) = found(view).unwrap_or((view, None));
         let value = value.map(|v| [v]);
-        let value = value.as_ref().map(|v| v.as_slice());
+        let value = value.as_ref().map(<[u8; 1]>::as_slice);
         if self.plant == Plant::FillWithoutLooking {
             let (hash, shard) = self.hot.place(KEY);
             shard.with(|shard| shard.insert(hash, KEY, seqno, view, value));
