@@ -64,10 +64,11 @@ fn fuzz(asked: &Asked) -> ExitCode {
     let mut runs = 0_u64;
     while start.elapsed() < Duration::from_secs(asked.seconds) {
         for _ in 0..16 {
-            let mut input = if (runs as usize) < seeds.len() {
-                seeds[runs as usize].clone()
-            } else {
-                corpus[random.below(corpus.len())].clone()
+            // Half begin with a seed again: what is mutated for long makes less and less sense.
+            let mut input = match seeds.get(runs as usize) {
+                Some(seed) => seed.clone(),
+                None if random.below(2) == 0 => seeds[random.below(seeds.len())].clone(),
+                None => corpus[random.below(corpus.len())].clone(),
             };
             if runs as usize >= seeds.len() {
                 for _ in 0..=random.below(4) {
