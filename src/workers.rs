@@ -135,6 +135,13 @@ impl Workers {
         self.compactors
     }
 
+    /// Forgets all jobs and timers that have not begun, as a process that dies does. Jobs may hold what holds these
+    /// workers, so a simulation that is done must do this, or none of it is ever freed.
+    pub fn discard(&self) {
+        // Dropped outside of the lock: what a job held may come back here.
+        let _jobs = std::mem::take(&mut *self.shared.state.lock());
+    }
+
     /// Queues a job.
     pub fn submit(&self, lane: Lane, job: impl FnOnce() + Send + 'static) {
         let mut state = self.shared.state.lock();

@@ -60,6 +60,13 @@ impl World {
     }
 }
 
+/// The process is gone, and what it had yet to do.
+impl Drop for World {
+    fn drop(&mut self) {
+        self.workers.discard();
+    }
+}
+
 /// The smallest sizes there are, so that a few hundred rows flush and compact.
 pub(crate) fn small() -> Options {
     Options { memory: 8 << 20, memtable: Some(1), table: Some(1), block: 1024, ..Options::default() }
