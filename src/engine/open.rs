@@ -159,6 +159,7 @@ impl Parts {
             salt,
             current: ArcSwap::from_pointee(current),
             writer: Mutex::new(Writer { log, memtable, seqno, next: None, closed: Vec::new() }),
+            preparing: Mutex::new(()),
             output: Mutex::new(Output::default()),
             progress: Progress::new(self.options.fsync, seqno),
             manifest: Mutex::new(self.manifest),

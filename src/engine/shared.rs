@@ -1,7 +1,7 @@
 //! The one state that everything hangs on.
 //!
 //! ```text
-//! lock order   manifest → output → writer → versions → background
+//! lock order   preparing → manifest → output → writer → versions → background
 //! ```
 //!
 //! `current` is read without a lock, and swapped only while `versions` is held. No lock but `manifest` and `output`
@@ -76,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) current: ArcSwap<SuperVersion>,
     /// The end of the log, and the memtable.
     pub(crate) writer: Mutex<Writer>,
+    /// The turn to create the next log.
+    pub(crate) preparing: Mutex<()>,
     /// What is on its way from the writer to the log's file.
     pub(crate) output: Mutex<Output>,
     pub(crate) progress: Progress,

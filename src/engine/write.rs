@@ -177,6 +177,8 @@ impl Shared {
     /// Creates the next log's file, if it is not there. It is used only once the manifest requires it, so that no
     /// log can vanish unnoticed.
     pub(crate) fn prepare_log(self: &Arc<Self>) -> Result<()> {
+        // One at a time: whoever waits here finds it made.
+        let _turn = self.preparing.lock();
         self.progress.check_poison()?;
         if self.writer.lock().next.is_some() {
             return Ok(());
@@ -195,18 +197,21 @@ impl Shared {
             }
             return Err(error);
         }
-        // Two may have come here at once. The other's stays in the manifest, empty, until it is done with; and so
-        // does ours if it comes late: logs are used in the order of their numbers.
-        let mut writer = self.writer.lock();
-        if writer.log.number() < number {
-            writer.next.get_or_insert(file);
-        }
+        self.writer.lock().next = Some(file);
         Ok(())
     }
 
     /// Hands everything committed so far to the system.
     pub(crate) fn write_out(self: &Arc<Self>) -> Result<()> {
+        self.write_out_to(Seqno::MAX)
+    }
+
+    /// Hands everything committed so far to the system, unless somebody did so up to `seqno` meanwhile.
+    fn write_out_to(self: &Arc<Self>, seqno: Seqno) -> Result<()> {
         let mut output = self.output.lock();
+        if self.progress.written() >= seqno {
+            return Ok(());
+        }
         let written = self.write_out_locked(&mut output);
         drop(output);
         written.map_err(|error| self.write_failed(error))
@@ -266,7 +271,7 @@ impl Shared {
         }
         match self.progress.fsync() {
             Fsync::Always => self.sync_to(seqno),
-            Fsync::EverySecond | Fsync::Never => self.write_out(),
+            Fsync::EverySecond | Fsync::Never => self.write_out_to(seqno),
         }
     }
 
@@ -283,7 +288,7 @@ impl Shared {
             return call(Err(error.clone()));
         }
         if self.progress.fsync() != Fsync::Always {
-            return call(self.write_out());
+            return call(self.write_out_to(seqno));
         }
         let mut waiting = self.progress.waiting();
         // The sync that covers it may have ended since.
