@@ -99,7 +99,7 @@ fn open_damaged(names: &[&str], mut input: &[u8]) {
             places += 2;
         } else {
             handle.write_all_at(bytes, offset).expect("a disk in memory");
-            places += 1;
+            places += bytes.len();
         }
         input = rest;
     }
@@ -110,6 +110,8 @@ fn open_damaged(names: &[&str], mut input: &[u8]) {
     };
     let Ok(found) = rows(&db) else { return };
     let last = sample.history.last().expect("it has commits");
+    // Two bytes may be the end of the newest commit and the beginning of the mark behind it, which alone says that
+    // the commit was synced: that looks like a torn tail.
     if places <= 1 {
         assert!(found == *last, "one damaged place, and acknowledged commits are gone or changed");
     } else {
