@@ -58,9 +58,7 @@ pub fn overwrite(
 /// Stages a key over whatever is there, without reading the disk.
 pub(super) fn overwrite_with(txn: &mut Txn, space: Space, name: &[u8], new: Meta) -> Result<()> {
     let row = space.meta_row(name);
-    if !txn.may_contain(&row) {
-        return write(txn, space, name, row, &Old::Known(None), new);
-    }
+    // Filters answer for a key that is not there within the same walk.
     match txn.get_cached(&row) {
         Ok(value) => {
             let old = value.map(|value| Meta::decode(&value)).transpose()?;
