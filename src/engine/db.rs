@@ -37,6 +37,9 @@
 //! assert_eq!(db.get(b"banana")?, None);
 //! assert!(before.view().get(b"banana")?.is_some());
 //!
+//! // A checkpoint is a database of its own, made of links where the disk can.
+//! db.checkpoint(&dir.with_extension("copy"))?;
+//! # std::fs::remove_dir_all(dir.with_extension("copy")).unwrap();
 //! db.close()?;
 //! # Ok(())
 //! # }

@@ -42,8 +42,7 @@ pub(crate) struct Memtable {
 /// One version of a key. Ordered by key and commit alone: the later of two operations of one batch on one key takes
 /// the other's place.
 ///
-/// In this order the prefix lies beside the node's tower: a step of a search touches one cache line, not two (a fifth
-/// less time for random inserts).
+/// In this order the prefix lies beside the node's tower: a step of a search touches one cache line, not two.
 #[repr(C)]
 struct Row {
     /// From the first byte of the key to the last of the value.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, SystemClock};
 use crate::engine::{Fsync, NoSweep};
 use crate::vfs::memory::MemoryVfs;
 use crate::workers::Workers;
@@ -66,6 +67,63 @@ fn what_was_written_is_read_from_everywhere() {
     db.compact_range(None, None).unwrap();
     assert_eq!(db.get(b"k").unwrap().unwrap(), "2");
     assert_eq!(db.get(b"l").unwrap(), None);
+}
+
+/// Two keys are always written together. Whoever reads both in one view finds them alike, and what was seen once is
+/// never unseen, while memtables rotate, flush and merge underneath and rows grow hot.
+#[test]
+fn views_are_whole_and_reads_never_go_back_while_everything_moves() {
+    const PAIRS: u64 = 16;
+    let vfs = MemoryVfs::default();
+    let env = Env { clock: Arc::new(SystemClock::default()), workers: Workers::threads(1), ..env(&vfs) };
+    let db = Db::open_with(env, &dir(), options()).unwrap();
+    let done = AtomicBool::new(false);
+    let key = |side: u8, pair: u64| [&[side][..], &pair.to_be_bytes()].concat();
+    let number = |value: Bytes| u64::from_le_bytes(*value.first_chunk().unwrap());
+    std::thread::scope(|scope| {
+        for reader in 0..2 {
+            let (db, done) = (&db, &done);
+            scope.spawn(move || {
+                let mut seen = [0; PAIRS as usize];
+                let mut turn = reader;
+                while !done.load(Ordering::Relaxed) {
+                    turn += 1;
+                    let pair = turn % PAIRS;
+                    let newest = db.get(&key(b'a', pair)).unwrap().map_or(0, number);
+                    assert!(newest >= seen[pair as usize], "a read went back");
+                    seen[pair as usize] = newest;
+                    let view = db.view();
+                    let both = view.multi_get(&[&key(b'a', pair), &key(b'b', pair)]).unwrap();
+                    assert_eq!(both[0], both[1]);
+                    assert!(both[0].clone().map_or(0, number) >= newest, "a view behind a read");
+                    if turn % 64 == 0 {
+                        let mut a = view.scan(Bound::Included(b"a"), Bound::Excluded(b"b"));
+                        let mut b = view.scan(Bound::Included(b"b"), Bound::Excluded(b"c"));
+                        a.first().unwrap();
+                        b.first().unwrap();
+                        while a.valid() {
+                            assert_eq!((&a.key()[1..], a.value()), (&b.key()[1..], b.value()));
+                            a.next().unwrap();
+                            b.next().unwrap();
+                        }
+                        assert!(!b.valid());
+                    }
+                }
+            });
+        }
+        let mut batch = Batch::new();
+        for n in 1..=6_000_u64 {
+            let mut value = n.to_le_bytes().to_vec();
+            value.resize(200, n as u8);
+            batch.clear();
+            batch.put(&key(b'a', n % PAIRS), &value);
+            batch.put(&key(b'b', n % PAIRS), &value);
+            db.write(&batch).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(db.stats().flushes > 3);
+    db.close().unwrap();
 }
 
 #[derive(Clone, Debug)]
