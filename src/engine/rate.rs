@@ -1,7 +1,7 @@
 //! A rate limit for background I/O: a token bucket on the monotonic clock.
 //!
-//! Without a fixed rate it does not limit at all while writers feel pressure; otherwise it spreads the work, so
-//! that a merge is not a burst which every reader feels: see [`Rate::pause`].
+//! Without a rate nothing is limited: merges begin when the load calls for them, and go at full speed. A rate is
+//! set aside while writers feel pressure, which would otherwise grow without bound.
 
 use std::time::Duration;
 
