@@ -103,12 +103,16 @@ fn open_damaged(names: &[&str], mut input: &[u8]) {
         }
         input = rest;
     }
-    let db = match Db::open_with(env(&disk), Path::new(DIR), options()) {
+    let env = env(&disk);
+    let workers = Arc::clone(&env.workers);
+    let db = match Db::open_with(env, Path::new(DIR), options()) {
         Ok(db) => db,
         Err(Error::Corrupt { .. } | Error::Invalid(_)) => return,
         Err(error) => panic!("damage passes for something else: {error}"),
     };
-    let Ok(found) = rows(&db) else { return };
+    let found = rows(&db);
+    end(&db, &workers);
+    let Ok(found) = found else { return };
     let last = sample.history.last().expect("it has commits");
     // Two bytes may be the end of the newest commit and the beginning of the mark behind it, which alone says that
     // the commit was synced: that looks like a torn tail.
@@ -117,6 +121,13 @@ fn open_damaged(names: &[&str], mut input: &[u8]) {
     } else {
         assert!(sample.history.contains(&found), "rows that never were together");
     }
+}
+
+/// Ends a database: what waits to be run by hand would keep it, and be kept by it, for ever.
+pub(crate) fn end(db: &Db, workers: &Workers) {
+    // It may find damage, which is nothing to us here.
+    let _ = db.close();
+    workers.run_all();
 }
 
 /// All rows of a database.

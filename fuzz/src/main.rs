@@ -19,7 +19,8 @@ struct Asked {
 fn arguments() -> Result<Asked, String> {
     let mut arguments = std::env::args().skip(1);
     let names: Vec<&str> = siltstone_fuzz::targets().map(|target| target.0).collect();
-    let usage = format!("usage: TARGET [--seconds N] [--seed N] [--input FILE]; targets: {}", names.join(" "));
+    let usage =
+        format!("usage: TARGET [--seconds N] [--seed N] [--input FILE]; targets: {}", names.join(" "));
     let target = arguments.next().ok_or(usage.clone())?;
     if !names.contains(&target.as_str()) {
         return Err(usage);
@@ -91,7 +92,10 @@ fn fuzz(asked: &Asked) -> ExitCode {
             runs += 1;
         }
     }
-    println!("{}: {runs} inputs in {} s from seed {}, nothing broken", asked.target, asked.seconds, asked.seed);
+    println!(
+        "{}: {runs} inputs in {} s from seed {}, nothing broken",
+        asked.target, asked.seconds, asked.seed
+    );
     ExitCode::SUCCESS
 }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use siltstone::engine::{Batch, Compression, Db, Error, Fsync, Options, Snapshot, inspect};
 use siltstone::vfs::Vfs;
 use siltstone::vfs::memory::MemoryVfs;
+use siltstone::workers::Workers;
 
-use crate::damage::{DIR, env, options, rows};
+use crate::damage::{DIR, end, env, options, rows};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -52,6 +53,7 @@ impl Choices<'_> {
 struct Run {
     disk: MemoryVfs,
     options: Options,
+    workers: Arc<Workers>,
     db: Db,
     model: Rows,
     /// What the newest synced commit left: with `Fsync::Never`, a crash may undo all that came later, in order.
@@ -71,9 +73,16 @@ pub(crate) fn run(input: &[u8]) {
         ..options()
     };
     let disk = MemoryVfs::new();
-    let db = Db::open_with(env(&disk), Path::new(DIR), options.clone()).expect("a new database");
-    let mut run =
-        Run { disk, options, db, model: Rows::new(), since_sync: vec![Rows::new()], snapshots: Vec::new() };
+    let (db, workers) = open(&disk, &options).expect("a new database");
+    let mut run = Run {
+        disk,
+        options,
+        workers,
+        db,
+        model: Rows::new(),
+        since_sync: vec![Rows::new()],
+        snapshots: Vec::new(),
+    };
     let mut steps = 0;
     while !choices.0.is_empty() && steps < 400 {
         run.step(&mut choices);
@@ -81,6 +90,7 @@ pub(crate) fn run(input: &[u8]) {
     }
     run.check();
     run.db.close().expect("a disk in memory");
+    run.workers.run_all();
     drop(run.snapshots);
     let vfs: Arc<dyn Vfs> = Arc::new(run.disk);
     let verified = inspect::verify(&vfs, Path::new(DIR), &mut |_, _| {}).expect("a disk in memory");
@@ -182,8 +192,10 @@ impl Run {
         let (from, to) = if a <= b { (a, b) } else { (b, a) };
         let view = self.db.view();
         let mut scan = view.scan(Bound::Included(&from), Bound::Excluded(&to));
-        let expected: Vec<(&Vec<u8>, &Vec<u8>)> =
-            self.model.range((Bound::Included(from.clone()), Bound::Excluded(to.clone().max(from.clone())))).collect();
+        let expected: Vec<(&Vec<u8>, &Vec<u8>)> = self
+            .model
+            .range((Bound::Included(from.clone()), Bound::Excluded(to.clone().max(from.clone()))))
+            .collect();
         let mut at = if choices.below(2) == 0 {
             scan.first().expect("a disk in memory");
             (!expected.is_empty()).then_some(0)
@@ -226,7 +238,8 @@ impl Run {
     fn reopen(&mut self) {
         self.snapshots.clear();
         self.db.close().expect("a disk in memory");
-        self.db = self.open(self.disk.clone()).expect("what was closed can be opened");
+        self.workers.run_all();
+        (self.db, self.workers) = open(&self.disk, &self.options).expect("what was closed can be opened");
         self.synced();
         self.check();
     }
@@ -235,19 +248,26 @@ impl Run {
     fn crash(&mut self, seed: u64) {
         self.snapshots.clear();
         let image = self.disk.crash_clone(seed);
-        let opened = self.open(image.clone()).expect("what a crash leaves can be opened");
+        end(&self.db, &self.workers);
+        let (opened, workers) = open(&image, &self.options).expect("what a crash leaves can be opened");
         let found = rows(&opened).expect("a disk in memory");
         let known = self.since_sync.iter().any(|rows| *rows == found);
-        assert!(known, "after a crash: {} rows, not what there was at any time since the last sync", found.len());
+        assert!(
+            known,
+            "after a crash: {} rows, not what there was at any time since the last sync",
+            found.len()
+        );
         self.disk = image;
-        self.db = opened;
+        (self.db, self.workers) = (opened, workers);
         self.model = found;
         self.synced();
     }
+}
 
-    fn open(&self, disk: MemoryVfs) -> Result<Db, Error> {
-        Db::open_with(env(&disk), Path::new(DIR), self.options.clone())
-    }
+fn open(disk: &MemoryVfs, options: &Options) -> Result<(Db, Arc<Workers>), Error> {
+    let env = env(disk);
+    let workers = Arc::clone(&env.workers);
+    Ok((Db::open_with(env, Path::new(DIR), options.clone())?, workers))
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
