@@ -9,7 +9,7 @@ requests=${1:-1000000} rounds=${2:-3}
 binary=${SILTSTONE:-target/release/siltstone}
 [ -x "$binary" ] || cargo build --release
 dir=$(mktemp -d -p .)
-trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null || true; rm -rf "$dir"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$dir"' EXIT
 
 start() { # engine, fsync; leaves the process in $server and the port in $port
     rm -rf "$dir/data"

@@ -26,7 +26,7 @@ fi
 log=$(mktemp)
 sh -c "echo \$\$ >$group/cgroup.procs; exec $binary serve --dir $dir/data --port $port --memory $memory --fsync $fsync" 2>"$log" &
 server=$!
-trap 'kill $server 2>/dev/null; wait $server 2>/dev/null || true; rmdir "$group" 2>/dev/null || true; rm -rf "$dir" "$log"' EXIT
+trap 'kill $server 2>/dev/null || true; wait $server 2>/dev/null || true; rmdir "$group" 2>/dev/null || true; rm -rf "$dir" "$log"' EXIT
 until grep -q 'listening on' "$log"; do kill -0 $server; sleep 0.1; done
 
 # Own memory: what is resident less what is mapped from files.
