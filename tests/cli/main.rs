@@ -1,5 +1,7 @@
 //! The command line, as a user meets it: the binary itself, on a real disk.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod bench;
 mod documents;
 mod serve;

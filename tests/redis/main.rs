@@ -4,6 +4,8 @@
 //!   (`SILTSTONE_RECORD=1`) and replayed against the Redis on PATH (`SILTSTONE_REDIS=1`).
 //! - the rest: what no transcript can say, such as hostile bytes, clients that never read, many at once.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod client;
 mod hostile;
 mod output;
