@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::background;
 use super::compaction::filter::{Filter, Unknown};
@@ -26,6 +27,9 @@ use super::options::Fsync;
 use super::shared::Shared;
 use super::version::Edit;
 use crate::workers::Lane;
+
+/// How long to wait for readers that still hold a flushed memtable before looking again.
+const BURIAL: Duration = Duration::from_millis(50);
 
 /// Queues a flush of what is sealed, unless one is queued.
 pub(crate) fn submit(shared: &Arc<Shared>) {
@@ -108,7 +112,25 @@ fn run(shared: &Arc<Shared>) -> Result<bool> {
     shared.stats.flush_bytes.add(bytes);
     let took_ms = (shared.env.clock.monotonic_ns() - start) / 1_000_000;
     shared.env.listener.event(&Event::Flushed { table, bytes, took_ms });
+    let flushed = current.sealed.clone();
+    drop(current);
+    bury(shared, flushed);
     Ok(true)
+}
+
+/// Lets go of memtables, after every reader has. Freeing hundreds of thousands of rows takes up to a tenth of a second,
+/// and whoever held one last would pay for it in the middle of a read.
+fn bury(shared: &Arc<Shared>, mut memtables: Vec<Arc<Memtable>>) {
+    memtables.retain(|memtable| Arc::strong_count(memtable) > 1);
+    if memtables.is_empty() {
+        return;
+    }
+    let weak = Arc::downgrade(shared);
+    shared.env.workers.after(Lane::Idle, BURIAL, move || {
+        if let Some(shared) = weak.upgrade() {
+            bury(&shared, memtables);
+        }
+    });
 }
 
 /// The counters' values once these memtables' changes are added.
