@@ -28,6 +28,9 @@ thread_local! {
     static BATCH: RefCell<Batch> = RefCell::default();
 }
 
+/// A transaction that wins space may itself store this many bytes, keys included, when the disk is full.
+const FREEING_BYTES_MAX: usize = 64 << 10;
+
 type Hook = Box<dyn FnOnce(Seqno) + Send>;
 
 /// A transaction.
@@ -247,9 +250,12 @@ impl Txn {
     }
 
     fn fill(&mut self, batch: &mut Batch) {
+        // What stores much is no way to win space, whatever else it does.
+        let staged = self.overlay.iter().map(|(row, value)| row.len() + value.map_or(0, Bytes::len));
+        let freeing = self.freeing && staged.sum::<usize>() <= FREEING_BYTES_MAX;
         for (row, value) in self.overlay.iter() {
             match value {
-                Some(value) if self.freeing || row.first() == Some(&SYSTEM) => batch.put_freeing(row, value),
+                Some(value) if freeing || row.first() == Some(&SYSTEM) => batch.put_freeing(row, value),
                 Some(value) => batch.put(row, value),
                 None => batch.delete(row),
             }

@@ -52,19 +52,19 @@ pub fn overwrite(
     contents: &[u8],
     deadline_ms: Option<u64>,
 ) -> Result<()> {
-    overwrite_with(txn, space, name, Meta::string(Bytes::copy_from_slice(contents), deadline_ms))
+    overwrite_with(txn, space, name, Meta::string(Bytes::new(), deadline_ms), contents)
 }
 
-/// Stages a key over whatever is there, without reading the disk.
-pub(super) fn overwrite_with(txn: &mut Txn, space: Space, name: &[u8], new: Meta) -> Result<()> {
+/// Stages a key over whatever is there, without reading the disk; `more` contents follow those in the meta row.
+pub(super) fn overwrite_with(txn: &mut Txn, space: Space, name: &[u8], new: Meta, more: &[u8]) -> Result<()> {
     let row = space.meta_row(name);
     // Filters answer for a key that is not there within the same walk.
     match txn.get_cached(&row) {
         Ok(value) => {
             let old = value.map(|value| Meta::decode(&value)).transpose()?;
-            write(txn, space, name, row, &Old::Known(old.as_ref()), new)
+            write(txn, space, name, row, &Old::Known(old.as_ref()), new, more)
         }
-        Err(Error::WouldWait) => write(txn, space, name, row, &Old::Unknown, new),
+        Err(Error::WouldWait) => write(txn, space, name, row, &Old::Unknown, new, more),
         Err(error) => Err(error.into()),
     }
 }
@@ -73,11 +73,11 @@ pub(super) fn overwrite_with(txn: &mut Txn, space: Space, name: &[u8], new: Meta
 pub fn replace(txn: &mut Txn, space: Space, name: &[u8], old: Option<&Meta>, new: Meta) -> Result<()> {
     let row = space.meta_row(name);
     if old.is_some() {
-        return write(txn, space, name, row, &Old::Known(old), new);
+        return write(txn, space, name, row, &Old::Known(old), new, &[]);
     }
     // What is due has been as good as absent to the caller, but its row may be there still.
     let due = stored(txn, &row)?;
-    write(txn, space, name, row, &Old::Known(due.as_ref()), new)
+    write(txn, space, name, row, &Old::Known(due.as_ref()), new, &[])
 }
 
 /// Stages a key's removal; whether it existed.
@@ -103,7 +103,7 @@ pub fn expire(txn: &mut Txn, space: Space, name: &[u8], meta: &Meta, deadline_ms
         return Ok(());
     }
     let new = Meta { deadline_ms, ..meta.clone() };
-    write(txn, space, name, space.meta_row(name), &Old::Known(Some(meta)), new)
+    write(txn, space, name, space.meta_row(name), &Old::Known(Some(meta)), new, &[])
 }
 
 /// Stages that a key moves to another name or database, over whatever is there; whether it existed.
@@ -123,12 +123,20 @@ pub fn rename(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8
             txn.exile(&owner.prefix(), &space_prefix(to.id));
         }
     }
-    overwrite_with(txn, to, new_name, meta)?;
+    overwrite_with(txn, to, new_name, meta, &[])?;
     Ok(true)
 }
 
 /// Stages a meta row and all that goes with it. A new owner's elements must be staged or built by the caller.
-fn write(txn: &mut Txn, space: Space, name: &[u8], row: Vec<u8>, old: &Old<'_>, mut new: Meta) -> Result<()> {
+fn write(
+    txn: &mut Txn,
+    space: Space,
+    name: &[u8],
+    row: Vec<u8>,
+    old: &Old<'_>,
+    mut new: Meta,
+    more: &[u8],
+) -> Result<()> {
     let before = match old {
         Old::Known(Some(meta)) => meta.owner(),
         Old::Known(None) => None,
@@ -156,7 +164,7 @@ fn write(txn: &mut Txn, space: Space, name: &[u8], row: Vec<u8>, old: &Old<'_>, 
         txn.wake_reaper(txn.now_ms() + recount::REST_MS);
     }
     count(txn, space, was, Some(&new), unsettled);
-    txn.put(row, new.encode());
+    txn.put(row, new.encode_with(more));
     txn.touch(lock_key(space.database, name));
     Ok(())
 }

@@ -160,11 +160,16 @@ impl Meta {
 
     /// The bytes on disk.
     pub(crate) fn encode(&self) -> Vec<u8> {
+        self.encode_with(&[])
+    }
+
+    /// The bytes on disk, with more contents behind those it has: so that a string need not be copied into a body.
+    pub(crate) fn encode_with(&self, more: &[u8]) -> Vec<u8> {
         let body = match &self.body {
             Body::Inline(contents) => contents.len(),
             Body::Owned { head, .. } => 30 + head.len(),
         };
-        let mut out = Vec::with_capacity(32 + body);
+        let mut out = Vec::with_capacity(32 + body + more.len());
         out.extend_from_slice(&[VERSION, 0]);
         let mut flags = 0;
         let times =
@@ -185,6 +190,7 @@ impl Meta {
                 out.extend_from_slice(head);
             }
         }
+        out.extend_from_slice(more);
         out[1] = flags << 4 | self.kind as u8;
         out
     }

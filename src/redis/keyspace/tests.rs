@@ -319,7 +319,9 @@ fn check(world: &World, model: &mut Model) {
 
 /// Once everything due is reaped and everything unsettled recounted, the counts and indexes are exact.
 fn check_settled(world: &World, model: &mut Model) {
-    for _ in 0..3 {
+    // Before time passes: a recount rests for twenty times as long as the last one took.
+    world.reap();
+    for _ in 0..5 {
         world.clock.advance_ms(30_000);
         model.now += 30_000;
         world.reap();

@@ -13,6 +13,12 @@
 //! two, and one below [`SEGMENT_BYTES_MIN`] joins a neighbour if both fit one. A trimmed leaderboard or a queue thus
 //! rewrites a few segments over and over, where a row for each element would leave a tombstone for each one gone.
 //!
+//! Measured beside a row for each element (200,000 of 24 bytes; `measure.rs`): a leaderboard trimmed to 500 after every
+//! 50 inserts takes a fiftieth of the time and 0.43 of the log. But one insert a commit logs the whole segment: 515 bytes
+//! instead of 33 at random places, 340 at the end, and takes ten times as long; a hundred a commit hardly share
+//! segments. Before this format is used, small changes should be rows beside their segment, folded into it after some
+//! sixteen.
+//!
 //! What a segment holds is found by its separator; how many lie before it is kept in memory, by the [`Directory`], which
 //! a collection rebuilds from its segments when it is first touched. It belongs to one moment of the rows: it is changed
 //! along with a transaction, and given up if that does not commit.
