@@ -18,7 +18,7 @@ impl Shared {
     }
 
     /// Takes no more commits, puts everything in tables, stops background work and gives the directory back.
-    /// Closing again does nothing. What fails is told, but nothing acknowledged is lost by it.
+    /// Closing again does nothing. Where a flush fails, the log has it all, and is synced.
     pub(crate) fn close(self: &Arc<Self>) -> Result<()> {
         if !self.progress.close() {
             return Ok(());
@@ -28,11 +28,7 @@ impl Shared {
         self.pressure.wake();
         let flushed = self.flush();
         background::close(self);
-        let closed = match flushed {
-            Ok(()) => self.retire_logs(),
-            // It stays in the log, then; without room for a flush that is all that can be done, and enough.
-            Err(error) => self.sync().and(if self.disk.is_full() { Ok(()) } else { Err(error) }),
-        };
+        let closed = flushed.and_then(|()| self.retire_logs()).or_else(|_| self.sync().map(|_| ()));
         self.lock.lock().take();
         closed
     }

@@ -52,7 +52,7 @@ use bytes::Bytes;
 
 use super::background;
 use super::batch::Batch;
-use super::error::{Error, Result};
+use super::error::Result;
 use super::key::Seqno;
 use super::open;
 use super::options::{Env, Options};
@@ -187,8 +187,7 @@ impl Db {
 
     /// Writes the memtables to tables, and waits for it.
     pub fn flush(&self) -> Result<()> {
-        self.shared.seal()?;
-        background::wait_flushed(&self.shared)
+        self.shared.flush()
     }
 
     /// Merges what lies between two keys (both included) down to the last level it reaches, and waits for it.
@@ -218,21 +217,7 @@ impl Db {
     /// Not necessary: whatever was acknowledged is found again when the database was just dropped, or killed. But
     /// then the next opening reads the log, and a handle that lives on somewhere keeps the directory.
     pub fn close(&self) -> Result<()> {
-        let shared = &self.shared;
-        if matches!(shared.progress.check(), Err(Error::Closed)) {
-            return Ok(());
-        }
-        // A favour to the next opening; the log has it all.
-        let _ = self.flush();
-        {
-            let _no_commit_under_way = shared.writer.lock();
-            shared.progress.close();
-        }
-        let synced = shared.sync();
-        shared.pressure.wake();
-        background::close(shared);
-        drop(shared.lock.lock().take());
-        synced.map(|_| ())
+        self.shared.close()
     }
 
     /// What everything hangs on, for the tools that look inside.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
+use crate::engine::error::Error;
 use crate::engine::{Fsync, NoSweep};
 use crate::vfs::memory::MemoryVfs;
 use crate::workers::Workers;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 pub(crate) use self::edit::{Edit, State};
 pub(crate) use self::manifest::{Current, Manifest, ManifestError, read_edits, read_state};
-use super::key::Seqno;
 use super::marks::Mark;
 use super::table::Table;
 
@@ -85,16 +84,4 @@ impl Version {
 pub(crate) struct VersionSet {
     pub(crate) current: Arc<Version>,
     pub(crate) state: State,
-}
-
-impl VersionSet {
-    /// A counter's value in the tables, that is without the commits in memtables.
-    pub(crate) fn counter(&self, counter: u64) -> i64 {
-        self.state.counters.get(&counter).copied().unwrap_or(0)
-    }
-
-    /// The newest commit in tables.
-    pub(crate) fn flushed(&self) -> Seqno {
-        self.state.seqno
-    }
 }
