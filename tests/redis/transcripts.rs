@@ -23,7 +23,7 @@ fn folder() -> PathBuf {
 }
 
 fn names() -> Vec<PathBuf> {
-    let entries = std::path::Path::read_dir(&folder()).unwrap();
+    let entries = Path::read_dir(&folder()).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     names.sort();
     assert!(!names.is_empty());
@@ -154,6 +154,7 @@ struct Redis {
 }
 
 impl Redis {
+    #[expect(clippy::zombie_processes, reason = "it is waited for when dropped")]
     fn start() -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut child = Command::new("redis-server")
