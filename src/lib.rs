@@ -11,7 +11,6 @@
 //! cli      the command line
 //! ```
 
-#![allow(dead_code, reason = "the pieces land before what joins them")]
 
 #[cfg(feature = "server")]
 pub mod cli;

@@ -167,13 +167,13 @@ impl<'a> Ops<'a> {
     fn take(&mut self) -> Option<Op<'a>> {
         let rest = &mut self.rest;
         let kind = varint::take_slice(rest, 1)?;
-        Some(match kind.first()? {
-            &PUT => Op::Put { key: varint::take_bytes(rest)?, value: varint::take_bytes(rest)? },
-            &DELETE => Op::Delete { key: varint::take_bytes(rest)? },
-            &DELETE_RANGE => {
+        Some(match *kind.first()? {
+            PUT => Op::Put { key: varint::take_bytes(rest)?, value: varint::take_bytes(rest)? },
+            DELETE => Op::Delete { key: varint::take_bytes(rest)? },
+            DELETE_RANGE => {
                 Op::DeleteRange { start: varint::take_bytes(rest)?, end: varint::take_bytes(rest)? }
             }
-            &COUNT => Op::Count { counter: varint::take_u64(rest)?, delta: varint::take_i64(rest)? },
+            COUNT => Op::Count { counter: varint::take_u64(rest)?, delta: varint::take_i64(rest)? },
             _ => return None,
         })
     }

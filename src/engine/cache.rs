@@ -114,6 +114,7 @@ pub(crate) struct Cache {
 
 /// What the cache did since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg(test)]
 pub(crate) struct CacheStats {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
@@ -144,16 +145,19 @@ impl Cache {
     }
 
     /// Changes the budget; what is over it goes at once.
+    #[cfg(test)]
     pub(crate) fn set_capacity(&self, bytes: u64) {
         self.partitions.protected.store(bytes / 2, Ordering::Relaxed);
         self.blocks.set_capacity(bytes);
     }
 
     /// Bytes in it, overhead included.
+    #[cfg(test)]
     pub(crate) fn used(&self) -> u64 {
         self.blocks.weight()
     }
 
+    #[cfg(test)]
     pub(crate) fn stats(&self) -> CacheStats {
         CacheStats {
             hits: self.hits.iter().map(|counter| counter.0.load(Ordering::Relaxed)).sum(),

@@ -221,6 +221,7 @@ impl Db {
     }
 
     /// What everything hangs on, for the tools that look inside.
+    #[cfg(test)]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -76,10 +76,6 @@ impl Files {
         self.dir.join("CURRENT.new")
     }
 
-    pub(crate) fn lock(&self) -> PathBuf {
-        self.dir.join("LOCK")
-    }
-
     pub(crate) fn ballast(&self) -> PathBuf {
         self.dir.join("BALLAST")
     }

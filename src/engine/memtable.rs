@@ -271,6 +271,7 @@ impl Memtable {
     }
 
     /// Whether it holds no rows; it may hold marks and counters.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

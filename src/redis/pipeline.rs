@@ -95,11 +95,6 @@ impl Pipeline {
         self.done == self.input.len()
     }
 
-    /// The state.
-    pub(crate) fn session(&self) -> &Session {
-        &self.session
-    }
-
     /// The output.
     pub(crate) fn reply(&mut self) -> &mut Reply {
         &mut self.reply

@@ -33,6 +33,7 @@ impl Overlay {
         self.few.is_empty() && self.many.is_empty()
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.few.len() + self.many.len()
     }

@@ -262,9 +262,9 @@ impl<'a> RowScan<'a> {
                 let order = self.stored.key().cmp(key);
                 if order.is_eq() {
                     if reverse {
-                        self.stored.prev()?
+                        self.stored.prev()?;
                     } else {
-                        self.stored.next()?
+                        self.stored.next()?;
                     }
                     continue;
                 }

@@ -38,10 +38,6 @@ impl IndexBuilder {
         self.last.extend_from_slice(suffix);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
     pub(crate) fn content(&self) -> &[u8] {
         &self.bytes
     }

@@ -54,6 +54,7 @@ impl Ranges {
         self.parts = parts;
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }

@@ -130,6 +130,7 @@ impl<P: Primitives> HotRows<P> {
     }
 
     /// Changes the memory allowed.
+    #[cfg(test)]
     pub(crate) fn set_capacity(&self, bytes: u64) {
         let capacity = bytes / self.shards.len() as u64;
         self.capacity.set(capacity);
@@ -139,11 +140,13 @@ impl<P: Primitives> HotRows<P> {
     }
 
     /// Bytes in use, overhead included.
+    #[cfg(test)]
     pub(crate) fn used(&self) -> u64 {
         self.shards.iter().map(|shard| shard.with(|shard| shard.bytes())).sum()
     }
 
     /// How many rows there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.with(|shard| shard.len())).sum()
     }

@@ -13,7 +13,6 @@ use crate::engine::open::{open, open_read_only};
 use crate::engine::options::{Env, Fsync, Options};
 use crate::engine::shared::Shared;
 use crate::engine::sweep::NoSweep;
-use crate::vfs::Vfs;
 use crate::vfs::memory::{MemoryVfs, SyncFailure};
 use crate::workers::Workers;
 

@@ -159,6 +159,7 @@ impl Meta {
     }
 
     /// The bytes on disk.
+    #[cfg(test)]
     pub(crate) fn encode(&self) -> Vec<u8> {
         self.encode_with(&[])
     }

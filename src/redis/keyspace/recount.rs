@@ -139,9 +139,7 @@ impl Recount {
         scan.first()?;
         while scan.valid() && left > 0 {
             let name = scan.key().get(start.len()..).unwrap_or_default();
-            if self.kind == OWNER {
-                names.push(name.to_vec());
-            } else if self.tally(&Meta::decode(&scan.value_bytes())?) {
+            if self.kind == OWNER || self.tally(&Meta::decode(&scan.value_bytes())?) {
                 names.push(name.to_vec());
             }
             left -= 1;

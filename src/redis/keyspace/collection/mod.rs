@@ -428,9 +428,9 @@ fn each_row(
     let (from, to) = rows::bounds(prefix, plane, from, to);
     let mut scan = reads.scan(from.as_ref().map(|from| &from[..]), to.as_ref().map(|to| &to[..]));
     if descending {
-        scan.last()?
+        scan.last()?;
     } else {
-        scan.first()?
+        scan.first()?;
     }
     while scan.valid() {
         let (element, long) = rows::decode(&scan.value_bytes())?;
