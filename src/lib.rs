@@ -11,7 +11,6 @@
 //! cli      the command line
 //! ```
 
-
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod clock;

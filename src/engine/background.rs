@@ -239,6 +239,8 @@ fn pick_task(shared: &Arc<Shared>, state: &mut State) -> Option<Task> {
 /// Background work failed: what is wrong with the disk is noted, and it is tried again later.
 pub(crate) fn failed(shared: &Arc<Shared>, error: Error) {
     if matches!(error, Error::Closed) || shared.progress.check().is_err() {
+        // Not tried again; but closing waits for a flush, and must hear that it failed.
+        shared.background.lock().failure = Some(error);
         shared.background.changed.notify_all();
         shared.pressure.wake();
         return;

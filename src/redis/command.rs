@@ -78,7 +78,7 @@ pub(crate) enum Keys {
         step: u8,
     },
     /// Word `at` says how many keys follow it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that count their keys come with their types"))]
+    #[expect(dead_code, reason = "the commands that count their keys come with their types")]
     Counted {
         /// The word with the count.
         at: u8,

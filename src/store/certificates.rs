@@ -142,7 +142,7 @@ fn without(ranges: Vec<DeadRange>, holes: &[DeadRange]) -> Vec<DeadRange> {
                 let start = std::mem::take(&mut range.start);
                 left.push(DeadRange { start, end: hole.start.clone() });
             }
-            range.start = hole.end.to_vec();
+            range.start.clone_from(&hole.end);
         }
         if range.start < range.end {
             left.push(range);

@@ -33,11 +33,6 @@ impl Overlay {
         self.few.is_empty() && self.many.is_empty()
     }
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.few.len() + self.many.len()
-    }
-
     /// What is staged for a row: `None` nothing, `Some(None)` its deletion.
     pub(crate) fn get(&self, row: &[u8]) -> Option<&Staged> {
         if self.many.is_empty() {

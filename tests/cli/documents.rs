@@ -1,5 +1,7 @@
 //! What the README says of the command line is so.
 
+use std::fmt::Write as _;
+
 use siltstone::config::SETTINGS;
 
 use crate::printed;
@@ -14,8 +16,9 @@ fn the_readme_has_the_table_of_settings() {
     for setting in SETTINGS {
         let default =
             if setting.default.is_empty() { "none".to_owned() } else { format!("`{}`", setting.default) };
-        table += &format!(
-            "| `{}` | `{}` | {default} | {} | {} |\n",
+        let _ = writeln!(
+            table,
+            "| `{}` | `{}` | {default} | {} | {} |",
             setting.name,
             setting.environment(),
             if setting.live { "yes" } else { "" },

@@ -61,6 +61,7 @@ struct Server {
 
 impl Server {
     /// Starts one on a free port and waits until it says where it listens.
+    #[expect(clippy::zombie_processes, reason = "where it does not start, the test ends")]
     fn start(dir: &Path, more: &[&str]) -> Self {
         let mut child = siltstone()
             .args(["serve", "--port", "0", "--memory", "64MiB", "--dir", text(dir)])

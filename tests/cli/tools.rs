@@ -67,7 +67,7 @@ fn levels_lead_to_tables_and_tables_to_blocks() {
     printed(&["inspect", "levels", "--dir", dir]);
     printed(&["inspect", "manifest", "--dir", dir]);
     printed(&["inspect", "wal", "--records", "--dir", dir]);
-    assert!(json(&["inspect", "manifest", "--dir", dir, "--json"])["edits"].as_array().unwrap().len() > 0);
+    assert!(!json(&["inspect", "manifest", "--dir", dir, "--json"])["edits"].as_array().unwrap().is_empty());
     assert!(json(&["inspect", "wal", "--dir", dir, "--json"])["logs"].is_array());
 }
 

@@ -154,7 +154,6 @@ struct Redis {
 }
 
 impl Redis {
-    #[expect(clippy::zombie_processes, reason = "it is waited for when dropped")]
     fn start() -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut child = Command::new("redis-server")

@@ -2,14 +2,15 @@
 
 use super::super::command::Call;
 use super::super::error::{Error, Result};
+use super::super::keyspace::Databases;
 use super::super::number;
 use super::super::protocol::reply::Reply;
 use crate::store::{Reads, Txn};
 
 pub(super) fn dbsize(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let keyspace = call.instance.keyspace();
-    let size = keyspace.databases().size(keyspace.store(), call.space);
-    let staged = keyspace.databases().staged_keys(reads, call.space);
+    let size = Databases::size(keyspace.store(), call.space);
+    let staged = Databases::staged_keys(reads, call.space);
     reply.int(i64::try_from(size.keys).unwrap_or(i64::MAX).saturating_add(staged));
     Ok(())
 }

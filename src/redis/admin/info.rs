@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::super::command::Call;
 use super::super::connection::REDIS_VERSION;
 use super::super::error::Result;
+use super::super::keyspace::Databases;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use super::super::table::table;
@@ -235,7 +236,7 @@ fn keyspace(call: &Call<'_>, out: &mut String) {
     let view = keyspace.store().view_newest(Tier::Disk);
     for database in 0..keyspace.databases().count() {
         let Ok(space) = keyspace.databases().space(&view, database) else { continue };
-        let size = keyspace.databases().size(keyspace.store(), space);
+        let size = Databases::size(keyspace.store(), space);
         if size.keys > 0 {
             let _ = write!(
                 out,

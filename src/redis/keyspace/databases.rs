@@ -150,14 +150,14 @@ impl Databases {
     }
 
     /// How many keys a database holds now.
-    pub fn size(&self, store: &Store, space: Space) -> Size {
+    pub fn size(store: &Store, space: Space) -> Size {
         let counter = |counter: Counter| store.counter(counter.of(space.id)).max(0) as u64;
         let keys = counter(Counter::Keys);
         Size { keys, expiring: counter(Counter::Expiring).min(keys), unsettled: counter(Counter::Unsettled) }
     }
 
     /// How many keys a transaction has added to a database so far, less those it removed.
-    pub fn staged_keys(&self, reads: &dyn Reads, space: Space) -> i64 {
+    pub fn staged_keys(reads: &dyn Reads, space: Space) -> i64 {
         reads.staged_count(Counter::Keys.of(space.id))
     }
 

@@ -10,7 +10,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
 use super::collection::Collection;
-use super::{Error, Keyspace, Result, Space, key, lock_key};
+use super::{Databases, Error, Keyspace, Result, Space, key, lock_key};
 use crate::store::Tier;
 use crate::store::{
     self, DEADLINE_KIND, GRACE_MS, LockSet, Reads, Reap, Reaped, Store, Txn, View, index_row, parse_index_row,
@@ -151,7 +151,7 @@ impl Keyspace {
 
     /// Whether so many keys are due that it is better not to look at each.
     fn is_flood(&self, store: &Arc<Store>, view: &View, space: Space, from_ms: u64) -> Result<bool> {
-        let keys = self.databases.size(store, space).keys as usize;
+        let keys = Databases::size(store, space).keys as usize;
         let enough = (keys / 16).max(WAIVE_KEYS_MIN);
         if self.is_recounting() || keys < enough {
             return Ok(false);

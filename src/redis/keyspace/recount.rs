@@ -12,7 +12,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::databases::{Counter, Size, settle};
+use super::databases::{Counter, Databases, Size, settle};
 use super::meta::{Meta, Owner};
 use super::reap::{REST, has_waived_rows, rearm};
 use super::{Keyspace, META, OWNER, Result, Space, key};
@@ -64,7 +64,7 @@ impl Keyspace {
         }
         let now_ms = store.now_ms();
         if !self.is_recounting() {
-            let unsettled = |space: &Space| self.databases.size(store, *space).unsettled > 0;
+            let unsettled = |space: &Space| Databases::size(store, *space).unsettled > 0;
             let Some(space) = self.databases.spaces().into_iter().find(unsettled) else {
                 return Ok(Reaped { removed: 0, next_ms: None, settled_ms: u64::MAX });
             };
@@ -100,7 +100,7 @@ impl Keyspace {
         }
         let mut txn = store.txn(LockSet::all(), Tier::Disk)?;
         let space = self.databases.space(&txn, space.database)?;
-        let mut at = self.databases.size(store, space);
+        let mut at = Databases::size(store, space);
         let snapshot = store.snapshot();
         if let Some(waived_ms) = waived_ms {
             self.databases.waive(&mut txn, space.id, waived_ms);

@@ -123,7 +123,10 @@ impl Reply {
     }
 
     /// Yes or no.
-    #[cfg_attr(not(test), expect(dead_code, reason = "part of the protocol that no command answers with today"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "part of the protocol that no command answers with today")
+    )]
     pub(crate) fn boolean(&mut self, yes: bool) {
         self.out.extend_from_slice(match (self.protocol, yes) {
             (Protocol::Resp2, true) => b":1\r\n",
@@ -134,7 +137,10 @@ impl Reply {
     }
 
     /// A floating-point number, in the fewest digits that give it back.
-    #[cfg_attr(not(test), expect(dead_code, reason = "part of the protocol that no command answers with today"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "part of the protocol that no command answers with today")
+    )]
     pub(crate) fn double(&mut self, n: f64) {
         let text = format_double(n);
         match self.protocol {
@@ -175,7 +181,10 @@ impl Reply {
     }
 
     /// The head of a push of `n` replies.
-    #[cfg_attr(not(test), expect(dead_code, reason = "part of the protocol that no command answers with today"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "part of the protocol that no command answers with today")
+    )]
     pub(crate) fn push(&mut self, n: usize) {
         self.aggregate(b'>', n);
     }
@@ -188,12 +197,6 @@ impl Reply {
     /// A map whose number of pairs comes at its [`Reply::end`].
     pub(crate) fn open_map(&mut self) -> Open {
         Open { at: self.out.len(), marker: b'%' }
-    }
-
-    /// A set whose length comes at its [`Reply::end`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "part of the protocol that no command answers with today"))]
-    pub(crate) fn open_set(&mut self) -> Open {
-        Open { at: self.out.len(), marker: b'~' }
     }
 
     /// Writes the head of what was opened. Moves what was written since; open and end innermost first.
@@ -250,12 +253,6 @@ impl Reply {
         self.out.capacity()
     }
 
-    /// Appends replies that were encoded elsewhere, in this reply's protocol.
-    #[cfg_attr(not(test), expect(dead_code, reason = "part of the protocol that no command answers with today"))]
-    pub(crate) fn raw(&mut self, encoded: &[u8]) {
-        self.out.extend_from_slice(encoded);
-    }
-
     fn aggregate(&mut self, resp3: u8, n: usize) {
         let marker = if self.protocol == Protocol::Resp3 { resp3 } else { b'*' };
         self.number(marker, n as i64);
@@ -278,7 +275,6 @@ impl Reply {
 }
 
 /// A double as Redis prints it: `3`, `0.1`, `1e+20`, `inf`.
-#[cfg_attr(not(test), expect(dead_code, reason = "part of the protocol that no command answers with today"))]
 pub(crate) fn format_double(n: f64) -> String {
     if n.is_nan() {
         return "nan".to_owned();

@@ -87,7 +87,7 @@ impl Directory {
         self.get(place).map_or(0, |&(_, count)| count)
     }
 
-    pub(super) fn is_first(&self, place: Place) -> bool {
+    pub(super) fn is_first(place: Place) -> bool {
         place == Place { chunk: 0, at: 0 }
     }
 

@@ -36,12 +36,12 @@ impl Rows {
         [PREFIX, subkey].concat()
     }
 
-    fn insert(&self, txn: &mut Txn, subkey: &[u8]) {
+    fn insert(txn: &mut Txn, subkey: &[u8]) {
         txn.put(Self::row(subkey), &b"\x10"[..]);
     }
 
     /// By counting, as without counts there is no other way.
-    fn remove_from_rank(&self, txn: &mut Txn, rank: u64) {
+    fn remove_from_rank(txn: &mut Txn, rank: u64) {
         let mut gone = Vec::new();
         let mut scan = txn.scan(Bound::Included(PREFIX), Bound::Excluded(b"\x01planf"));
         scan.first().unwrap();
@@ -90,7 +90,7 @@ fn load(store: &Arc<Store>, packed: bool, per_commit: u64, sorted: bool) {
             if packed {
                 plane.insert(&mut txn, &subkey, b"").unwrap();
             } else {
-                Rows.insert(&mut txn, &subkey);
+                Rows::insert(&mut txn, &subkey);
             }
         }
         txn.commit().unwrap();
@@ -107,13 +107,13 @@ fn trim(store: &Arc<Store>, packed: bool, rounds: u64) {
             if packed {
                 plane.insert(&mut txn, &subkey, b"").unwrap();
             } else {
-                Rows.insert(&mut txn, &subkey);
+                Rows::insert(&mut txn, &subkey);
             }
         }
         if packed {
             plane.remove_range(&mut txn, 500, u64::MAX).unwrap();
         } else {
-            Rows.remove_from_rank(&mut txn, 500);
+            Rows::remove_from_rank(&mut txn, 500);
         }
         txn.commit().unwrap();
     }

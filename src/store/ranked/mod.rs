@@ -39,6 +39,9 @@ use super::realm::after_prefix;
 use super::txn::Txn;
 use super::view::Reads;
 
+/// Is shown an element's subkey and value, and says whether to go on.
+type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// A segment larger than this is split, in bytes.
 const SEGMENT_BYTES_MAX: usize = 768;
 
@@ -136,12 +139,7 @@ impl Ranked {
     }
 
     /// Visits the elements from a rank on, until told to stop.
-    pub fn range(
-        &self,
-        reads: &dyn Reads,
-        from: u64,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<()> {
+    pub fn range(&self, reads: &dyn Reads, from: u64, visit: &mut Visit<'_>) -> Result<()> {
         let Some((place, mut skip)) = self.directory.at(from) else { return Ok(()) };
         let end = after_prefix(&self.prefix).ok_or(Error::Damaged("a plane's prefix"))?;
         let row = self.row(self.directory.separator(place));
@@ -167,7 +165,7 @@ impl Ranked {
         while left > 0 {
             let Some((place, skip)) = self.directory.at(from) else { break };
             let count = u64::from(self.directory.count(place));
-            if skip == 0 && count <= left && !self.directory.is_first(place) {
+            if skip == 0 && count <= left && !Directory::is_first(place) {
                 txn.delete(self.row(self.directory.separator(place)));
                 self.directory.remove(place);
                 left -= count;
@@ -186,7 +184,7 @@ impl Ranked {
     /// Stages a segment that has lost elements, or joins it with a neighbour.
     fn settle(&mut self, txn: &mut Txn, place: Place, mut segment: Segment) -> Result<()> {
         if segment.byte_len() >= SEGMENT_BYTES_MIN
-            || (self.directory.is_first(place) && self.directory.is_last(place))
+            || (Directory::is_first(place) && self.directory.is_last(place))
         {
             if segment.len() == 0 {
                 txn.delete(self.row(self.directory.separator(place)));
@@ -211,7 +209,7 @@ impl Ranked {
             self.put_at(txn, left, &joined);
             self.directory.add(left, i64::from(self.directory.count(right)));
             self.directory.remove(right);
-        } else if segment.len() == 0 && !self.directory.is_first(place) {
+        } else if segment.len() == 0 && !Directory::is_first(place) {
             txn.delete(self.row(self.directory.separator(place)));
             self.directory.remove(place);
         } else if segment.len() == 0 {

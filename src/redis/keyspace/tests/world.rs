@@ -96,7 +96,7 @@ impl World {
 
     pub(super) fn size(&self, database: u16) -> Size {
         let space = self.read(database, |_, space| space);
-        self.keyspace.databases().size(self.keyspace.store(), space)
+        crate::redis::keyspace::Databases::size(self.keyspace.store(), space)
     }
 
     /// How many rows there are of a kind, in a database.
