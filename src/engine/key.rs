@@ -79,7 +79,7 @@ impl<'a> KeyRef<'a> {
 
 /// The first 16 bytes of a key as numbers that order as the bytes do: most comparisons end here. Shorter keys are
 /// filled with zeros, so that equal prefixes say nothing yet.
-pub(crate) fn prefix(key: &[u8]) -> [u64; 2] {
+pub(crate) fn prefix<const WORDS: usize>(key: &[u8]) -> [u64; WORDS] {
     let word = |from: usize| {
         let bytes = key.get(from..).unwrap_or_default();
         if let Some(&whole) = bytes.first_chunk::<8>() {
@@ -89,7 +89,7 @@ pub(crate) fn prefix(key: &[u8]) -> [u64; 2] {
         filled[..bytes.len()].copy_from_slice(bytes);
         u64::from_be_bytes(filled)
     };
-    [word(0), word(8)]
+    std::array::from_fn(|i| word(8 * i))
 }
 
 impl Ord for KeyRef<'_> {

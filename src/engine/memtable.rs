@@ -1,18 +1,21 @@
 //! The newest rows, in memory, in order: a skip list over the bytes of the batches, which lie where the log gathered them.
 //!
-//! An entry copies neither key nor value: it holds its chunk alive and points into it. The first 16 bytes of the key
+//! An entry copies neither key nor value: it holds its chunk alive and points into it. The first 24 bytes of the key
 //! lie in the node itself, so that a search follows a pointer into a chunk only between keys that share them.
+//! Most keys that are asked for are not here: a filter of about 10 bits a key answers for them, with one look at one word.
 //! One thread at a time applies (the one that holds the writer lock); any number read meanwhile.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
 use crossbeam_skiplist::map::Entry as Node;
+use foldhash::fast::FixedState;
 use parking_lot::RwLock;
 
 use super::batch::{Op, Ops};
@@ -24,11 +27,17 @@ use super::marks::{self, Mark};
 /// What a row costs beyond its bytes in the batch: the node with a tower of two, and the allocator's share.
 const NODE_BYTES: u64 = size_of::<Row>() as u64 + 40;
 const MARK_BYTES: u64 = 64;
+/// Eight-byte words of a key that lie in its node.
+const PREFIX_WORDS: usize = 3;
+/// One byte of filter for so many bytes of memtable: some 10 bits for a row of 300 bytes with its node.
+const BYTES_PER_FILTER_BYTE: u64 = 256;
+const FILTER_BYTES_MAX: u64 = 1 << 20;
 
 /// The rows of the newest commits, all of which lie in one log and later ones.
 pub(crate) struct Memtable {
     log: u64,
     rows: SkipMap<Row, ()>,
+    filter: Filter,
     bytes: AtomicU64,
     /// First and last commit applied; 0: none.
     seqno_first: AtomicU64,
@@ -50,17 +59,17 @@ struct Row {
     key_len: u32,
     value_at: u32,
     trailer: Trailer,
-    prefix: [u64; 2],
+    prefix: [u64; PREFIX_WORDS],
 }
 
 /// What a search needs to know of a key, whether it lies in a node or with the caller.
 trait Sought {
-    fn prefix(&self) -> [u64; 2];
+    fn prefix(&self) -> [u64; PREFIX_WORDS];
     fn key(&self) -> KeyRef<'_>;
 }
 
 struct Probe<'a> {
-    prefix: [u64; 2],
+    prefix: [u64; PREFIX_WORDS],
     key: KeyRef<'a>,
 }
 
@@ -72,7 +81,7 @@ impl<'a> Probe<'a> {
 
 impl Sought for Probe<'_> {
     #[inline]
-    fn prefix(&self) -> [u64; 2] {
+    fn prefix(&self) -> [u64; PREFIX_WORDS] {
         self.prefix
     }
 
@@ -84,7 +93,7 @@ impl Sought for Probe<'_> {
 
 impl Sought for Row {
     #[inline]
-    fn prefix(&self) -> [u64; 2] {
+    fn prefix(&self) -> [u64; PREFIX_WORDS] {
         self.prefix
     }
 
@@ -96,12 +105,10 @@ impl Sought for Row {
 
 #[inline]
 fn compare(a: &(impl Sought + ?Sized), b: &(impl Sought + ?Sized)) -> Ordering {
-    let ([a0, a1], [b0, b1]) = (a.prefix(), b.prefix());
-    if a0 != b0 {
-        return a0.cmp(&b0);
-    }
-    if a1 != b1 {
-        return a1.cmp(&b1);
+    for (a, b) in a.prefix().into_iter().zip(b.prefix()) {
+        if a != b {
+            return a.cmp(&b);
+        }
     }
     let (a, b) = (a.key(), b.key());
     a.user.cmp(b.user).then_with(|| b.trailer.seqno().cmp(&a.trailer.seqno()))
@@ -163,11 +170,40 @@ impl Row {
     }
 }
 
+/// Which keys are not here: a Bloom filter whose two bits for a key lie in one word, set before the row is published.
+struct Filter {
+    words: Box<[AtomicU64]>,
+}
+
+impl Filter {
+    fn new(bytes: u64) -> Self {
+        let words = bytes.clamp(8, FILTER_BYTES_MAX).next_power_of_two() / 8;
+        Self { words: (0..words).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn place(&self, key: &[u8]) -> (&AtomicU64, u64) {
+        let hash = FixedState::default().hash_one(key);
+        let word = hash as usize & (self.words.len() - 1);
+        (&self.words[word], 1 << (hash >> 58) | 1 << (hash >> 52 & 63))
+    }
+
+    fn add(&self, key: &[u8]) {
+        let (word, bits) = self.place(key);
+        word.fetch_or(bits, Relaxed);
+    }
+
+    fn may_contain(&self, key: &[u8]) -> bool {
+        let (word, bits) = self.place(key);
+        word.load(Relaxed) & bits == bits
+    }
+}
+
 impl Memtable {
-    /// An empty one, whose first commit will lie in this log.
-    pub(crate) fn new(log: u64) -> Self {
+    /// An empty one, whose first commit will lie in this log, and that is to grow to about so many bytes.
+    pub(crate) fn new(log: u64, bytes: u64) -> Self {
         Self {
             log,
+            filter: Filter::new(bytes / BYTES_PER_FILTER_BYTE),
             rows: SkipMap::new(),
             bytes: AtomicU64::new(0),
             seqno_first: AtomicU64::new(0),
@@ -220,6 +256,7 @@ impl Memtable {
         let base = payload.as_ptr() as usize;
         let from = key.as_ptr() as usize - base;
         let value_from = value.as_ptr() as usize - base;
+        self.filter.add(key);
         self.rows.insert(
             Row {
                 prefix: prefix(key),
@@ -234,6 +271,9 @@ impl Memtable {
 
     /// The newest version of a key that a reader at `seqno` may see, whatever marks say.
     pub(crate) fn get(&self, key: &[u8], seqno: Seqno) -> Option<Found> {
+        if !self.filter.may_contain(key) {
+            return None;
+        }
         let probe = Probe::new(KeyRef::new(key, Trailer::visible_at(seqno)));
         let node = self.rows.lower_bound::<dyn Sought>(Bound::Included(&probe))?;
         let row = node.key();

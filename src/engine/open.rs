@@ -63,7 +63,7 @@ pub(crate) fn open(env: Env, dir: &Path, options: Options) -> Result<Arc<Shared>
     let files = Files::new(dir, next_number(&names));
     let cache = Arc::new(Cache::new(limits.cache));
     let mut found = match Current::read(vfs, &files.current())? {
-        Some(current) => read(&env, &files, current, &cache)?,
+        Some(current) => read(&env, &files, current, &cache, &limits)?,
         None => create(&env, &files, &names, options.create)?,
     };
     for &(log, _) in &found.replayed.ended {
@@ -113,7 +113,7 @@ pub(crate) fn open_read_only(env: Env, dir: &Path) -> Result<Arc<Shared>> {
     let nothing = || Error::invalid(format_args!("there is no database in {}", dir.display()));
     let mut current = Current::read(&*env.vfs, &files.current())?.ok_or_else(nothing)?;
     let found = loop {
-        let read = read(&env, &files, current, &cache);
+        let read = read(&env, &files, current, &cache, &limits);
         // Whoever writes to it may have removed files meanwhile, but then CURRENT names another manifest.
         let now = Current::read(&*env.vfs, &files.current())?.ok_or_else(nothing)?;
         match read {
@@ -143,7 +143,7 @@ impl Parts {
     fn join(self, found: Found, log: Arc<LogFile>) -> Arc<Shared> {
         let Found { salt, state, version, replayed, memtables } = found;
         let seqno = replayed.seqno;
-        let memtable = Arc::new(Memtable::new(log.number));
+        let memtable = Arc::new(Memtable::new(log.number, self.limits.memtable));
         let version = Arc::new(version);
         let current = SuperVersion {
             memtable: memtable.clone(),
@@ -203,7 +203,7 @@ fn create(env: &Env, files: &Files, names: &[FileKind], create: bool) -> Result<
     })
 }
 
-fn read(env: &Env, files: &Files, current: Current, cache: &Arc<Cache>) -> Result<Found> {
+fn read(env: &Env, files: &Files, current: Current, cache: &Arc<Cache>, limits: &Limits) -> Result<Found> {
     let vfs = &*env.vfs;
     let state = read_state(vfs, files, current)?;
     files.keep_above(state.next_file);
@@ -219,7 +219,7 @@ fn read(env: &Env, files: &Files, current: Current, cache: &Arc<Cache>) -> Resul
     let mut memtables: Vec<Arc<Memtable>> = Vec::new();
     let replayed = replay.run(&mut |log, seqno, payload| {
         if memtables.last().is_none_or(|last| last.log() != log) {
-            memtables.push(Arc::new(Memtable::new(log)));
+            memtables.push(Arc::new(Memtable::new(log, limits.memtable)));
         }
         memtables
             .last()

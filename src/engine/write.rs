@@ -146,7 +146,7 @@ impl Shared {
         let Some(file) = writer.next.take() else { return false };
         let (before, claim) = (writer.log.position(), writer.log.claim());
         writer.closed.extend(writer.log.take(Vec::new()));
-        let memtable = Arc::new(Memtable::new(file.number));
+        let memtable = Arc::new(Memtable::new(file.number, self.limits.memtable));
         writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno);
         let sealed = std::mem::replace(&mut writer.memtable, memtable.clone());
         {

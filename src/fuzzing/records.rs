@@ -13,7 +13,7 @@ use crate::engine::version::{Edit, State};
 /// A batch's bytes: what can be read is encoded again to what reads the same, and a memtable takes all or nothing.
 pub fn batch(bytes: &[u8]) {
     let ops: Option<Vec<Op<'_>>> = Ops::decode(bytes).collect();
-    let memtable = Memtable::new(1);
+    let memtable = Memtable::new(1, 1 << 20);
     let applied = memtable.apply(7, &Bytes::copy_from_slice(bytes));
     assert_eq!(applied.is_ok(), ops.is_some(), "what can be read can be applied");
     let Some(ops) = ops else { return };

@@ -16,7 +16,7 @@ fn value(memtable: &Memtable, key: &[u8], seqno: Seqno) -> Option<Option<Bytes>>
 
 #[test]
 fn a_reader_sees_the_newest_version_it_may() {
-    let memtable = Memtable::new(1);
+    let memtable = Memtable::new(1, 1 << 20);
     assert_eq!(memtable.seqnos(), None);
     apply(&memtable, 3, |b| b.put(b"k", b"three"));
     apply(&memtable, 5, |b| b.delete(b"k"));
@@ -32,7 +32,7 @@ fn a_reader_sees_the_newest_version_it_may() {
 
 #[test]
 fn the_last_operation_of_a_batch_on_a_key_counts() {
-    let memtable = Memtable::new(1);
+    let memtable = Memtable::new(1, 1 << 20);
     apply(&memtable, 1, |b| {
         b.put(b"a", b"1");
         b.delete(b"a");
@@ -56,7 +56,7 @@ fn the_last_operation_of_a_batch_on_a_key_counts() {
 
 #[test]
 fn marks_and_counters_are_kept() {
-    let memtable = Memtable::new(1);
+    let memtable = Memtable::new(1, 1 << 20);
     apply(&memtable, 4, |b| {
         b.delete_range(b"a", b"c");
         b.delete_range(b"x", b"x");
@@ -71,7 +71,7 @@ fn marks_and_counters_are_kept() {
 
 #[test]
 fn malformed_bytes_are_refused() {
-    let memtable = Memtable::new(1);
+    let memtable = Memtable::new(1, 1 << 20);
     assert!(memtable.apply(1, &Bytes::from_static(&[1, 200, 1, b'x'])).is_err());
 }
 
@@ -89,7 +89,7 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn it_orders_as_a_sorted_map(keys in prop::collection::vec(key(), 1..60), probe in key(), at in 0_u64..70) {
-        let memtable = Memtable::new(1);
+        let memtable = Memtable::new(1, 1 << 20);
         let mut model = Vec::new();
         for (i, key) in keys.iter().enumerate() {
             apply(&memtable, i as u64 + 1, |b| b.put(key, &[i as u8]));
