@@ -240,8 +240,8 @@ fn keyspace(call: &Call<'_>, out: &mut String) {
         if size.keys > 0 {
             let _ = write!(
                 out,
-                "db{database}:keys={},expires=0,avg_ttl=0,subexpiry=0,unsettled={}\r\n",
-                size.keys, size.unsettled
+                "db{database}:keys={},expires={},avg_ttl=0,subexpiry=0,unsettled={}\r\n",
+                size.keys, size.expiring, size.unsettled
             );
         }
     }
