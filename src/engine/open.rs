@@ -329,7 +329,11 @@ fn remove_orphans(vfs: &dyn Vfs, files: &Files, state: &State, current: Current)
         };
         if !needed {
             let path = dir.join(name);
-            vfs.remove(&path).map_err(|e| Error::io("removing", &path, e))?;
+            match vfs.remove(&path) {
+                // A handle of this process that was closed before may still have been letting go of its files.
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("removing", &path, e)),
+                _ => {}
+            }
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use siltstone::redis::keyspace::Keyspace;
 use siltstone::server::{self, Setup};
 use siltstone::vfs::Vfs;
 use siltstone::vfs::memory::MemoryVfs;
+use tokio::sync::oneshot;
 
 use crate::client::Client;
 
@@ -19,6 +20,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     vfs: Arc<dyn Vfs>,
     config: Config,
+    stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<std::io::Result<()>>>,
 }
 
@@ -43,12 +45,15 @@ impl Server {
         let keyspace = Keyspace::open(env.clone(), &config.dir, options, 16).unwrap();
         let setup = Setup { config: config.clone(), config_file: None, keyspace, env };
         let (tell, told) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
         #[expect(clippy::disallowed_methods, reason = "a test's server needs a thread of its own")]
         let thread = std::thread::spawn(move || {
-            server::run(setup, std::future::pending(), |addresses| tell.send(addresses[0]).unwrap())
+            server::run(setup, async move { drop(stopped.await) }, |addresses| {
+                tell.send(addresses[0]).unwrap();
+            })
         });
         let address = told.recv().expect("the server starts");
-        Self { address, vfs, config, thread: Some(thread) }
+        Self { address, vfs, config, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Stops it in order and starts another one on the same disk.
@@ -63,11 +68,8 @@ impl Server {
 
     fn stop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        let mut client = self.client();
-        if !self.config.requirepass.is_empty() {
-            client.command(&["AUTH", &self.config.requirepass]);
-        }
-        client.send(b"SHUTDOWN\r\n");
+        // Not by a client's SHUTDOWN: there may be one client too many for that.
+        drop(self.stop.take());
         thread.join().expect("the server does not panic").expect("the server ends in order");
     }
 }
