@@ -26,6 +26,7 @@ use super::merge::{Merge, Source};
 use super::options::Fsync;
 use super::shared::Shared;
 use super::version::Edit;
+use super::view::Tier;
 use crate::workers::Lane;
 
 /// How long to wait for readers that still hold a flushed memtable before looking again.
@@ -82,7 +83,7 @@ fn run(shared: &Arc<Shared>) -> Result<bool> {
     }
     let marks: Vec<_> = current.sealed.iter().flat_map(|m| m.marks()).collect();
     let horizon = shared.snapshots.horizon(|| shared.progress.durable().max(seqno.unwrap_or(0)));
-    let sources = current.sealed.iter().map(|m| Source::Memtable(m.cursor())).collect();
+    let sources = current.sealed.iter().map(|m| Source::Memtable(m.cursor(Tier::Disk))).collect();
     let mut filter = Filter::new(&horizon, &[], &marks, &*shared.env.sweep, Unknown);
     let mut outputs = Outputs::new(Target {
         vfs: &shared.env.vfs,

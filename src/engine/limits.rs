@@ -19,6 +19,10 @@ pub(crate) const MEMORY_MIN: u64 = 8 * MIB;
 /// No memtable and no table is smaller.
 const SMALLEST: u64 = 16 << 10;
 
+/// A memtable numbers its rows with 32 bits, and the smallest takes more than 100 bytes of memory, 3 of them in its batch.
+const MEMTABLE_MAX: u64 = 64 << 30;
+const BATCH_MAX: u64 = 4 << 30;
+
 /// Sizes in bytes, resolved from [`Options`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
@@ -65,7 +69,7 @@ impl Limits {
         if !(1 << 10..=1 << 20).contains(&options.block) {
             return Err(Error::invalid("a block must be between 1 KiB and 1 MiB"));
         }
-        let memtable = options.memtable.unwrap_or((memory / 8).min(64 * MIB)).max(SMALLEST);
+        let memtable = options.memtable.unwrap_or((memory / 8).min(64 * MIB)).clamp(SMALLEST, MEMTABLE_MAX);
         // One being filled, one being written out, and half of one for the time in between.
         let memtables = (memtable * 5 / 2).max(memory / 4);
         let merge = (memory / 16).clamp(MIB / 2, 32 * MIB);
@@ -83,7 +87,7 @@ impl Limits {
             hot,
             handles,
             merge,
-            batch: memory / 8,
+            batch: (memory / 8).min(BATCH_MAX),
             table,
             manifest: (memtable / 16).clamp(1 << 10, 256 << 10),
             level0_tables: 4,

@@ -226,6 +226,9 @@ fn read(env: &Env, files: &Files, current: Current, cache: &Arc<Cache>, limits: 
             .map_or(Ok(()), |memtable| memtable.apply(seqno, &payload))
             .map_err(|error| Error::corrupt(&files.log(log), 0, format_args!("commit {seqno}: {error}")))
     })?;
+    for memtable in &memtables {
+        memtable.seal();
+    }
     Ok(Found { salt: current.salt, state, version, replayed, memtables })
 }
 

@@ -288,7 +288,7 @@ fn sources<'v>(rows: &'v SuperVersion, tier: Tier, from: Bound<&[u8]>, to: Bound
         |table: &Table| is_after(from, &table.meta().largest) && is_before(to, &table.meta().smallest);
     let [level0, below @ ..] = &rows.version.levels;
     let mut sources = Vec::with_capacity(rows.sealed.len() + level0.len() + below.len() + 1);
-    sources.extend(rows.memtables().map(|memtable| Source::Memtable(memtable.cursor())));
+    sources.extend(rows.memtables().map(|memtable| Source::Memtable(memtable.cursor(tier))));
     for table in level0.iter().filter(|table| reaches(table)) {
         sources.push(Source::Level(LevelCursor::new(std::slice::from_ref(table), tier, Caching::Fill)));
     }

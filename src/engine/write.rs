@@ -149,6 +149,7 @@ impl Shared {
         let memtable = Arc::new(Memtable::new(file.number, self.limits.memtable));
         writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno);
         let sealed = std::mem::replace(&mut writer.memtable, memtable.clone());
+        sealed.seal();
         {
             let _versions = self.versions.lock();
             let now = self.current.load();

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::batch::Batch;
+use crate::engine::cursor::Cursor;
+use crate::engine::key::KeyRef;
 
 fn apply(memtable: &Memtable, seqno: Seqno, fill: impl FnOnce(&mut Batch)) {
     let mut batch = Batch::new();
@@ -44,14 +46,52 @@ fn the_last_operation_of_a_batch_on_a_key_counts() {
     assert_eq!(value(&memtable, b"a", 1), Some(None));
     assert_eq!(value(&memtable, b"b", 1), Some(Some(Bytes::from_static(b"2"))));
     assert_eq!(value(&memtable, b"c", 1), Some(Some(Bytes::from_static(b"2"))));
-    let mut cursor = memtable.cursor();
-    cursor.first().unwrap();
-    let mut rows = 0;
-    while cursor.valid() {
-        rows += 1;
-        cursor.next().unwrap();
+    let rows = || {
+        let mut cursor = memtable.cursor(Tier::Disk);
+        cursor.first().unwrap();
+        let mut values = Vec::new();
+        while cursor.valid() {
+            values.push(cursor.value().to_vec());
+            cursor.next().unwrap();
+        }
+        values
+    };
+    assert_eq!(rows(), [&b""[..], b"2", b"2"]);
+    memtable.seal();
+    assert_eq!(rows(), [&b""[..], b"2", b"2"]);
+}
+
+#[test]
+fn the_distant_past_of_a_busy_key_is_found() {
+    let memtable = Memtable::new(1, 1 << 20);
+    for seqno in 1..=10_000_u64 {
+        apply(&memtable, seqno, |b| b.put(b"busy", &seqno.to_be_bytes()));
     }
-    assert_eq!(rows, 3);
+    for seqno in [1, 2, 5000, 9999, 10_000] {
+        let found = value(&memtable, b"busy", seqno).flatten().unwrap();
+        assert_eq!(&found[..], seqno.to_be_bytes());
+    }
+    assert_eq!(value(&memtable, b"busy", 0), None);
+}
+
+#[test]
+fn what_takes_long_to_order_is_refused_to_who_cannot_wait() {
+    let memtable = Memtable::new(1, 1 << 20);
+    let fill =
+        |from: u64| (from..from + 5000).for_each(|n| apply(&memtable, n, |b| b.put(&n.to_le_bytes(), b"")));
+    let first = |tier| {
+        let mut cursor = memtable.cursor(tier);
+        cursor.first().map(|()| cursor.valid())
+    };
+    fill(1);
+    assert!(matches!(first(Tier::Cached), Err(Error::NotCached)));
+    let before = memtable.bytes();
+    assert!(first(Tier::Disk).unwrap() && first(Tier::Cached).unwrap());
+    assert!(memtable.bytes() > before + 5000 * 100, "the list is accounted for");
+    fill(5001);
+    memtable.seal();
+    assert!(matches!(first(Tier::Cached), Err(Error::NotCached)));
+    assert!(first(Tier::Disk).unwrap() && first(Tier::Cached).unwrap());
 }
 
 #[test]
@@ -77,27 +117,34 @@ fn malformed_bytes_are_refused() {
 
 /// Keys around the length of the inline prefix, full of zeros and shared beginnings.
 fn key() -> impl Strategy<Value = Vec<u8>> {
-    (prop::sample::select(vec![0_usize, 3, 7, 15, 16]), prop::collection::vec(0_u8..3, 0..4)).prop_map(
-        |(zeros, tail)| {
+    (prop::sample::select(vec![0_usize, 3, 7, 15, 16, 23, 24]), prop::collection::vec(0_u8..3, 0..4))
+        .prop_map(|(zeros, tail)| {
             let mut key = vec![0; zeros];
             key.extend(tail);
             key
-        },
-    )
+        })
 }
 
 proptest! {
     #[test]
-    fn it_orders_as_a_sorted_map(keys in prop::collection::vec(key(), 1..60), probe in key(), at in 0_u64..70) {
+    fn it_orders_as_a_sorted_map(
+        keys in prop::collection::vec(key(), 1..60), probe in key(), at in 0_u64..70, sealed: bool, looked_at in 0_usize..60,
+    ) {
         let memtable = Memtable::new(1, 1 << 20);
         let mut model = Vec::new();
         for (i, key) in keys.iter().enumerate() {
             apply(&memtable, i as u64 + 1, |b| b.put(key, &[i as u8]));
             model.push((key.clone(), i as u64 + 1));
+            if i == looked_at {
+                memtable.cursor(Tier::Disk).first().unwrap();
+            }
+        }
+        if sealed {
+            memtable.seal();
         }
         model.sort_by(|a, b| KeyRef::new(&a.0, Trailer::new(a.1, Kind::Put)).cmp(&KeyRef::new(&b.0, Trailer::new(b.1, Kind::Put))));
         let here = |c: &MemtableCursor<'_>| c.valid().then(|| (c.key().user.to_vec(), c.key().trailer.seqno()));
-        let mut cursor = memtable.cursor();
+        let mut cursor = memtable.cursor(Tier::Disk);
         cursor.first().unwrap();
         for row in &model {
             prop_assert_eq!(here(&cursor), Some(row.clone()));
