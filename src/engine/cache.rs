@@ -103,6 +103,41 @@ impl Drop for Charge {
 #[repr(align(64))]
 struct Counter(AtomicU64);
 
+/// How often the page cache has what the block cache has not, learned from the last few dozen answers.
+///
+/// Asking it for a block that it has not costs the asker most of a read: the system begins one. Where nearly all such
+/// questions are in vain, they are left to somebody who may wait, but for a few that notice when it changes.
+struct PageCache {
+    /// Of the last answers, weighted by how recent they are, how many were hits: 0 to [`PageCache::ALL`].
+    hits: AtomicU64,
+    asked: AtomicU64,
+}
+
+impl PageCache {
+    const ALL: u64 = 1 << 16;
+    /// An answer moves the estimate by this part of its distance.
+    const WEIGHT: u64 = 32;
+    /// While not worth it, one in so many is asked all the same.
+    const PROBE: u64 = 16;
+
+    /// Hits are expected at first, as of whatever was just written.
+    const fn new() -> Self {
+        Self { hits: AtomicU64::new(Self::ALL), asked: AtomicU64::new(0) }
+    }
+
+    fn is_worth_asking(&self) -> bool {
+        self.hits.load(Ordering::Relaxed) > Self::ALL / 2
+            || self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(Self::PROBE)
+    }
+
+    /// Threads that learn at once may lose an answer, which does no harm.
+    fn learn(&self, hit: bool) {
+        let hits = self.hits.load(Ordering::Relaxed);
+        let more = if hit { Self::ALL / Self::WEIGHT } else { 0 };
+        self.hits.store(hits - hits / Self::WEIGHT + more, Ordering::Relaxed);
+    }
+}
+
 /// Decoded blocks of all tables, within one budget of memory.
 pub(crate) struct Cache {
     blocks: QuickCache<Place, Entry, ByMemory, FixedState, PartitionsStay>,
@@ -110,6 +145,7 @@ pub(crate) struct Cache {
     /// Spread by offset, so that threads seldom meet.
     hits: [Counter; COUNTERS],
     misses: AtomicU64,
+    pages: PageCache,
 }
 
 /// What the cache did since it was made.
@@ -141,7 +177,23 @@ impl Cache {
             .expect("items and weight are given");
         let lifecycle = PartitionsStay(Arc::clone(&partitions));
         let blocks = QuickCache::with_options(options, ByMemory, FixedState::default(), lifecycle);
-        Self { blocks, partitions, hits: Default::default(), misses: AtomicU64::new(0) }
+        Self {
+            blocks,
+            partitions,
+            hits: Default::default(),
+            misses: AtomicU64::new(0),
+            pages: PageCache::new(),
+        }
+    }
+
+    /// Whether the page cache is likely to have a block that is not here.
+    pub(crate) fn page_cache_helps(&self) -> bool {
+        self.pages.is_worth_asking()
+    }
+
+    /// Notes whether the page cache had one.
+    pub(crate) fn page_cache_answered(&self, hit: bool) {
+        self.pages.learn(hit);
     }
 
     /// Changes the budget; what is over it goes at once.
@@ -285,6 +337,17 @@ mod tests {
             assert!(cache.used() <= 256 << 10);
         }
         assert!(cache.stats().partitions <= 256 << 10);
+    }
+
+    #[test]
+    fn the_page_cache_is_asked_while_that_pays() {
+        let cache = Cache::new(1 << 20);
+        let asked = |n: usize| (0..n).filter(|_| cache.page_cache_helps()).count();
+        assert_eq!(asked(100), 100);
+        (0..100).for_each(|_| cache.page_cache_answered(false));
+        assert!((1..=10).contains(&asked(100)));
+        (0..100).for_each(|_| cache.page_cache_answered(true));
+        assert_eq!(asked(100), 100);
     }
 
     #[test]

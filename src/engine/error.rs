@@ -42,9 +42,10 @@ pub enum Error {
     /// The caller asked for what cannot be: over a limit, a bad option, not a database, a newer format.
     #[error("{0}")]
     Invalid(String),
-    /// The answer is not in memory, and the caller asked for [`super::Tier::Cached`].
+    /// The answer is not in memory, and the caller asked for [`super::Tier::Cached`]. Where one piece of a table is all
+    /// that is known to be missing, it is named.
     #[error("not in memory")]
-    NotCached,
+    NotCached(Option<super::Miss>),
     /// The database was closed.
     #[error("the database is closed")]
     Closed,

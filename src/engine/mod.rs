@@ -48,4 +48,5 @@ pub use options::{Compression, Env, Fsync, Options};
 pub use scan::Scan;
 pub use stats::Totals;
 pub use sweep::{DeadRange, NoSweep, Sweep};
+pub use table::Miss;
 pub use view::{Snapshot, Tier, View};

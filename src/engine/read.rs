@@ -3,6 +3,8 @@
 //! The first version found at or before the view's seqno is the newest, since each place is newer than those after
 //! it; range marks may hide it. What was found in tables is offered to the hot rows.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::cursor::Found;
@@ -59,7 +61,7 @@ pub(crate) fn multi_get(
     for (i, key) in keys.iter().enumerate() {
         values.push(match get(shared, at, key, seqno, Tier::Cached) {
             Ok(value) => value,
-            Err(Error::NotCached) => {
+            Err(Error::NotCached(_)) => {
                 cold.push(i);
                 None
             }
@@ -113,7 +115,7 @@ fn in_tables(
     key: &[u8],
     seqno: Seqno,
     hidden: Seqno,
-    mut ask: impl FnMut(&Table) -> Result<Option<Found>>,
+    mut ask: impl FnMut(&Arc<Table>) -> Result<Option<Found>>,
 ) -> Result<Option<Found>> {
     let [level0, below @ ..] = &version.levels;
     let overlapping =

@@ -75,11 +75,12 @@ fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 }
 
 impl<'v> Scan<'v> {
-    pub(crate) fn new(view: &'v View, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Self {
+    pub(crate) fn new(view: &'v View, from: Bound<&[u8]>, to: Bound<&[u8]>, caching: Caching) -> Self {
         let (sources, marks) = if is_empty(from, to) {
             (Vec::new(), Vec::new())
         } else {
-            (sources(view.rows(), view.tier(), from, to), visible_marks(view.rows(), view.seqno(), from, to))
+            let rows = view.rows();
+            (sources(rows, (view.tier(), caching), from, to), visible_marks(rows, view.seqno(), from, to))
         };
         Self {
             merge: Merge::new(sources),
@@ -283,20 +284,25 @@ impl<'v> Scan<'v> {
 }
 
 /// Cursors over whatever may hold rows between two bounds.
-fn sources<'v>(rows: &'v SuperVersion, tier: Tier, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Vec<Source<'v>> {
+fn sources<'v>(
+    rows: &'v SuperVersion,
+    (tier, caching): (Tier, Caching),
+    from: Bound<&[u8]>,
+    to: Bound<&[u8]>,
+) -> Vec<Source<'v>> {
     let reaches =
         |table: &Table| is_after(from, &table.meta().largest) && is_before(to, &table.meta().smallest);
     let [level0, below @ ..] = &rows.version.levels;
     let mut sources = Vec::with_capacity(rows.sealed.len() + level0.len() + below.len() + 1);
     sources.extend(rows.memtables().map(|memtable| Source::Memtable(memtable.cursor(tier))));
     for table in level0.iter().filter(|table| reaches(table)) {
-        sources.push(Source::Level(LevelCursor::new(std::slice::from_ref(table), tier, Caching::Fill)));
+        sources.push(Source::Level(LevelCursor::new(std::slice::from_ref(table), tier, caching)));
     }
     for tables in below {
         let start = tables.partition_point(|table| !is_after(from, &table.meta().largest));
         let end = tables.partition_point(|table| is_before(to, &table.meta().smallest));
         if start < end {
-            sources.push(Source::Level(LevelCursor::new(&tables[start..end], tier, Caching::Fill)));
+            sources.push(Source::Level(LevelCursor::new(&tables[start..end], tier, caching)));
         }
     }
     sources

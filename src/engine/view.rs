@@ -11,6 +11,7 @@ use super::read;
 use super::scan::Scan;
 use super::shared::{Shared, SuperVersion};
 use super::snapshots::Registered;
+use super::table::Caching;
 
 /// How far a read may go for its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +101,12 @@ impl View {
 
     /// The rows between two bounds, in both directions. Unpositioned: seek first.
     pub fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_> {
-        Scan::new(self, from, to)
+        Scan::new(self, from, to, Caching::Fill)
+    }
+
+    /// As [`View::scan`], for rows that nobody will read again soon: reads far ahead and leaves the caches alone.
+    pub fn scan_once(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Scan<'_> {
+        Scan::new(self, from, to, Caching::Bypass)
     }
 }
 

@@ -12,15 +12,16 @@ use super::session::{ReplyMode, Session};
 use super::stats::{SLOW_WORD_BYTES, SLOW_WORDS, Slow};
 use super::table::{Entry, table};
 use super::{keyspace, transaction};
-use crate::store::{self, Tier, Txn};
+use crate::store::{self, Miss, Tier, Txn};
 
 /// What became of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Flow {
     /// It ran, or was refused; the reply is written.
     Done,
-    /// It would have to wait for the disk or a lock: nothing happened; run it again in [`Tier::Disk`].
-    Wait,
+    /// It would have to wait for the disk or a lock: nothing happened; run it again once what it misses has been
+    /// fetched, or in [`Tier::Disk`].
+    Wait(Option<Miss>),
     /// CLIENT PAUSE holds it up: nothing happened; run it again later.
     Paused,
 }
@@ -67,7 +68,7 @@ pub(crate) fn run(
         return Flow::Paused;
     }
     if command.flags.has(Flags::SLOW) && tier == Tier::Cached {
-        return Flow::Wait;
+        return Flow::Wait(None);
     }
     let errors = reply.errors();
     let result = match command.action {
@@ -77,7 +78,7 @@ pub(crate) fn run(
     if let Err(error) = result {
         reply.truncate(mark);
         if error.would_wait() && tier == Tier::Cached {
-            return Flow::Wait;
+            return Flow::Wait(error.miss());
         }
         instance.stats.error(&error.wire());
         reply.error(&error);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::keyspace;
-use crate::store::{self, EngineError};
+use crate::store::{self, EngineError, Miss};
 
 /// A command's result.
 pub(crate) type Result<T = ()> = std::result::Result<T, Error>;
@@ -56,9 +56,17 @@ impl Error {
         })
     }
 
+    /// What must be fetched before the command is run again, if that alone is missing.
+    pub(crate) fn miss(self) -> Option<Miss> {
+        match self {
+            Self::Store(store::Error::WouldWait(miss)) => miss,
+            _ => None,
+        }
+    }
+
     /// Whether the command must be run again where it may wait.
     pub(crate) fn would_wait(&self) -> bool {
-        matches!(self, Self::Store(store::Error::WouldWait))
+        matches!(self, Self::Store(store::Error::WouldWait(_)))
     }
 }
 

@@ -9,18 +9,19 @@ use super::instance::Instance;
 use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
 use super::protocol::reply::Reply;
 use super::session::Session;
-use crate::store::{Seqno, Tier};
+use crate::store::{Miss, Seqno, Tier};
 
 /// Output at which a pipeline pauses until the client has taken it.
 const OUTPUT_BYTES_SOFT: usize = 1 << 20;
 
 /// Why [`Pipeline::run`] came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Pace {
     /// Everything that arrived whole is answered.
     More,
-    /// The next command must wait for the disk or a lock: run on in [`Tier::Disk`], off the event loop.
-    Wait,
+    /// The next command must wait for the disk or a lock: run on once what it misses has been fetched, or in
+    /// [`Tier::Disk`], off the event loop.
+    Wait(Option<Miss>),
     /// CLIENT PAUSE holds the next command up.
     Paused,
     /// Much output lies ready: send it, then run on.
@@ -136,7 +137,8 @@ impl Pipeline {
             match dispatch::run(&self.instance, &mut self.session, args, &mut self.reply, tier, ns) {
                 Flow::Done => self.done += length,
                 // The decoder is at the start again, and the request still at the front of the input.
-                Flow::Wait => return Pace::Wait,
+                // Each command of a long pipeline would be a journey of its own: they go to the disk together.
+                Flow::Wait(miss) => return Pace::Wait(miss.filter(|_| input.len() == length)),
                 Flow::Paused => return Pace::Paused,
             }
             if !self.limits.authenticated && self.session.authenticated {

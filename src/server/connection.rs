@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! read ─► run ─┬─ More ───► send or hold ─► read …            a connection that is idle owns no buffer
-//!              ├─ Wait ───► run on the blocking pool ─┐
+//!              ├─ Wait ───► fetch what is missing ────┼─► run …      or run on the blocking pool
 //!              ├─ Paused ─► a nap ────────────────────┼─► run …
 //!              ├─ Full ───► send, wait till taken ────┘       while output lies unsent nothing is read
 //!              └─ Close ──► send, end
@@ -33,6 +33,9 @@ use crate::redis::session::Session;
 const READ_BYTES: usize = 16 << 10;
 /// The most that is read at once, however much a large value still wants.
 const READ_BYTES_MAX: usize = 1 << 20;
+/// Blocks that are fetched for one command before it goes to the blocking pool: a point read through the whole tree needs
+/// two, and one more for each filter that errs.
+const FETCHES_MAX: usize = 4;
 /// How long CLIENT PAUSE lets a connection sleep before it looks again.
 const PAUSE_CHECK: Duration = Duration::from_millis(10);
 
@@ -151,7 +154,7 @@ async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedRead
                     connection.deliver(turn);
                     tokio::time::sleep(PAUSE_CHECK).await;
                 }
-                Pace::Wait | Pace::Full => {
+                Pace::Wait(_) | Pace::Full => {
                     connection.deliver(turn);
                     if !connection.drain(turn).await {
                         return;
@@ -217,21 +220,17 @@ impl Connection {
         }
     }
 
-    /// Runs what has arrived: here, as long as memory has the answers, else on the blocking pool. `None` if it
-    /// panicked there.
+    /// Runs what has arrived: here, as long as memory has the answers, or a few blocks from the disk complete them, else
+    /// on the blocking pool. `None` if it panicked there.
     async fn run(&self, turn: &Turn) -> Option<Pace> {
-        let pace = {
-            let mut state = self.state.borrow_mut();
-            let pipeline = state.pipeline.as_mut()?;
-            if pipeline.reply().capacity() == 0 {
-                pipeline.reply().give_buffer(turn.buffer());
+        let mut fetched = 0;
+        loop {
+            match self.run_here(turn)? {
+                Pace::Wait(Some(miss)) if fetched < FETCHES_MAX => turn.fetcher.fetch(miss).await,
+                Pace::Wait(_) => break,
+                pace => return Some(pace),
             }
-            let pace = pipeline.run(Tier::Cached);
-            state.needs = state.pipeline.as_ref().map_or(0, |pipeline| pipeline.needs());
-            pace
-        };
-        if pace != Pace::Wait {
-            return Some(pace);
+            fetched += 1;
         }
         turn.stats.moved.increment();
         let mut pipeline = self.state.borrow_mut().pipeline.take()?;
@@ -244,6 +243,18 @@ impl Connection {
         let mut state = self.state.borrow_mut();
         state.needs = pipeline.needs();
         state.pipeline = Some(pipeline);
+        Some(pace)
+    }
+
+    /// Runs what has arrived as far as memory has the answers.
+    fn run_here(&self, turn: &Turn) -> Option<Pace> {
+        let mut state = self.state.borrow_mut();
+        let pipeline = state.pipeline.as_mut()?;
+        if pipeline.reply().capacity() == 0 {
+            pipeline.reply().give_buffer(turn.buffer());
+        }
+        let pace = pipeline.run(Tier::Cached);
+        state.needs = state.pipeline.as_ref().map_or(0, |pipeline| pipeline.needs());
         Some(pace)
     }
 

@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use super::connection::{self, Connection};
+use super::fetch::Fetcher;
 use crate::config::Fsync;
 use crate::engine::{self, Seqno};
 use crate::redis::instance::Instance;
@@ -101,6 +102,7 @@ pub(super) struct Turn {
     syncs_away: Cell<u32>,
     acknowledged: Arc<Acknowledged>,
     buffers: RefCell<Vec<Vec<u8>>>,
+    pub(super) fetcher: Fetcher,
     /// Wakes whoever waits for the last connection to end.
     emptied: RefCell<Option<Waker>>,
 }
@@ -126,6 +128,7 @@ impl Turn {
             syncs_away: Cell::new(0),
             acknowledged: Arc::default(),
             buffers: RefCell::default(),
+            fetcher: Fetcher::default(),
             emptied: RefCell::default(),
         });
         tokio::task::spawn_local(turn.clone().settle_for_ever());

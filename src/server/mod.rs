@@ -8,6 +8,7 @@
 
 mod connection;
 mod event_loop;
+mod fetch;
 mod listener;
 
 use std::future::Future;

@@ -38,7 +38,7 @@ pub use watch::Watch;
 
 use crate::clock::Clock;
 use crate::engine::{self, Db};
-pub use crate::engine::{Batch, Env, Error as EngineError, Fsync, Options, Seqno, Tier};
+pub use crate::engine::{Batch, Env, Error as EngineError, Fsync, Miss, Options, Seqno, Tier};
 use crate::workers::Workers;
 use realm::{put_ordered as put_number, system_row, tag, take_ordered as take_number};
 
@@ -137,9 +137,9 @@ impl Store {
     /// have to wait for the background.
     pub fn txn(self: &Arc<Self>, keys: LockSet, tier: Tier) -> Result<Txn> {
         if tier == Tier::Cached && self.db.is_pressed() {
-            return Err(Error::WouldWait);
+            return Err(Error::WouldWait(None));
         }
-        let held = self.locks.lock(keys, tier == Tier::Disk).ok_or(Error::WouldWait)?;
+        let held = self.locks.lock(keys, tier == Tier::Disk).ok_or(Error::WouldWait(None))?;
         // After the last lock: whoever held one of them before is in this view.
         let view = self.view_newest(tier);
         Ok(Txn::new(self.clone(), view, held))

@@ -51,6 +51,11 @@ impl View {
         Self { rows: self.rows.with_tier(tier), now_ms: self.now_ms }
     }
 
+    /// As [`Reads::scan`], for rows that nobody will read again soon: reads far ahead and leaves the caches alone.
+    pub fn scan_once(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {
+        RowScan { stored: self.rows.scan_once(from, to), staged: None, at: At::Nowhere, reverse: false }
+    }
+
     /// The engine's view.
     pub fn engine(&self) -> &engine::View {
         &self.rows

@@ -250,7 +250,7 @@ impl Run {
                 }
                 match self.db.view().with_tier(Tier::Cached).get(key) {
                     Ok(found) => assert_eq!(found.as_ref(), self.history.newest().get(key)),
-                    Err(Error::NotCached) => {}
+                    Err(Error::NotCached(_)) => {}
                     Err(e) => drop(self.forgive(Err::<(), _>(e))),
                 }
             }

@@ -203,7 +203,7 @@ impl<'a> Connection<'a> {
     }
 
     fn get(&mut self, key: u64) {
-        self.out.extend_from_slice(format!("*2\r\n$3\r\nGET\r\n$14\r\nkey:{key:010}\r\n").as_bytes());
+        self.out.extend_from_slice(format!("*2\r\n$3\r\nGET\r\n$16\r\nkey:{key:012}\r\n").as_bytes());
         self.sent.push((key, Sent::Get));
     }
 
@@ -212,7 +212,7 @@ impl<'a> Connection<'a> {
         let times = self.written[key as usize].load(Relaxed).wrapping_add(1 + so_far as u8);
         fill(&mut self.value, key, times, self.args.value_size);
         let len = self.value.len();
-        self.out.extend_from_slice(format!("*3\r\n$3\r\nSET\r\n$14\r\nkey:{key:010}\r\n${len}\r\n").as_bytes());
+        self.out.extend_from_slice(format!("*3\r\n$3\r\nSET\r\n$16\r\nkey:{key:012}\r\n${len}\r\n").as_bytes());
         self.out.extend_from_slice(&self.value);
         self.out.extend_from_slice(b"\r\n");
         self.sent.push((key, Sent::Set(times)));

@@ -245,7 +245,7 @@ impl<'a> MemtableCursor<'a> {
         }
         let Memtable { rows, order, .. } = self.memtable;
         if self.tier == Tier::Cached && !order.is_quick(rows) {
-            return Err(Error::NotCached);
+            return Err(Error::NotCached(None));
         }
         self.at = if order.sealed.load(Acquire) {
             At::Sorted(order.sorted(rows), usize::MAX)

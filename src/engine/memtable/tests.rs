@@ -84,13 +84,13 @@ fn what_takes_long_to_order_is_refused_to_who_cannot_wait() {
         cursor.first().map(|()| cursor.valid())
     };
     fill(1);
-    assert!(matches!(first(Tier::Cached), Err(Error::NotCached)));
+    assert!(matches!(first(Tier::Cached), Err(Error::NotCached(None))));
     let before = memtable.bytes();
     assert!(first(Tier::Disk).unwrap() && first(Tier::Cached).unwrap());
     assert!(memtable.bytes() > before + 5000 * 100, "the list is accounted for");
     fill(5001);
     memtable.seal();
-    assert!(matches!(first(Tier::Cached), Err(Error::NotCached)));
+    assert!(matches!(first(Tier::Cached), Err(Error::NotCached(None))));
     assert!(first(Tier::Disk).unwrap() && first(Tier::Cached).unwrap());
 }
 

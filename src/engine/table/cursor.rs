@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Caching, Partition, PartitionPlace, Table};
+use super::{Caching, Partition, PartitionPlace, Piece, Table};
 use crate::engine::block::{BlockCursor, DataBlock, unseal_shared};
 use crate::engine::cursor::Cursor;
 use crate::engine::error::{Error, Result};
@@ -69,7 +69,9 @@ impl TableCursor {
         };
         let partition = match cached {
             Some(partition) => partition,
-            None => table.load_partition(place, self.tier, self.caching)?,
+            None => table
+                .load_partition(place, self.tier, self.caching)
+                .map_err(|error| table.missed(error, Piece::Partition(*place)))?,
         };
         self.partition = Some(partition);
         self.partition_at = at;
@@ -89,7 +91,9 @@ impl TableCursor {
         let block = match cached {
             Some(block) => block,
             None if self.reads_ahead(&range) => self.read_block(range)?,
-            None => table.load_block(range, self.tier, self.caching)?,
+            None => table
+                .load_block(range.clone(), self.tier, self.caching)
+                .map_err(|error| table.missed(error, Piece::Block(range)))?,
         };
         self.rows.set_block(Some(block));
         self.block_at = at;

@@ -12,6 +12,7 @@ mod cursor;
 mod describe;
 pub(crate) mod footer;
 mod meta;
+mod miss;
 mod partition;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ pub(crate) use self::cursor::TableCursor;
 pub use self::describe::{BlockContent, BlockPlace, Row};
 use self::footer::{BadFooter, FOOTER_BYTES, Footer, Properties};
 pub(crate) use self::meta::TableMeta;
+pub use self::miss::Miss;
+use self::miss::Piece;
 pub(crate) use self::partition::{Partition, PartitionPlace};
 pub(crate) use self::writer::{TableSettings, TableWriter};
 use super::block::{BLOCK_TRAILER_BYTES, DataBlock, IndexReader, Separators, unseal, unseal_shared};
@@ -140,12 +143,14 @@ impl Table {
     }
 
     /// The newest version of `key` at or before `seqno`.
-    pub(crate) fn get(&self, key: &[u8], seqno: Seqno, tier: Tier) -> Result<Option<Found>> {
+    pub(crate) fn get(self: &Arc<Self>, key: &[u8], seqno: Seqno, tier: Tier) -> Result<Option<Found>> {
         let target = KeyRef::new(key, Trailer::visible_at(seqno));
         let Some(place) = self.partitions.get(self.top.find(target)) else { return Ok(None) };
         let partition = match self.cache.partition(self.meta.id, place.cached_at()) {
             Some(partition) => partition,
-            None => self.load_partition(place, tier, Caching::Fill)?,
+            None => self
+                .load_partition(place, tier, Caching::Fill)
+                .map_err(|error| self.missed(error, Piece::Partition(*place)))?,
         };
         if !partition.may_contain(key) {
             return Ok(None);
@@ -158,7 +163,9 @@ impl Table {
         let offset = range.start;
         let block = match self.cache.data(self.meta.id, offset) {
             Some(block) => block,
-            None => self.load_block(range, tier, Caching::Fill)?,
+            None => self
+                .load_block(range.clone(), tier, Caching::Fill)
+                .map_err(|error| self.missed(error, Piece::Block(range)))?,
         };
         let found = block.get(key, seqno).map_err(|what| self.corrupt(offset, what))?;
         Ok(found.map(|(trailer, value)| Found {
@@ -231,11 +238,30 @@ impl Table {
     fn read(&self, range: Range<u64>, tier: Tier) -> Result<Vec<u8>> {
         let mut bytes = vec![0; (range.end - range.start) as usize];
         match tier {
-            Tier::Cached => self.file.read_exact_cached_at(&mut bytes, range.start),
+            Tier::Cached => self.read_cached(&mut bytes, range.start),
             Tier::Disk => self.file.read_exact_at(&mut bytes, range.start),
         }
         .map_err(|e| read_error(&self.path, range.start, e))?;
         Ok(bytes)
+    }
+
+    /// Reads from the page cache, if it is likely to have it.
+    fn read_cached(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        if !self.cache.page_cache_helps() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let read = self.file.read_exact_cached_at(bytes, offset);
+        self.cache.page_cache_answered(read.is_ok());
+        read
+    }
+
+    /// Names the piece that was missing, if that is what went wrong.
+    #[cold]
+    fn missed(self: &Arc<Self>, error: Error, piece: Piece) -> Error {
+        match error {
+            Error::NotCached(None) => Error::NotCached(Some(Miss::new(self, piece))),
+            other => other,
+        }
     }
 
     /// A partition that is not in the cache.
@@ -323,8 +349,8 @@ fn read_top(
 /// What a failed read means.
 fn read_error(path: &Path, offset: u64, e: io::Error) -> Error {
     match e.kind() {
-        ErrorKind::WouldBlock => Error::NotCached,
         ErrorKind::UnexpectedEof => Error::corrupt(path, offset, "the file ends too early"),
+        ErrorKind::WouldBlock => Error::NotCached(None),
         _ => Error::io("reading", path, e),
     }
 }

@@ -343,9 +343,9 @@ fn the_cached_tier_does_not_wait_for_the_disk() {
     let table = fixture.open();
     fixture.disk.drop_page_cache();
     let get = |tier| table.get(b"key000100", 100, tier);
-    assert!(matches!(get(Tier::Cached), Err(Error::NotCached)));
+    assert!(matches!(get(Tier::Cached), Err(Error::NotCached(Some(_)))));
     let mut cursor = table.cursor(Tier::Cached, Caching::Fill);
-    assert!(matches!(cursor.first(), Err(Error::NotCached)));
+    assert!(matches!(cursor.first(), Err(Error::NotCached(Some(_)))));
     assert!(!cursor.valid());
     assert!(get(Tier::Disk).unwrap().is_some());
     fixture.disk.drop_page_cache();

@@ -46,7 +46,7 @@ fn copy_elements(txn: &mut Txn, from: Owner, to: Owner) -> Result<()> {
             return Ok(());
         };
         if txn.tier() == Tier::Cached {
-            return Err(Error::WouldWait.into());
+            return Err(Error::WouldWait(None).into());
         }
         if !building {
             txn.build(&new_prefix)?;

@@ -64,7 +64,7 @@ pub(super) fn overwrite_with(txn: &mut Txn, space: Space, name: &[u8], new: Meta
             let old = value.map(|value| Meta::decode(&value)).transpose()?;
             write(txn, space, name, row, &Old::Known(old.as_ref()), new, more)
         }
-        Err(Error::WouldWait) => write(txn, space, name, row, &Old::Unknown, new, more),
+        Err(Error::WouldWait(_)) => write(txn, space, name, row, &Old::Unknown, new, more),
         Err(error) => Err(error.into()),
     }
 }

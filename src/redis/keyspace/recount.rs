@@ -23,7 +23,11 @@ use crate::store::{Batch, Tier};
 pub(super) const REST_MS: u64 = 10_000;
 
 /// How many rows a slice looks at.
-const SLICE_ROWS: usize = 20_000;
+const SLICE_ROWS: usize = 5_000;
+
+/// How long it rests after a slice, in times of what the slice took, so that clients hardly notice. A flood of deadlines
+/// is not made to wait: somebody wants the space back.
+const SLICE_REST: u64 = 19;
 
 /// The recount under way, and when the next may begin.
 #[derive(Default)]
@@ -83,9 +87,11 @@ impl Keyspace {
             recounts.not_before_ms = now_ms + REST_MS.max(took_ms * REST);
             return Ok(Reaped { removed: 0, next_ms: Some(now_ms), settled_ms: u64::MAX });
         }
-        let settled_ms = recount.settled_ms;
+        let Recount { settled_ms, waived_ms, .. } = recount;
         recounts.running = Some(recount);
-        Ok(Reaped { removed: 0, next_ms: Some(now_ms), settled_ms })
+        let took_ms = store.now_ms().saturating_sub(now_ms);
+        let rest_ms = if waived_ms.is_some() { 0 } else { took_ms * SLICE_REST };
+        Ok(Reaped { removed: 0, next_ms: Some(now_ms + rest_ms), settled_ms })
     }
 
     /// Takes counters and snapshot together, and waives what is due by `waived_ms`, if given.
@@ -133,7 +139,7 @@ impl Recount {
         }
         let view = self.snapshot.view();
         let from = self.last.as_deref().map_or(Bound::Included(&start[..]), Bound::Excluded);
-        let mut scan = view.scan(from, Bound::Excluded(&end));
+        let mut scan = view.scan_once(from, Bound::Excluded(&end));
         let mut names = Vec::new();
         let mut left = SLICE_ROWS;
         scan.first()?;

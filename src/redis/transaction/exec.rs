@@ -44,7 +44,7 @@ fn attempt(
 ) -> Result {
     // What has effects beside the transaction's must not run twice.
     if tier == Tier::Cached && queue.iter().any(|(entry, _)| !repeatable(entry)) {
-        return Err(Error::Store(crate::store::Error::WouldWait));
+        return Err(Error::Store(crate::store::Error::WouldWait(None)));
     }
     let mut txn = instance.store().txn(locks(session, queue), tier)?;
     session.needs = session.needs.max(txn.seqno());

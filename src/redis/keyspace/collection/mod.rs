@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use self::inline::{Entry, EntryRef};
 use super::meta::{Body, Meta, Owner};
-use super::{META, Result, Space, Type, key};
+use super::{META, Result, Space, Type, key, lock_key};
 use crate::store::{REDIS, Reads, Txn, take_ordered};
 
 pub(super) use self::random::random_row;
@@ -365,6 +365,13 @@ impl Collection {
                 (Body::Owned { owner, len, head: self.head }, self.elements_due_ms)
             }
         };
+        if let (Some(old), Body::Owned { .. }) = (&self.old, &body)
+            && (&old.body, old.elements_due_ms) == (&body, elements_due_ms)
+        {
+            // Elements that lie in rows of their own changed, and neither their number nor when they are due.
+            txn.touch(lock_key(self.space.database, &self.name));
+            return Ok(());
+        }
         let new = Meta { kind: self.kind, deadline_ms, elements_due_ms, armed_ms: None, body };
         key::replace(txn, self.space, &self.name, self.old.as_ref(), new)
     }

@@ -117,7 +117,7 @@ fn threads_count_every_increment_once() {
                     for round in 0..ROUNDS {
                         // Like the server: tried without waiting, and again where waiting is allowed.
                         let value = match increment(store, keyspace, b"counter", Tier::Cached) {
-                            Err(store::Error::WouldWait) => {
+                            Err(store::Error::WouldWait(_)) => {
                                 increment(store, keyspace, b"counter", Tier::Disk).unwrap()
                             }
                             told => told.unwrap(),
