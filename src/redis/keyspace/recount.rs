@@ -34,6 +34,8 @@ const SLICE_REST: u64 = 19;
 pub(super) struct Recounts {
     running: Option<Recount>,
     not_before_ms: u64,
+    /// Whether some were interrupted when the store was last closed that have not been begun anew.
+    interrupted: bool,
 }
 
 struct Recount {
@@ -59,12 +61,18 @@ impl Keyspace {
     /// Works on the recount under way, or begins one if it is time. `first` when the store has just been opened.
     pub(super) fn recount(&self, store: &Arc<Store>, first: bool) -> Result<Reaped> {
         if first {
+            self.recounts.lock().interrupted = true;
+        }
+        if self.recounts.lock().interrupted && !self.is_recounting() {
             let view = store.view_newest(Tier::Disk);
+            let mut found = false;
             for space in self.databases.spaces() {
-                if !self.is_recounting() && has_waived_rows(&view, space)? {
+                if !found && has_waived_rows(&view, space)? {
                     self.start_recount(store, space, Some(space.waived_ms))?;
+                    found = true;
                 }
             }
+            self.recounts.lock().interrupted = found;
         }
         let now_ms = store.now_ms();
         if !self.is_recounting() {
