@@ -56,7 +56,7 @@ use super::error::Result;
 use super::key::Seqno;
 use super::open;
 use super::options::{Env, Options};
-use super::read;
+use super::read::{self, Reading};
 use super::shared::Shared;
 use super::stats::Totals;
 use super::view::{self, Snapshot, Tier, View};
@@ -167,7 +167,9 @@ impl Db {
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let shared = &*self.shared;
         let published = || shared.progress.published();
-        view::pinned(shared, published, |rows, seqno| read::get(shared, rows, key, seqno, Tier::Disk))
+        view::pinned(shared, published, |rows, seqno| {
+            read::get(shared, rows, key, Reading { seqno, tier: Tier::Disk, offers: true })
+        })
     }
 
     /// Several keys' newest values at one moment, in the order asked; cold ones are fetched together.

@@ -1,7 +1,7 @@
-//! THE READ PATH of one key: hot rows → memtables → level 0, newest first → each level below.
+//! THE READ PATH of one key: memtables → hot rows → level 0, newest first → each level below.
 //!
 //! The first version found at or before the view's seqno is the newest, since each place is newer than those after
-//! it; range marks may hide it. What was found in tables is offered to the hot rows.
+//! it; range marks may hide it. What was found in tables is offered to the hot rows, unless it is about to change.
 
 use std::sync::Arc;
 
@@ -16,22 +16,26 @@ use super::table::Table;
 use super::version::Version;
 use super::view::Tier;
 
+/// From which moment, how far to go for an answer, and what to do with it.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading {
+    pub(crate) seqno: Seqno,
+    pub(crate) tier: Tier,
+    /// Whether what is found in tables is offered to the hot rows.
+    pub(crate) offers: bool,
+}
+
 /// A key's value at a moment.
-pub(crate) fn get(
-    shared: &Shared,
-    at: &SuperVersion,
-    key: &[u8],
-    seqno: Seqno,
-    tier: Tier,
-) -> Result<Option<Bytes>> {
+pub(crate) fn get(shared: &Shared, at: &SuperVersion, key: &[u8], reading: Reading) -> Result<Option<Bytes>> {
+    let Reading { seqno, tier, offers } = reading;
     shared.stats.gets.add(1);
-    if let Some(value) = shared.hot.get(key, seqno) {
-        shared.stats.hot_hits.add(1);
-        return Ok(value);
-    }
     let hidden = hidden_below(at, key, seqno);
     if let Some(found) = in_memtables(at, key, seqno) {
         return Ok(found.value.filter(|_| found.seqno >= hidden));
+    }
+    if let Some(value) = shared.hot.get(key, seqno) {
+        shared.stats.hot_hits.add(1);
+        return Ok(value);
     }
     let mut probes = 0;
     let found = in_tables(&at.version, key, seqno, hidden, |table| {
@@ -41,7 +45,9 @@ pub(crate) fn get(
     shared.stats.table_probes.add(probes);
     let found = found?.filter(|found| found.seqno >= hidden);
     let (newest, value) = found.map_or((seqno, None), |found| (found.seqno, found.value));
-    shared.hot.fill(key, seqno, newest, value.as_deref());
+    if offers {
+        shared.hot.fill(key, seqno, newest, value.as_deref());
+    }
     Ok(value)
 }
 
@@ -50,16 +56,16 @@ pub(crate) fn multi_get(
     shared: &Shared,
     at: &SuperVersion,
     keys: &[&[u8]],
-    seqno: Seqno,
-    tier: Tier,
+    reading: Reading,
 ) -> Result<Vec<Option<Bytes>>> {
+    let Reading { seqno, tier, .. } = reading;
     if tier == Tier::Cached || keys.len() < 2 {
-        return keys.iter().map(|key| get(shared, at, key, seqno, tier)).collect();
+        return keys.iter().map(|key| get(shared, at, key, reading)).collect();
     }
     let mut values = Vec::with_capacity(keys.len());
     let mut cold = Vec::new();
     for (i, key) in keys.iter().enumerate() {
-        values.push(match get(shared, at, key, seqno, Tier::Cached) {
+        values.push(match get(shared, at, key, Reading { tier: Tier::Cached, ..reading }) {
             Ok(value) => value,
             Err(Error::NotCached(_)) => {
                 cold.push(i);
@@ -79,19 +85,19 @@ pub(crate) fn multi_get(
         }
     }
     for i in cold {
-        values[i] = get(shared, at, keys[i], seqno, tier)?;
+        values[i] = get(shared, at, keys[i], reading)?;
     }
     Ok(values)
 }
 
 /// False if a key has no value at a moment for sure, judged in memory alone.
 pub(crate) fn may_contain(shared: &Shared, at: &SuperVersion, key: &[u8], seqno: Seqno) -> bool {
-    if let Some(value) = shared.hot.get(key, seqno) {
-        return value.is_some();
-    }
     let hidden = hidden_below(at, key, seqno);
     if let Some(found) = in_memtables(at, key, seqno) {
         return found.value.is_some() && found.seqno >= hidden;
+    }
+    if let Some(value) = shared.hot.get(key, seqno) {
+        return value.is_some();
     }
     let found = in_tables(&at.version, key, seqno, hidden, |table| {
         Ok(table.may_contain(key).then_some(Found { seqno, value: None }))

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::error::Result;
 use super::key::Seqno;
-use super::read;
+use super::read::{self, Reading};
 use super::scan::Scan;
 use super::shared::{Shared, SuperVersion};
 use super::snapshots::Registered;
@@ -30,6 +30,7 @@ pub struct View {
     rows: Arc<SuperVersion>,
     seqno: Seqno,
     tier: Tier,
+    offers: bool,
 }
 
 /// Calls with where the rows are and a moment that all of them are there for: `moment` is read between.
@@ -60,6 +61,7 @@ impl View {
             rows: Arc::clone(rows),
             seqno,
             tier: Tier::Disk,
+            offers: true,
         })
     }
 
@@ -84,14 +86,25 @@ impl View {
         self
     }
 
+    /// The same moment, read by somebody who is about to change what is read: it is not worth keeping.
+    #[must_use]
+    pub fn for_update(mut self) -> Self {
+        self.offers = false;
+        self
+    }
+
+    fn reading(&self) -> Reading {
+        Reading { seqno: self.seqno, tier: self.tier, offers: self.offers }
+    }
+
     /// A key's value.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        read::get(&self.shared, &self.rows, key, self.seqno, self.tier)
+        read::get(&self.shared, &self.rows, key, self.reading())
     }
 
     /// Several keys' values, in the order asked; cold ones are fetched together.
     pub fn multi_get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
-        read::multi_get(&self.shared, &self.rows, keys, self.seqno, self.tier)
+        read::multi_get(&self.shared, &self.rows, keys, self.reading())
     }
 
     /// False if the key has no value for sure, judged in memory alone; true if it may have one.

@@ -94,7 +94,7 @@ impl Shared {
             // It was checked; but if it were half applied, nothing could be trusted from here on.
             return Err(self.poison(error));
         }
-        self.hot.refresh(seqno, &payload);
+        self.hot.forget(seqno, &payload);
         self.progress.publish(seqno);
         let buffered = writer.log.buffered();
         drop(writer);

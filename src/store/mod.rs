@@ -141,7 +141,7 @@ impl Store {
         }
         let held = self.locks.lock(keys, tier == Tier::Disk).ok_or(Error::WouldWait(None))?;
         // After the last lock: whoever held one of them before is in this view.
-        let view = self.view_newest(tier);
+        let view = self.view_newest(tier).for_update();
         Ok(Txn::new(self.clone(), view, held))
     }
 

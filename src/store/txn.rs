@@ -38,6 +38,8 @@ pub struct Txn {
     store: Arc<Store>,
     view: View,
     overlay: Overlay,
+    /// The row that was last found absent: who is told so often asks again before writing it.
+    absent: RefCell<Vec<u8>>,
     counts: Vec<(u64, i64)>,
     touched: Vec<LockKey>,
     touched_all: bool,
@@ -66,6 +68,7 @@ impl Txn {
             store,
             view,
             overlay: Overlay::new(),
+            absent: RefCell::default(),
             counts: Vec::new(),
             touched: Vec::new(),
             touched_all: false,
@@ -316,10 +319,17 @@ impl Reads for Txn {
     }
 
     fn get(&self, row: &[u8]) -> Result<Option<Bytes>> {
-        match self.overlay.get(row) {
-            Some(staged) => Ok(staged.clone()),
-            None => self.view.get(row),
+        if let Some(staged) = self.overlay.get(row) {
+            return Ok(staged.clone());
         }
+        if *self.absent.borrow() == row {
+            return Ok(None);
+        }
+        let found = self.view.get(row)?;
+        if found.is_none() {
+            row.clone_into(&mut self.absent.borrow_mut());
+        }
+        Ok(found)
     }
 
     fn get_cached(&self, row: &[u8]) -> Result<Option<Bytes>> {

@@ -51,6 +51,11 @@ impl View {
         Self { rows: self.rows.with_tier(tier), now_ms: self.now_ms }
     }
 
+    /// The same moment, read by a transaction, which is about to change what it reads.
+    pub(super) fn for_update(self) -> Self {
+        Self { rows: self.rows.for_update(), ..self }
+    }
+
     /// As [`Reads::scan`], for rows that nobody will read again soon: reads far ahead and leaves the caches alone.
     pub fn scan_once(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {
         RowScan { stored: self.rows.scan_once(from, to), staged: None, at: At::Nowhere, reverse: false }

@@ -1,4 +1,5 @@
-//! Hot rows: the newest committed value of keys that are read often, absent ones included.
+//! Hot rows: the newest committed value of keys that are read often and lie in tables, absent ones included. What lies in
+//! a memtable is found there as quickly.
 //!
 //! ```text
 //! row = (key, value or absent, seqno, as_of)
@@ -7,11 +8,11 @@
 //! A row says: the newest version at or before `as_of` is the one of `seqno`, and none came after it. So it answers
 //! every view at or above `seqno`. Three rules keep that true, whatever the threads do:
 //!
-//! 1. A commit refreshes the rows it changes, if they are here, *before* it is published. Whoever can see the
-//!    commit finds the row refreshed; whoever cannot, finds it too new and looks elsewhere.
+//! 1. A commit drops the rows it changes, if they are here, *before* it is published. Whoever can see the commit finds
+//!    no row and looks elsewhere.
 //! 2. A reader that read at `view` may fill only if no commit above `view` has touched the key's *slot* (a few
 //!    thousand counters that keys share). Both happen under the shard's lock: either the commit finds the filled
-//!    row and refreshes it, or the fill finds the commit and is void.
+//!    row and drops it, or the fill finds the commit and is void.
 //! 3. A range deletion raises the *floor*, before it is published: rows read below the floor are void.
 //!
 //! Rows are copies and pin no block. Cold keys are not admitted at first sight: only when they come again while a
@@ -100,18 +101,15 @@ impl<P: Primitives> HotRows<P> {
         });
     }
 
-    /// Brings the rows that a batch changes up to date. The writer lock is held, the batch is in the memtable and
-    /// not yet published.
-    pub(crate) fn refresh(&self, seqno: Seqno, payload: &[u8]) {
+    /// Drops the rows that a batch changes. The writer lock is held, the batch is in the memtable and not yet published.
+    pub(crate) fn forget(&self, seqno: Seqno, payload: &[u8]) {
         if self.is_off() {
             return;
         }
-        let capacity = self.capacity.get();
         // Malformed operations cannot come here; the memtable would have refused them.
         for op in Ops::decode(payload).flatten() {
-            let (key, value) = match op {
-                Op::Put { key, value } => (key, Some(value)),
-                Op::Delete { key } => (key, None),
+            let key = match op {
+                Op::Put { key, .. } | Op::Delete { key } => key,
                 Op::DeleteRange { .. } => {
                     self.floor.raise(seqno);
                     continue;
@@ -121,10 +119,7 @@ impl<P: Primitives> HotRows<P> {
             let (hash, shard) = self.place(key);
             shard.with(|shard| {
                 shard.touch(hash, seqno);
-                if shard.holds(hash, key) {
-                    shard.insert(hash, key, seqno, seqno, value);
-                    shard.shrink(capacity);
-                }
+                shard.remove(hash, key);
             });
         }
     }

@@ -69,6 +69,11 @@ fn slot(hash: u64) -> usize {
     (hash >> 48) as usize % SLOTS
 }
 
+/// 0 is nobody's fingerprint. Taken from other bits than the place.
+fn fingerprint(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
+}
+
 impl Shard {
     pub(super) fn new(ghosts: usize) -> Self {
         Self {
@@ -96,8 +101,28 @@ impl Shard {
         Some(row.present.then(|| row.bytes.slice(row.key_len as usize..)))
     }
 
-    pub(super) fn holds(&self, hash: u64, key: &[u8]) -> bool {
-        self.row(hash).is_some_and(|place| self.rows[place].is(key))
+    /// Drops a key's row. Should the key be offered again soon, it is admitted.
+    pub(super) fn remove(&mut self, hash: u64, key: &[u8]) {
+        let Some(place) = self.row(hash).filter(|&place| self.rows[place].is(key)) else { return };
+        self.drop_row(place);
+        if !self.ghosts.is_empty() {
+            *self.ghost(hash) = fingerprint(hash);
+        }
+    }
+
+    /// Takes a row out of the ring; the last one takes its place.
+    fn drop_row(&mut self, place: usize) {
+        let row = self.rows.swap_remove(place);
+        self.bytes -= row.cost();
+        self.places.remove(&row.hash);
+        if let Some(moved) = self.rows.get(place) {
+            self.places.insert(moved.hash, place as u32);
+        }
+    }
+
+    fn ghost(&mut self, hash: u64) -> &mut u32 {
+        let at = hash as usize & (self.ghosts.len() - 1);
+        &mut self.ghosts[at]
     }
 
     /// A commit changes a key of this hash.
@@ -115,15 +140,10 @@ impl Shard {
         if self.ghosts.is_empty() || self.row(hash).is_some() {
             return true;
         }
-        // 0 is nobody's fingerprint. Taken from other bits than the place.
-        let fingerprint = (hash >> 32) as u32 | 1;
-        let ghost = &mut self.ghosts[hash as usize & (self.ghosts.len() - 1)];
-        if *ghost == fingerprint {
-            *ghost = 0;
-            return true;
-        }
-        *ghost = fingerprint;
-        false
+        let ghost = self.ghost(hash);
+        let came_before = *ghost == fingerprint(hash);
+        *ghost = if came_before { 0 } else { fingerprint(hash) };
+        came_before
     }
 
     /// Sets a row, in the place of whoever has its hash.
@@ -164,13 +184,7 @@ impl Shard {
                 self.hand += 1;
                 continue;
             }
-            self.bytes -= row.cost();
-            let hash = row.hash;
-            self.places.remove(&hash);
-            self.rows.swap_remove(self.hand);
-            if let Some(moved) = self.rows.get(self.hand) {
-                self.places.insert(moved.hash, self.hand as u32);
-            }
+            self.drop_row(self.hand);
             // The row moved here came last: its turn is later.
             self.hand += 1;
         }

@@ -47,7 +47,7 @@ enum Plant {
     Nothing,
     /// Readers fill whatever happened since they read.
     FillWithoutLooking,
-    /// Commits are published before rows are refreshed.
+    /// Commits are published before rows are dropped.
     PublishTooEarly,
     /// Range deletions leave rows alone.
     NoFloor,
@@ -71,7 +71,7 @@ impl Store {
         }
         let ranged = batch.ops().flatten().any(|op| matches!(op, Op::DeleteRange { .. }));
         if !(ranged && self.plant == Plant::NoFloor) {
-            self.hot.refresh(seqno, batch.bytes());
+            self.hot.forget(seqno, batch.bytes());
         }
         self.published.raise(seqno);
     }
@@ -172,12 +172,16 @@ fn rows_serve_views_at_or_above_them() {
     hot.fill(b"k", 9, 5, Some(b"five"));
     assert_eq!(hot.get(b"k", 4), None);
     assert_eq!(hot.get(b"k", 5), Some(Some(Bytes::from_static(b"five"))));
-    hot.refresh(12, &batch(|b| b.delete(b"k")));
-    assert_eq!(hot.get(b"k", 11), None);
-    assert_eq!(hot.get(b"k", 12), Some(None));
-    hot.refresh(13, &batch(|b| b.put(b"cold", b"x")));
-    assert_eq!(hot.len(), 1);
-    hot.refresh(14, &batch(|b| b.delete_range(b"x", b"y")));
+    hot.fill(b"absent", 9, 9, None);
+    assert_eq!(hot.get(b"absent", 9), Some(None));
+    hot.forget(12, &batch(|b| b.delete(b"k")));
+    assert_eq!((hot.get(b"k", 11), hot.get(b"k", 12), hot.len()), (None, None, 1));
+    hot.fill(b"k", 11, 5, Some(b"five"));
+    assert_eq!(hot.get(b"k", 12), None, "what was read before the commit is void");
+    hot.fill(b"k", 12, 12, None);
+    hot.forget(13, &batch(|b| b.put(b"cold", b"x")));
+    assert_eq!((hot.get(b"k", 13), hot.len()), (Some(None), 2));
+    hot.forget(14, &batch(|b| b.delete_range(b"x", b"y")));
     assert_eq!(hot.get(b"k", 14), None);
 }
 
@@ -202,4 +206,7 @@ fn a_key_is_admitted_the_second_time() {
     assert_eq!(hot.len(), 0);
     hot.fill(b"k", 1, 1, Some(b"v"));
     assert_eq!(hot.get(b"k", 1), Some(Some(Bytes::from_static(b"v"))));
+    hot.forget(2, &batch(|b| b.put(b"k", b"w")));
+    hot.fill(b"k", 2, 2, Some(b"w"));
+    assert_eq!(hot.get(b"k", 2), Some(Some(Bytes::from_static(b"w"))), "at once where it was before");
 }

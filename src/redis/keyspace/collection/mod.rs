@@ -366,9 +366,11 @@ impl Collection {
             }
         };
         if let (Some(old), Body::Owned { .. }) = (&self.old, &body)
-            && (&old.body, old.elements_due_ms) == (&body, elements_due_ms)
+            && old.body == body
+            && old.index_ms().is_none()
+            && elements_due_ms.is_none()
         {
-            // Elements that lie in rows of their own changed, and neither their number nor when they are due.
+            // Elements that lie in rows of their own changed, but not their number, and nothing is ever due.
             txn.touch(lock_key(self.space.database, &self.name));
             return Ok(());
         }
