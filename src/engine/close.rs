@@ -28,6 +28,8 @@ impl Shared {
         self.pressure.wake();
         let flushed = self.flush();
         background::close(self);
+        // Nobody writes any more who would need it.
+        let _ = self.env.vfs.remove(&self.files.ballast());
         let closed = flushed.and_then(|()| self.retire_logs()).or_else(|_| self.sync().map(|_| ()));
         self.lock.lock().take();
         closed

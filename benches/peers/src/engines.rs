@@ -3,7 +3,9 @@
 use std::ops::Bound::Unbounded;
 use std::path::Path;
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRawIteratorWithThreadMode, WaitForCompactOptions};
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompressionType, DBRawIteratorWithThreadMode, WaitForCompactOptions,
+};
 use siltstone::cli::bench::Siltstone;
 use siltstone::cli::bench::workload::{Session, Subject};
 use siltstone::engine::{Fsync, Options};
@@ -15,9 +17,6 @@ const FILTER_BITS: u32 = 10;
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
-
-
-
 
 /// Siltstone's own subject, opened with the settings of the comparison.
 pub struct Silt(Siltstone);
@@ -72,35 +71,38 @@ impl Rocks {
 }
 
 impl Subject for Rocks {
-    type Session<'a> = &'a rocksdb::DB;
+    type Session<'a> = RocksSession<'a>;
 
-    fn session(&self) -> Self::Session<'_> {
-        &self.0
+    fn session(&self) -> RocksSession<'_> {
+        RocksSession(&self.0)
     }
 }
 
-impl Session for &rocksdb::DB {
+/// One thread's handle.
+pub struct RocksSession<'a>(&'a rocksdb::DB);
+
+impl Session for RocksSession<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        rocksdb::DB::put(self, key, value).map_err(text)
+        self.0.put(key, value).map_err(text)
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<(), String> {
-        rocksdb::DB::delete(self, key).map_err(text)
+        self.0.delete(key).map_err(text)
     }
 
     fn get(&mut self, key: &[u8]) -> Result<bool, String> {
-        Ok(self.get_pinned(key).map_err(text)?.is_some())
+        Ok(self.0.get_pinned(key).map_err(text)?.is_some())
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<bool, String> {
-        let mut at: DBRawIteratorWithThreadMode<'_, rocksdb::DB> = self.raw_iterator();
+        let mut at: DBRawIteratorWithThreadMode<'_, rocksdb::DB> = self.0.raw_iterator();
         at.seek(key);
         at.status().map_err(text)?;
         Ok(at.key() == Some(key))
     }
 
     fn scan(&mut self, mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
-        let mut at = self.raw_iterator();
+        let mut at = self.0.raw_iterator();
         at.seek_to_first();
         while let Some((key, value)) = at.item() {
             if !visit(key, value) {
@@ -148,35 +150,38 @@ impl Fjall {
 }
 
 impl Subject for Fjall {
-    type Session<'a> = &'a fjall::Keyspace;
+    type Session<'a> = FjallSession<'a>;
 
-    fn session(&self) -> Self::Session<'_> {
-        &self.rows
+    fn session(&self) -> FjallSession<'_> {
+        FjallSession(&self.rows)
     }
 }
 
-impl Session for &fjall::Keyspace {
+/// One thread's handle.
+pub struct FjallSession<'a>(&'a fjall::Keyspace);
+
+impl Session for FjallSession<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        self.insert(key, value).map_err(text)
+        self.0.insert(key, value).map_err(text)
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<(), String> {
-        self.remove(key).map_err(text)
+        self.0.remove(key).map_err(text)
     }
 
     fn get(&mut self, key: &[u8]) -> Result<bool, String> {
-        Ok(fjall::Keyspace::get(self, key).map_err(text)?.is_some())
+        Ok(self.0.get(key).map_err(text)?.is_some())
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<bool, String> {
-        match self.range::<&[u8], _>((std::ops::Bound::Included(key), Unbounded)).next() {
+        match self.0.range::<&[u8], _>((std::ops::Bound::Included(key), Unbounded)).next() {
             Some(row) => Ok(*row.into_inner().map_err(text)?.0 == *key),
             None => Ok(false),
         }
     }
 
     fn scan(&mut self, mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
-        for row in self.iter() {
+        for row in self.0.iter() {
             let (key, value) = row.into_inner().map_err(text)?;
             if !visit(&key, &value) {
                 break;

@@ -145,10 +145,15 @@ fn print_table(args: &Args, sequences: &[String], figures: &Figures) {
     for ((place, _, name), row) in figures {
         if *place != shown {
             shown = *place;
-            println!("| *{}* |{}", sequences[*place].replace(',', ", "), " |".repeat(args.engines.len() * 2 - 1));
+            println!(
+                "| *{}* |{}",
+                sequences[*place].replace(',', ", "),
+                " |".repeat(args.engines.len() * 2 - 1)
+            );
         }
         let figure = |engine: &String| row.get(engine).map_or(f64::NAN, |figures| median(figures));
-        let cells: String = args.engines.iter().map(|engine| format!(" {} |", short(figure(engine)))).collect();
+        let cells: String =
+            args.engines.iter().map(|engine| format!(" {} |", short(figure(engine)))).collect();
         let own = args.engines.first().map_or(f64::NAN, figure);
         let ratios: String =
             args.engines.iter().skip(1).map(|engine| format!(" {:.2} |", own / figure(engine))).collect();

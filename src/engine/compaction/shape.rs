@@ -110,7 +110,10 @@ impl Shape {
         if level == 0 {
             // Merging costs a rewrite of the base: wait until what comes is worth it, whatever number of tables it
             // is in, unless there are so many that reads begin to suffer. Of a memtable some three quarters are rows.
-            let bytes: u64 = free.clone().map(|t| t.raw_bytes.max(t.size)).sum();
+            // Tombstones count as the rows they will take with them.
+            let below = row_bytes(tree);
+            let bytes: u64 =
+                free.clone().map(|t| t.raw_bytes.max(t.size).saturating_add(t.tombstones * below)).sum();
             let worth = (limits.memtable / 4 * 3).saturating_mul(limits.level0_tables as u64);
             let factor = if moment.quiet { 1 } else { LEVEL0_FACTOR };
             let count = free.count() as f64 / (factor * limits.level0_tables) as f64;
@@ -128,8 +131,17 @@ impl Shape {
     }
 }
 
+/// Bytes of a row below level 0 before compression, on average.
+fn row_bytes(tree: &Tree<'_>) -> u64 {
+    let below = || tree.levels[1..].iter().flatten();
+    let entries: u64 = below().map(|t| t.entries).sum();
+    below().map(|t| t.raw_bytes).sum::<u64>() / entries.max(1)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::engine::options::Options;
 
@@ -165,6 +177,29 @@ mod tests {
         let shape = shape([0, 0, 0, 0, 0, 300 * MIB, 20_000 * MIB]);
         assert_eq!(shape.base, 4);
         assert_eq!(shape.targets, [0, 0, 0, 0, 256 * MIB, 2000 * MIB, u64::MAX]);
+    }
+
+    #[test]
+    fn tombstones_weigh_what_they_delete() {
+        let limits = limits();
+        let tables = [
+            TableMeta { size: MIB, entries: 500_000, tombstones: 500_000, ..TableMeta::default() },
+            TableMeta { size: 999 * MIB, raw_bytes: 2000 * MIB, entries: 20 << 20, ..TableMeta::default() },
+        ];
+        let tree = tree(&tables, [MIB, 0, 0, 0, 0, 0, 999 * MIB]);
+        let (dead, busy) = (Vec::new(), HashSet::new());
+        let moment = Moment {
+            limits: &limits,
+            horizon: 0,
+            now_ms: 0,
+            dead: &dead,
+            busy: &busy,
+            claims: &[],
+            quiet: false,
+            turn: 0,
+        };
+        let score = Shape::of(&tree, &limits).score(&tree, 0, &moment);
+        assert!((0.2..0.3).contains(&score), "a quarter of four memtables, not {score}");
     }
 
     #[test]
