@@ -1,7 +1,19 @@
-//! How many elements each segment has, in memory: chunks of segments, each with its sum. Finding a segment by separator
-//! is two binary searches; what lies before it, a sum over chunks and one within the chunk.
+//! How many elements each segment has, and how far its deltas got, in memory: chunks of segments, each with its sum.
+//! Finding a segment by separator is two binary searches; what lies before it, a sum over chunks and one within the
+//! chunk.
 
 const CHUNK_MAX: usize = 256;
+
+/// What is known of a segment and its deltas without reading them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Elements, with the deltas' changes.
+    pub(super) count: u32,
+    /// Of all its deltas.
+    pub(super) delta_bytes: u16,
+    /// The slots below hold deltas, the others none.
+    pub(super) live: u8,
+}
 
 /// A segment's place; good until the directory changes its segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,10 +22,36 @@ pub(super) struct Place {
     at: usize,
 }
 
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    /// What the separator begins with, so that most comparisons need not go and look at it.
+    head: u64,
+    separator: Box<[u8]>,
+    tally: Tally,
+}
+
+impl Entry {
+    fn new(separator: &[u8], tally: Tally) -> Self {
+        Self { head: head(separator), separator: separator.into(), tally }
+    }
+
+    /// Whether its separator is at or before the subkey, whose head is given with it.
+    fn begins_by(&self, (head, subkey): (u64, &[u8])) -> bool {
+        self.head < head || self.head == head && *self.separator <= *subkey
+    }
+}
+
+/// The first eight bytes, as a number that sorts as they do. Where two are alike, the bytes decide.
+fn head(subkey: &[u8]) -> u64 {
+    let mut head = [0; 8];
+    head.iter_mut().zip(subkey).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(head)
+}
+
 #[derive(Debug, Default)]
 struct Chunk {
     count: u64,
-    segments: Vec<(Box<[u8]>, u32)>,
+    segments: Vec<Entry>,
 }
 
 /// The counts. No chunk is empty.
@@ -29,24 +67,24 @@ impl Directory {
     }
 
     /// Adds a segment at the end.
-    pub(super) fn push(&mut self, separator: Vec<u8>, count: u32) {
+    pub(super) fn push(&mut self, separator: &[u8], tally: Tally) {
         if self.chunks.last().is_none_or(|chunk| chunk.segments.len() >= CHUNK_MAX) {
             self.chunks.push(Chunk::default());
         }
         if let Some(chunk) = self.chunks.last_mut() {
-            chunk.segments.push((separator.into(), count));
-            chunk.count += u64::from(count);
-            self.total += u64::from(count);
+            chunk.segments.push(Entry::new(separator, tally));
+            chunk.count += u64::from(tally.count);
+            self.total += u64::from(tally.count);
         }
     }
 
     /// The segment that a subkey belongs to; `None` if there is no segment at all.
     pub(super) fn find(&self, subkey: &[u8]) -> Option<Place> {
-        let first =
-            |chunk: &Chunk| chunk.segments.first().is_some_and(|(separator, _)| **separator <= *subkey);
-        let chunk = self.chunks.partition_point(first).checked_sub(1)?;
+        let sought = (head(subkey), subkey);
+        let begun = |chunk: &Chunk| chunk.segments.first().is_some_and(|first| first.begins_by(sought));
+        let chunk = self.chunks.partition_point(begun).checked_sub(1)?;
         let segments = &self.chunks.get(chunk)?.segments;
-        let at = segments.partition_point(|(separator, _)| **separator <= *subkey).checked_sub(1)?;
+        let at = segments.partition_point(|entry| entry.begins_by(sought)).checked_sub(1)?;
         Some(Place { chunk, at })
     }
 
@@ -58,11 +96,11 @@ impl Directory {
                 left -= segments.count;
                 continue;
             }
-            for (at, &(_, count)) in segments.segments.iter().enumerate() {
-                if left < u64::from(count) {
+            for (at, Entry { tally, .. }) in segments.segments.iter().enumerate() {
+                if left < u64::from(tally.count) {
                     return Some((Place { chunk, at }, left));
                 }
-                left -= u64::from(count);
+                left -= u64::from(tally.count);
             }
         }
         None
@@ -72,19 +110,19 @@ impl Directory {
     pub(super) fn before(&self, place: Place) -> u64 {
         let chunks: u64 = self.chunks.iter().take(place.chunk).map(|chunk| chunk.count).sum();
         let segments = self.chunks.get(place.chunk).map_or(&[][..], |chunk| &chunk.segments);
-        chunks + segments.iter().take(place.at).map(|&(_, count)| u64::from(count)).sum::<u64>()
+        chunks + segments.iter().take(place.at).map(|entry| u64::from(entry.tally.count)).sum::<u64>()
     }
 
-    fn get(&self, place: Place) -> Option<&(Box<[u8]>, u32)> {
+    fn get(&self, place: Place) -> Option<&Entry> {
         self.chunks.get(place.chunk)?.segments.get(place.at)
     }
 
     pub(super) fn separator(&self, place: Place) -> &[u8] {
-        self.get(place).map_or(&[], |(separator, _)| separator)
+        self.get(place).map_or(&[], |entry| &entry.separator)
     }
 
-    pub(super) fn count(&self, place: Place) -> u32 {
-        self.get(place).map_or(0, |&(_, count)| count)
+    pub(super) fn tally(&self, place: Place) -> Tally {
+        self.get(place).map_or(Tally::default(), |entry| entry.tally)
     }
 
     pub(super) fn is_first(place: Place) -> bool {
@@ -109,39 +147,46 @@ impl Directory {
         Some(Place { chunk, at: self.chunks.get(chunk)?.segments.len() - 1 })
     }
 
-    /// Changes a segment's count.
-    pub(super) fn add(&mut self, place: Place, delta: i64) {
+    pub(super) fn set(&mut self, place: Place, tally: Tally) {
         let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
-        if let Some((_, count)) = chunk.segments.get_mut(place.at) {
-            *count = (i64::from(*count) + delta) as u32;
+        if let Some(entry) = chunk.segments.get_mut(place.at) {
+            let delta = i64::from(tally.count) - i64::from(entry.tally.count);
+            entry.tally = tally;
             chunk.count = chunk.count.wrapping_add_signed(delta);
             self.total = self.total.wrapping_add_signed(delta);
         }
     }
 
-    /// Adds a segment after another.
-    pub(super) fn insert_after(&mut self, place: Place, separator: Vec<u8>, count: u32) {
-        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
-        chunk.segments.insert(place.at + 1, (separator.into(), count));
-        chunk.count += u64::from(count);
-        self.total += u64::from(count);
+    /// Adds a segment after another, still without elements.
+    pub(super) fn insert_after(&mut self, place: Place, separator: &[u8]) -> Place {
+        let mut new = Place { at: place.at + 1, ..place };
+        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return new };
+        chunk.segments.insert(new.at, Entry::new(separator, Tally::default()));
         if chunk.segments.len() > CHUNK_MAX {
             let segments = chunk.segments.split_off(CHUNK_MAX / 2);
-            let count = segments.iter().map(|&(_, count)| u64::from(count)).sum();
+            let count = segments.iter().map(|entry| u64::from(entry.tally.count)).sum();
             chunk.count -= count;
             self.chunks.insert(place.chunk + 1, Chunk { count, segments });
+            if new.at >= CHUNK_MAX / 2 {
+                new = Place { chunk: new.chunk + 1, at: new.at - CHUNK_MAX / 2 };
+            }
         }
+        new
     }
 
     /// Removes a segment with what it still counts.
     pub(super) fn remove(&mut self, place: Place) {
-        let count = self.count(place);
-        self.add(place, -i64::from(count));
+        self.set(place, Tally::default());
         if let Some(chunk) = self.chunks.get_mut(place.chunk) {
             chunk.segments.remove(place.at);
             if chunk.segments.is_empty() {
                 self.chunks.remove(place.chunk);
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = impl PartialEq + std::fmt::Debug> {
+        self.chunks.iter().flat_map(|chunk| &chunk.segments)
     }
 }

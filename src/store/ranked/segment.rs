@@ -1,12 +1,21 @@
 //! A segment: a few hundred bytes of neighbouring elements.
 
 use super::super::error::{Error, Result};
+use super::delta::{self, Change, Kind};
 use crate::codec::varint;
 
 const VERSION: u8 = 0x10;
 
 /// What an entry adds to its subkey and value, as an estimate, in bytes.
 const ENTRY_BYTES: usize = 2;
+
+/// Where in its plane a segment grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edge {
+    Start,
+    Neither,
+    End,
+}
 
 /// A segment, taken apart.
 #[derive(Clone, Debug, Default)]
@@ -20,9 +29,7 @@ pub(super) struct Segment {
 impl Segment {
     /// How many elements an encoded segment holds.
     pub(super) fn count(value: &[u8]) -> Result<u32> {
-        let mut count = 0;
-        each(value, |_, _, _| count += 1)?;
-        Ok(count)
+        head(value).map(|(count, _)| count).ok_or(Error::Damaged("a segment"))
     }
 
     pub(super) fn decode(value: &[u8]) -> Result<Self> {
@@ -42,11 +49,12 @@ impl Segment {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1 + self.byte_len());
+        let mut out = Vec::with_capacity(4 + self.byte_len());
         out.push(VERSION);
+        varint::put_u64(&mut out, self.len() as u64);
         let mut before: &[u8] = &[];
         for (subkey, value) in self.iter() {
-            let shared = subkey.iter().zip(before).take_while(|(a, b)| a == b).count();
+            let shared = shared(subkey, before);
             let rest = &subkey[shared..];
             out.push((shared.min(15) << 4 | rest.len().min(15)) as u8);
             for length in [shared, rest.len()] {
@@ -59,6 +67,26 @@ impl Segment {
             before = subkey;
         }
         out
+    }
+
+    /// Makes the changes of a delta.
+    pub(super) fn apply_delta(&mut self, separator: &[u8], delta: &[u8]) -> Result<()> {
+        let mut subkey = Vec::new();
+        delta::each(delta, |kind, shared, rest, value| {
+            subkey.clear();
+            subkey.extend_from_slice(separator.get(..shared)?);
+            subkey.extend_from_slice(rest);
+            self.apply(&Change { kind, subkey: &subkey, value });
+            Some(())
+        })
+    }
+
+    pub(super) fn apply(&mut self, change: &Change<'_>) {
+        if change.kind == Kind::Removed {
+            self.remove(change.subkey);
+        } else {
+            self.insert(change.subkey, change.value);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -86,46 +114,53 @@ impl Segment {
         self.entries.binary_search_by(|&entry| self.subkey(entry).cmp(subkey))
     }
 
+    pub(super) fn value(&self, at: usize) -> &[u8] {
+        self.iter().nth(at).map_or(&[], |(_, value)| value)
+    }
+
+    pub(super) fn is_first(&self, subkey: &[u8]) -> bool {
+        self.entries.first().is_some_and(|&entry| self.subkey(entry) == subkey)
+    }
+
     pub(super) fn is_last(&self, subkey: &[u8]) -> bool {
         self.entries.last().is_some_and(|&entry| self.subkey(entry) == subkey)
     }
 
-    pub(super) fn insert(&mut self, subkey: &[u8], value: &[u8]) -> bool {
+    fn insert(&mut self, subkey: &[u8], value: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(subkey);
         let middle = self.bytes.len();
         self.bytes.extend_from_slice(value);
         let entry = (start as u32, middle as u32, self.bytes.len() as u32);
         match self.find(subkey) {
-            Ok(at) => {
-                self.entries[at] = entry;
-                false
-            }
-            Err(at) => {
-                self.entries.insert(at, entry);
-                true
-            }
+            Ok(at) => self.entries[at] = entry,
+            Err(at) => self.entries.insert(at, entry),
         }
     }
 
-    pub(super) fn remove(&mut self, subkey: &[u8]) -> bool {
-        self.find(subkey).is_ok_and(|at| {
+    fn remove(&mut self, subkey: &[u8]) {
+        if let Ok(at) = self.find(subkey) {
             self.entries.remove(at);
-            true
-        })
+        }
     }
 
     pub(super) fn remove_range(&mut self, from: usize, to: usize) {
         self.entries.drain(from..to);
     }
 
-    /// The entry in the middle, by bytes; at least 1.
-    pub(super) fn middle(&self) -> usize {
-        let half = self.byte_len() / 2;
+    /// Before which entry to split, so that one part is as large as it may be: the left one if at the end, the right
+    /// one if at the start; else both alike. Neither is empty. There must be two entries.
+    pub(super) fn split_point(&self, edge: Edge, bytes_max: usize) -> usize {
+        let left_max = match edge {
+            Edge::Start => self.byte_len().saturating_sub(bytes_max),
+            Edge::Neither => self.byte_len() / 2,
+            Edge::End => bytes_max,
+        };
         let mut bytes = 0;
         let at = self.entries.iter().position(|&(start, _, end)| {
+            let before = bytes;
             bytes += (end - start) as usize + ENTRY_BYTES;
-            bytes > half
+            if edge == Edge::Start { before >= left_max } else { bytes > left_max }
         });
         at.unwrap_or(1).clamp(1, self.len().max(2) - 1)
     }
@@ -136,7 +171,7 @@ impl Segment {
         let last = self.entries.last().map_or(&[][..], |&entry| self.subkey(entry));
         let first = right.entries.first().map_or(&[][..], |&entry| right.subkey(entry));
         // The shortest that is above what stays.
-        let shared = first.iter().zip(last).take_while(|(a, b)| a == b).count();
+        let shared = shared(first, last);
         let separator = first.get(..=shared).unwrap_or(first).to_vec();
         (separator, right)
     }
@@ -152,12 +187,25 @@ impl Segment {
     }
 }
 
+/// How many bytes two subkeys begin with alike.
+pub(super) fn shared(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// The count, and the bytes of the entries.
+fn head(value: &[u8]) -> Option<(u32, &[u8])> {
+    let (&version, mut rest) = value.split_first()?;
+    (version == VERSION).then_some(())?;
+    let count = u32::try_from(varint::take_u64(&mut rest)?).ok()?;
+    Some((count, rest))
+}
+
 /// Visits the entries of an encoded segment: bytes shared with the subkey before, the rest of the subkey, the value.
 fn each(value: &[u8], mut visit: impl FnMut(usize, &[u8], &[u8])) -> Result<()> {
     let mut take = || {
-        let (&version, mut rest) = value.split_first()?;
-        (version == VERSION).then_some(())?;
-        while let Some((&lengths, after)) = rest.split_first() {
+        let (count, mut rest) = head(value)?;
+        for _ in 0..count {
+            let (&lengths, after) = rest.split_first()?;
             rest = after;
             let mut length = |short: u8| {
                 if short < 15 {
@@ -170,7 +218,7 @@ fn each(value: &[u8], mut visit: impl FnMut(usize, &[u8], &[u8])) -> Result<()> 
             let own = varint::take_slice(&mut rest, own)?;
             visit(shared, own, varint::take_bytes(&mut rest)?);
         }
-        Some(())
+        rest.is_empty().then_some(())
     };
     take().ok_or(Error::Damaged("a segment"))
 }

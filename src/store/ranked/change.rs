@@ -1,0 +1,226 @@
+//! How a plane changes: deltas while they are few, folded into their segment after that; segments that split and join.
+
+use super::super::error::Result;
+use super::super::txn::Txn;
+use super::super::view::Reads;
+use super::delta::{Change, Kind};
+use super::directory::{Directory, Place, Tally};
+use super::segment::{Edge, Segment};
+use super::{Ranked, slot_row};
+
+/// A segment larger than this is split, in bytes.
+const SEGMENT_BYTES_MAX: usize = 768;
+
+/// A segment smaller than this joins a neighbour, in bytes.
+const SEGMENT_BYTES_MIN: usize = 192;
+
+/// Deltas beside a segment. More of them save log, and cost whoever reads the segment a row each.
+pub(super) const SLOTS: u8 = 16;
+
+/// Rather than have more than this in its deltas, a segment is written, in bytes.
+const DELTA_BYTES_MAX: usize = 512;
+
+impl Ranked {
+    /// Sets an element; whether it is new.
+    pub fn insert(&mut self, txn: &mut Txn, subkey: &[u8], value: &[u8]) -> Result<bool> {
+        let Some(place) = self.directory.find(subkey) else {
+            self.insert_new(txn, subkey, value)?;
+            return Ok(true);
+        };
+        let segment = self.segment(txn, place)?;
+        let kind = match segment.find(subkey) {
+            Err(_) => Kind::New,
+            Ok(at) if segment.value(at) == value => return Ok(false),
+            Ok(_) => Kind::Set,
+        };
+        self.change(txn, place, Some(segment), &Change { kind, subkey, value })?;
+        Ok(kind == Kind::New)
+    }
+
+    /// Adds an element that the caller knows is not there, mostly without reading anything.
+    pub fn insert_new(&mut self, txn: &mut Txn, subkey: &[u8], value: &[u8]) -> Result<()> {
+        let change = Change { kind: Kind::New, subkey, value };
+        if let Some(place) = self.directory.find(subkey) {
+            return self.change(txn, place, None, &change);
+        }
+        self.directory.push(&[], Tally::default());
+        let Some(place) = self.directory.find(subkey) else { return Ok(()) };
+        let mut segment = Segment::default();
+        segment.apply(&change);
+        self.put(txn, place, &segment);
+        Ok(())
+    }
+
+    /// Removes an element; whether it was there.
+    pub fn remove(&mut self, txn: &mut Txn, subkey: &[u8]) -> Result<bool> {
+        let Some(place) = self.directory.find(subkey) else { return Ok(false) };
+        let segment = self.segment(txn, place)?;
+        if segment.find(subkey).is_err() {
+            return Ok(false);
+        }
+        self.change(txn, place, Some(segment), &Change { kind: Kind::Removed, subkey, value: &[] })?;
+        Ok(true)
+    }
+
+    /// Removes an element that the caller knows is there, mostly without reading anything.
+    pub fn remove_known(&mut self, txn: &mut Txn, subkey: &[u8]) -> Result<()> {
+        let Some(place) = self.directory.find(subkey) else { return Ok(()) };
+        self.change(txn, place, None, &Change { kind: Kind::Removed, subkey, value: &[] })
+    }
+
+    /// Removes the elements of ranks `from` to `to` (excluded). Segments that go whole are not read.
+    pub fn remove_range(&mut self, txn: &mut Txn, from: u64, to: u64) -> Result<u64> {
+        let mut left = to.min(self.len()).saturating_sub(from);
+        let removed = left;
+        while left > 0 {
+            let Some((place, skip)) = self.directory.at(from) else { break };
+            let count = u64::from(self.directory.tally(place).count);
+            if skip == 0 && count <= left && (!Directory::is_first(place) || left == self.len()) {
+                self.drop_segment(txn, place);
+                left -= count;
+                continue;
+            }
+            let end = (skip + left).min(count);
+            left -= end - skip;
+            // What goes whole goes first: else it might be joined to what stays.
+            while let Some(next) = self.directory.next(place) {
+                let count = u64::from(self.directory.tally(next).count);
+                if count > left {
+                    break;
+                }
+                self.drop_segment(txn, next);
+                left -= count;
+            }
+            let mut segment = self.segment(txn, place)?;
+            segment.remove_range(skip as usize, end as usize);
+            self.put_shrunk(txn, place, segment)?;
+        }
+        Ok(removed)
+    }
+
+    /// Stages a change, to a segment that may have been read already.
+    fn change(
+        &mut self,
+        txn: &mut Txn,
+        place: Place,
+        read: Option<Segment>,
+        change: &Change<'_>,
+    ) -> Result<()> {
+        if self.put_delta(txn, place, change) {
+            return Ok(());
+        }
+        let mut segment = match read {
+            Some(segment) => segment,
+            None => self.segment(txn, place)?,
+        };
+        segment.apply(change);
+        if change.kind == Kind::Removed {
+            return self.put_shrunk(txn, place, segment);
+        }
+        // At an end, as lists and time series grow, nothing more will come to what is left behind.
+        let edge = if self.directory.is_last(place) && segment.is_last(change.subkey) {
+            Edge::End
+        } else if Directory::is_first(place) && segment.is_first(change.subkey) {
+            Edge::Start
+        } else {
+            Edge::Neither
+        };
+        self.put_grown(txn, place, segment, edge);
+        Ok(())
+    }
+
+    /// Stages a change as a delta. False, and nothing done, where the segment itself should be written: as it is
+    /// written anyway, by this transaction, as it would lose its last element, or as there are enough deltas.
+    fn put_delta(&mut self, txn: &mut Txn, place: Place, change: &Change<'_>) -> bool {
+        let mut tally = self.directory.tally(place);
+        let bytes = usize::from(tally.delta_bytes) + change.byte_len_max();
+        let count = i64::from(tally.count) + change.kind.weight();
+        let row = self.row(place);
+        if bytes > DELTA_BYTES_MAX || count <= 0 || txn.staged(&row).is_some() {
+            return false;
+        }
+        // A transaction needs but one slot.
+        let own = tally.live.checked_sub(1).and_then(|slot| Some((slot, txn.staged(&slot_row(&row, slot))?)));
+        let (slot, mut delta) = match own {
+            Some((slot, staged)) => (slot, staged.to_vec()),
+            None if tally.live == SLOTS => return false,
+            None => (tally.live, Vec::with_capacity(change.byte_len_max())),
+        };
+        let len = delta.len();
+        change.put(self.directory.separator(place), &mut delta);
+        tally.delta_bytes += (delta.len() - len) as u16;
+        tally.count = count as u32;
+        tally.live = slot + 1;
+        txn.put(slot_row(&row, slot), delta);
+        self.directory.set(place, tally);
+        true
+    }
+
+    /// Stages a segment that has gained elements, in as many parts as it takes; returns the last one's place.
+    fn put_grown(&mut self, txn: &mut Txn, place: Place, mut segment: Segment, edge: Edge) -> Place {
+        if segment.byte_len() <= SEGMENT_BYTES_MAX || segment.len() < 2 {
+            self.put(txn, place, &segment);
+            return place;
+        }
+        let (separator, right) = segment.split(segment.split_point(edge, SEGMENT_BYTES_MAX));
+        let place = self.put_grown(txn, place, segment, edge);
+        let place = self.directory.insert_after(place, &separator);
+        self.put_grown(txn, place, right, edge)
+    }
+
+    /// Stages a segment that has lost elements, or joins it with a neighbour.
+    fn put_shrunk(&mut self, txn: &mut Txn, place: Place, segment: Segment) -> Result<()> {
+        if segment.len() == 0 && !Directory::is_first(place) {
+            self.drop_segment(txn, place);
+            return Ok(());
+        }
+        if segment.byte_len() >= SEGMENT_BYTES_MIN {
+            self.put(txn, place, &segment);
+            return Ok(());
+        }
+        // The left one of the two stays: its separator holds for both.
+        let (left, right) = match (self.directory.previous(place), self.directory.next(place)) {
+            (Some(previous), _) => (previous, place),
+            (None, Some(next)) => (place, next),
+            (None, None) if segment.len() == 0 => {
+                self.drop_segment(txn, place);
+                return Ok(());
+            }
+            (None, None) => {
+                self.put(txn, place, &segment);
+                return Ok(());
+            }
+        };
+        let other = self.segment(txn, if left == place { right } else { left })?;
+        let joined = if left == place { segment.joined(&other) } else { other.joined(&segment) };
+        // The first one must stay: should it be empty, it takes over its neighbour's elements however many.
+        if joined.byte_len() <= SEGMENT_BYTES_MAX || segment.len() == 0 {
+            self.put(txn, left, &joined);
+            self.drop_segment(txn, right);
+        } else {
+            self.put(txn, place, &segment);
+        }
+        Ok(())
+    }
+
+    /// Stages a segment with all changes made to it, and the removal of its deltas.
+    fn put(&mut self, txn: &mut Txn, place: Place, segment: &Segment) {
+        let row = self.row(place);
+        for slot in 0..self.directory.tally(place).live {
+            txn.delete(slot_row(&row, slot));
+        }
+        txn.put(row, segment.encode());
+        // Counted anew: a caller who was wrong about what was there has done no lasting harm.
+        self.directory.set(place, Tally { count: segment.len() as u32, ..Tally::default() });
+    }
+
+    /// Stages the removal of a segment.
+    fn drop_segment(&mut self, txn: &mut Txn, place: Place) {
+        let row = self.row(place);
+        for slot in 0..self.directory.tally(place).live {
+            txn.delete(slot_row(&row, slot));
+        }
+        txn.delete(row);
+        self.directory.remove(place);
+    }
+}

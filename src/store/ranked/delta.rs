@@ -1,0 +1,93 @@
+//! A delta: changes beside their segment, not yet folded into it.
+//!
+//! ```text
+//! delta  := change*                                      in the order they were made
+//! change := kind << 6 | shared ‖ varint length ‖ rest    the subkey: bytes shared with the separator, the others
+//!           ‖ varint length ‖ value                      not of a removal
+//! kind   := 0 new | 1 set, was there | 2 removed, was there
+//! ```
+//!
+//! Kinds say what a change does to the count, so that counting takes no comparing.
+
+use super::super::error::{Error, Result};
+use super::segment::shared;
+use crate::codec::varint;
+
+const SHARED_MAX: usize = 63;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    New,
+    Set,
+    Removed,
+}
+
+/// A change to one element.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change<'a> {
+    pub(super) kind: Kind,
+    pub(super) subkey: &'a [u8],
+    /// Empty if removed.
+    pub(super) value: &'a [u8],
+}
+
+impl Change<'_> {
+    /// An upper bound of what it takes in a delta.
+    pub(super) fn byte_len_max(&self) -> usize {
+        1 + 2 * varint::VARINT_BYTES_MAX + self.subkey.len() + self.value.len()
+    }
+
+    /// Appends it to a delta.
+    pub(super) fn put(&self, separator: &[u8], delta: &mut Vec<u8>) {
+        let shared = shared(self.subkey, separator).min(SHARED_MAX);
+        delta.push((self.kind as u8) << 6 | shared as u8);
+        varint::put_bytes(delta, &self.subkey[shared..]);
+        if self.kind != Kind::Removed {
+            varint::put_bytes(delta, self.value);
+        }
+    }
+}
+
+impl Kind {
+    fn of(head: u8) -> Option<Self> {
+        [Self::New, Self::Set, Self::Removed].get(usize::from(head >> 6)).copied()
+    }
+
+    /// What it adds to the count.
+    pub(super) fn weight(self) -> i64 {
+        match self {
+            Self::New => 1,
+            Self::Set => 0,
+            Self::Removed => -1,
+        }
+    }
+}
+
+/// What a delta adds to the count.
+pub(super) fn weight(delta: &[u8]) -> Result<i64> {
+    let mut weight = 0;
+    each(delta, |kind, _, _, _| {
+        weight += kind.weight();
+        Some(())
+    })?;
+    Ok(weight)
+}
+
+/// Visits the changes: kind, bytes shared with the separator, the rest of the subkey, value.
+pub(super) fn each(
+    delta: &[u8],
+    mut visit: impl FnMut(Kind, usize, &[u8], &[u8]) -> Option<()>,
+) -> Result<()> {
+    let mut rest = delta;
+    let mut take = || {
+        while let Some((&head, after)) = rest.split_first() {
+            rest = after;
+            let kind = Kind::of(head)?;
+            let own = varint::take_bytes(&mut rest)?;
+            let value = if kind == Kind::Removed { &[][..] } else { varint::take_bytes(&mut rest)? };
+            visit(kind, usize::from(head) & SHARED_MAX, own, value)?;
+        }
+        Some(())
+    };
+    take().ok_or(Error::Damaged("a delta"))
+}
