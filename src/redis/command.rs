@@ -9,10 +9,12 @@
 //! ];
 //! ```
 
+use std::cell::Cell;
+
 use super::args::Args;
 use super::error::Result;
 use super::instance::Instance;
-use super::keyspace::{Space, lock_key};
+use super::keyspace::{self, Meta, Space, lock_key};
 use super::protocol::reply::Reply;
 use super::session::Session;
 use crate::store::{LockSet, Reads, Txn};
@@ -30,6 +32,45 @@ pub(crate) struct Call<'a> {
     pub(crate) command: &'static Command,
     /// What all clients share: the other databases, settings, statistics.
     pub(crate) instance: &'a Instance,
+    /// The keys it looks up, counted once it is certain that it does not run again.
+    pub(crate) lookups: &'a Lookups,
+}
+
+/// How often keys were looked for, for INFO.
+#[derive(Default)]
+pub(crate) struct Lookups {
+    /// They were there.
+    pub(crate) hits: Cell<u64>,
+    /// They were not.
+    pub(crate) misses: Cell<u64>,
+}
+
+impl Call<'_> {
+    /// A key's meta row. A hit or a miss, unless the command writes.
+    pub(crate) fn load(&self, reads: &dyn Reads, name: &[u8]) -> Result<Option<Meta>> {
+        let found = keyspace::load(reads, self.space, name)?;
+        if !self.command.writes() {
+            self.looked_up(found.is_some());
+        }
+        Ok(found)
+    }
+
+    /// Several keys' meta rows, in the order asked. Each is a hit or a miss, unless the command writes.
+    pub(crate) fn load_many(&self, reads: &dyn Reads, names: &[&[u8]]) -> Result<Vec<Option<Meta>>> {
+        let found = keyspace::load_many(reads, self.space, names)?;
+        if !self.command.writes() {
+            for found in &found {
+                self.looked_up(found.is_some());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes a hit or a miss: also of a command that writes, where what it found is its answer.
+    pub(crate) fn looked_up(&self, found: bool) {
+        let count = if found { &self.lookups.hits } else { &self.lookups.misses };
+        count.set(count.get() + 1);
+    }
 }
 
 impl<'a> std::ops::Deref for Call<'a> {

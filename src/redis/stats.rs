@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::command::Lookups;
 use super::table::table;
 use crate::metrics::{Counter, Histogram};
 
@@ -55,6 +56,10 @@ impl CommandStats {
 pub(crate) struct LoopStats {
     /// By the commands' numbers in the table.
     pub(crate) commands: Vec<CommandStats>,
+    /// Keys that were looked for and found.
+    pub(crate) hits: Counter,
+    /// Keys that were looked for in vain.
+    pub(crate) misses: Counter,
     /// Bytes received.
     pub(crate) bytes_in: Counter,
     /// Bytes sent.
@@ -68,9 +73,22 @@ impl Default for LoopStats {
         let commands = (0..table().len()).map(|_| CommandStats::default()).collect();
         Self {
             commands,
+            hits: Counter::default(),
+            misses: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             moved: Counter::default(),
+        }
+    }
+}
+
+impl LoopStats {
+    /// Counts the keys that a command looked for.
+    pub(crate) fn looked_up(&self, lookups: &Lookups) {
+        for (counter, n) in [(&self.hits, lookups.hits.get()), (&self.misses, lookups.misses.get())] {
+            if n > 0 {
+                counter.add(n);
+            }
         }
     }
 }
@@ -194,7 +212,7 @@ impl Stats {
     pub(crate) fn reset(&self) {
         for stats in self.loops.lock().iter() {
             stats.commands.iter().for_each(CommandStats::reset);
-            for counter in [&stats.bytes_in, &stats.bytes_out, &stats.moved] {
+            for counter in [&stats.hits, &stats.misses, &stats.bytes_in, &stats.bytes_out, &stats.moved] {
                 counter.reset();
             }
         }

@@ -45,6 +45,8 @@ pub struct Txn {
     building: Vec<Vec<u8>>,
     /// The earliest deadline staged, in Unix milliseconds.
     due_ms: u64,
+    /// How many things it removes since they were due.
+    expired: u64,
     undo: Option<Vec<Undo>>,
     freeing: bool,
     /// Given back last.
@@ -58,6 +60,7 @@ pub struct Savepoint {
     counts: usize,
     touched: usize,
     hooks: usize,
+    expired: u64,
 }
 
 impl Txn {
@@ -72,6 +75,7 @@ impl Txn {
             hooks: Vec::new(),
             building: Vec::new(),
             due_ms: u64::MAX,
+            expired: 0,
             undo: None,
             freeing: false,
             _held: held,
@@ -159,6 +163,11 @@ impl Txn {
         self.due_ms = self.due_ms.min(due_ms);
     }
 
+    /// Says that something is removed, or replaced, since it was due.
+    pub fn expires(&mut self) {
+        self.expired += 1;
+    }
+
     /// Stages the removal of a deadline's index row.
     pub fn disarm(&mut self, space: &[u8], due_ms: u64, name: &[u8]) {
         self.delete(deadline::index_row(space, due_ms, name));
@@ -196,6 +205,7 @@ impl Txn {
             counts: self.counts.len(),
             touched: self.touched.len(),
             hooks: self.hooks.len(),
+            expired: self.expired,
         }
     }
 
@@ -211,6 +221,7 @@ impl Txn {
         self.counts.truncate(to.counts);
         self.touched.truncate(to.touched);
         self.hooks.truncate(to.hooks);
+        self.expired = to.expired;
     }
 
     /// Whether nothing is staged.
@@ -242,6 +253,9 @@ impl Txn {
             self.store.watches.touched_all();
         } else {
             self.store.watches.touched(&self.touched);
+        }
+        if self.expired > 0 {
+            self.store.expired().add(self.expired);
         }
         if self.due_ms != u64::MAX {
             self.store.due_at(self.due_ms);

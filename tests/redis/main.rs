@@ -8,6 +8,7 @@
 
 mod client;
 mod hostile;
+mod info;
 mod output;
 mod running;
 mod transactions;

@@ -152,6 +152,7 @@ fn replace(vfs: &dyn Vfs, path: &Path, content: &[u8]) -> std::io::Result<()> {
 
 fn resetstat(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     call.instance.stats.reset();
+    call.instance.store().expired().reset();
     reply.ok();
     Ok(())
 }

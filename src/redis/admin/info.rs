@@ -151,10 +151,10 @@ fn stats(call: &Call<'_>, out: &mut String) {
     line(out, "total_net_input_bytes", stats.sum(|one| one.bytes_in.get()));
     line(out, "total_net_output_bytes", stats.sum(|one| one.bytes_out.get()));
     line(out, "rejected_connections", stats.refused.get());
-    line(out, "expired_keys", 0);
+    line(out, "expired_keys", call.instance.store().expired().get());
     line(out, "evicted_keys", 0);
-    line(out, "keyspace_hits", 0);
-    line(out, "keyspace_misses", 0);
+    line(out, "keyspace_hits", stats.sum(|one| one.hits.get()));
+    line(out, "keyspace_misses", stats.sum(|one| one.misses.get()));
     line(out, "pubsub_channels", 0);
     line(out, "pubsub_patterns", 0);
     line(out, "latest_fork_usec", 0);

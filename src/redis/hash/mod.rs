@@ -7,7 +7,7 @@ mod scan;
 mod write;
 
 use super::command::{Call, Command, Keys, read, write};
-use super::error::Result;
+use super::error::{Error, Result};
 use super::keyspace::{Collection, Plane, Type};
 use crate::store::{Reads, Txn};
 
@@ -101,7 +101,11 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// The hash at the call's key; `None` if there is no such key.
 fn load(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Collection>> {
-    Ok(Collection::load(reads, call.space, call.get(1), Type::Hash)?)
+    let Some(meta) = call.load(reads, call.get(1))? else { return Ok(None) };
+    if meta.kind != Type::Hash {
+        return Err(Error::WrongType);
+    }
+    Ok(Some(Collection::from_meta(call.space, call.get(1), meta)?))
 }
 
 /// The hash at the call's key, or an empty one.

@@ -9,7 +9,7 @@ pub(crate) use scan::{ScanOptions, cursor};
 
 use super::command::{Call, Command, Flags, Keys, container, read, write};
 use super::error::Result;
-use super::keyspace::{self, load};
+use super::keyspace;
 use super::protocol::reply::Reply;
 use crate::store::{Reads, Txn};
 
@@ -134,12 +134,12 @@ fn del(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
 /// `EXISTS key [key ...]`, `TOUCH key [key ...]`: a key named twice counts twice.
 fn exists(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let names: Vec<&[u8]> = call.from(1).collect();
-    reply.count(keyspace::load_many(reads, call.space, &names)?.iter().flatten().count());
+    reply.count(call.load_many(reads, &names)?.iter().flatten().count());
     Ok(())
 }
 
 /// `TYPE key`
 fn type_of(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    reply.simple(load(reads, call.space, call.get(1))?.map_or("none", |meta| meta.kind.name()));
+    reply.simple(call.load(reads, call.get(1))?.map_or("none", |meta| meta.kind.name()));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::redis::command::{Call, Command, Keys, read, session};
 use crate::redis::error::{Error, Result};
-use crate::redis::keyspace::{Body, Meta, Type, load};
+use crate::redis::keyspace::{Body, Meta, Type};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
 use crate::redis::session::Session;
@@ -38,7 +38,7 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn found(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Meta>> {
-    Ok(load(reads, call.space, call.get(2))?)
+    call.load(reads, call.get(2))
 }
 
 /// `OBJECT ENCODING key`: the name that Redis has for what a value of this type and size would be there.

@@ -38,6 +38,9 @@ struct Recount {
     /// What the counters said at the snapshot.
     at: Size,
     counted: Size,
+    /// Until when due keys had been waived before, in Unix milliseconds, and how many more are now.
+    waived_before_ms: u64,
+    waived: u64,
     /// The kind of rows being walked, and the last row seen.
     kind: u8,
     last: Option<Vec<u8>>,
@@ -114,6 +117,8 @@ impl Keyspace {
             snapshot,
             at,
             counted: Size::default(),
+            waived_before_ms: space.waived_ms,
+            waived: 0,
             kind: META,
             last: None,
             waived_ms,
@@ -178,6 +183,8 @@ impl Recount {
     /// Counts a key; whether its index row must be put back.
     fn tally(&mut self, meta: &Meta) -> bool {
         if !key::is_counted(self.space, meta) {
+            let before = Space { waived_ms: self.waived_before_ms, ..self.space };
+            self.waived += u64::from(key::is_counted(before, meta));
             return false;
         }
         self.counted.keys += 1;
@@ -216,6 +223,7 @@ impl Recount {
             batch.delete_range(&index_row(&prefix, 0, &[]), &index_row(&prefix, waived_ms + 1, &[]));
         }
         store.db().commit(&batch).map_err(store::Error::from)?;
+        store.expired().add(self.waived);
         Ok(())
     }
 }

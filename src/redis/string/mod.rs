@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::command::{Call, Command, Keys, read, write};
 use super::error::{Error, Result};
-use super::keyspace::{self, Body, Meta, Type};
+use super::keyspace::{Body, Meta, Type};
 use crate::store::Reads;
 
 /// The rows.
@@ -83,7 +83,7 @@ struct Found {
 
 /// The string at a key; `None` if there is no such key.
 fn load(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
-    keyspace::load(reads, call.space, name)?.map(check).transpose()
+    call.load(reads, name)?.map(check).transpose()
 }
 
 /// A loaded key as a string.

@@ -48,6 +48,32 @@ fn what_cannot_be_told_from_memory_is_settled_by_a_recount() {
 }
 
 #[test]
+fn what_goes_since_it_was_due_is_counted_once_and_nothing_else_is() {
+    let world = World::new();
+    let due = crate::clock::Clock::now_ms(&*world.clock) + 1000;
+    world.write(0, |txn, space| {
+        for n in 0..10 {
+            overwrite(txn, space, &name(n), b"", Some(due)).unwrap();
+        }
+        overwrite(txn, space, b"stays", b"", None).unwrap();
+    });
+    world.write(0, |txn, space| {
+        assert!(delete(txn, space, &name(0)).unwrap());
+        overwrite(txn, space, &name(1), b"before it is due", Some(due)).unwrap();
+    });
+    let expired = || world.keyspace.store().expired().get();
+    world.reap();
+    assert_eq!(expired(), 0);
+    world.clock.advance_ms(2000);
+    world.write(0, |txn, space| overwrite(txn, space, &name(2), b"over a due key", None).unwrap());
+    assert_eq!(expired(), 1);
+    world.reap();
+    world.reap();
+    assert_eq!(expired(), 9);
+    assert_eq!(world.size(0).keys, 2);
+}
+
+#[test]
 fn a_flood_of_deadlines_is_waived() {
     let mut world = World::new();
     let due = crate::clock::Clock::now_ms(&*world.clock) + 1000;
@@ -78,6 +104,7 @@ fn a_flood_of_deadlines_is_waived() {
     let space = world.read(0, |_, space| space);
     assert!(space.waived_ms > due, "so many at once are waived");
     assert_eq!(world.rows(0, store::DEADLINE_KIND), 1);
+    assert_eq!(world.keyspace.store().expired().get(), 30_001);
     world.compact();
     world.compact();
     assert_eq!(world.count(&[REDIS]), 3, "two keys and a deadline");

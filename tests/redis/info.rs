@@ -1,0 +1,76 @@
+//! INFO: what dashboards draw follows what clients do.
+
+use crate::client::{Client, Value};
+use crate::running::Server;
+
+/// A field of INFO, as text.
+fn field(client: &mut Client, name: &str) -> String {
+    let Value::Bulk(text) = client.command(&["INFO", "everything"]) else { panic!("no text") };
+    let text = String::from_utf8(text).unwrap();
+    let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    found.unwrap_or_else(|| panic!("no field {name} in\n{text}")).to_owned()
+}
+
+fn hits_and_misses(client: &mut Client) -> (u64, u64) {
+    let mut number = |name| field(client, name).parse().unwrap();
+    (number("keyspace_hits"), number("keyspace_misses"))
+}
+
+/// Each line: a command, and how many keys Redis 7 says it found and missed.
+const LOOKUPS: &[(&str, u64, u64)] = &[
+    ("SET string 1", 0, 0),
+    ("HSET hash f v", 0, 0),
+    ("GET string", 1, 0),
+    ("GET none", 0, 1),
+    ("GET hash", 1, 0),
+    ("MGET string none hash", 2, 1),
+    ("EXISTS string string none", 2, 1),
+    ("TOUCH string none", 1, 1),
+    ("TYPE string", 1, 0),
+    ("TTL none", 0, 1),
+    ("PEXPIRETIME string", 1, 0),
+    ("STRLEN string", 1, 0),
+    ("GETRANGE none 0 1", 0, 1),
+    ("LCS string none", 1, 1),
+    ("HGET hash f", 1, 0),
+    ("HGET hash nothing", 1, 0),
+    ("HGETALL none", 0, 1),
+    ("HRANDFIELD hash", 1, 0),
+    ("HSCAN hash 0", 1, 0),
+    ("HLEN string", 1, 0),
+    ("OBJECT ENCODING string", 1, 0),
+    ("MEMORY USAGE string", 0, 0),
+    ("INCR string", 0, 0),
+    ("SETNX string 1", 0, 0),
+    ("SET string 1 XX", 0, 0),
+    ("SET string 1 GET", 1, 0),
+    ("GETSET string 2", 1, 0),
+    ("GETEX none", 0, 1),
+    ("COPY string copy", 1, 0),
+    ("GETDEL copy", 1, 0),
+    ("EXPIRE string 100", 0, 0),
+    ("HINCRBY hash n 1", 0, 0),
+    ("DEL none", 0, 0),
+    ("RANDOMKEY", 0, 0),
+    ("SCAN 0", 0, 0),
+    ("MULTI", 0, 0),
+    ("GET string", 0, 0),
+    ("EXISTS none", 0, 0),
+    ("GET hash", 0, 0),
+    ("EXEC", 2, 1),
+];
+
+#[test]
+fn reads_hit_or_miss_keys_and_writes_do_neither() {
+    let server = Server::start();
+    let (mut client, mut watcher) = (server.client(), server.client());
+    let mut before = (0, 0);
+    for &(command, hits, misses) in LOOKUPS {
+        client.command(&command.split(' ').collect::<Vec<_>>());
+        let now = hits_and_misses(&mut watcher);
+        assert_eq!((now.0 - before.0, now.1 - before.1), (hits, misses), "{command}");
+        before = now;
+    }
+    client.command(&["CONFIG", "RESETSTAT"]);
+    assert_eq!(hits_and_misses(&mut watcher), (0, 0));
+}
