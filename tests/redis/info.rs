@@ -74,3 +74,38 @@ fn reads_hit_or_miss_keys_and_writes_do_neither() {
     client.command(&["CONFIG", "RESETSTAT"]);
     assert_eq!(hits_and_misses(&mut watcher), (0, 0));
 }
+
+#[test]
+fn a_checkpoint_is_told_and_what_was_written_since() {
+    let server = Server::start();
+    let mut client = server.client();
+    let changes = "rdb_changes_since_last_save";
+    assert_eq!(field(&mut client, changes), "0");
+    client.command(&["SET", "a", "1"]);
+    assert_ne!(field(&mut client, changes), "0");
+    assert_eq!(
+        (field(&mut client, "rdb_saves"), field(&mut client, "rdb_last_bgsave_time_sec")),
+        ("0".to_owned(), "-1".to_owned())
+    );
+    assert_eq!(client.show(&["SAVE"]), "OK");
+    assert_eq!(
+        (field(&mut client, "rdb_saves"), field(&mut client, "rdb_last_bgsave_time_sec")),
+        ("1".to_owned(), "0".to_owned())
+    );
+    assert_eq!(field(&mut client, changes), "0");
+    assert_eq!(field(&mut client, "rdb_current_bgsave_time_sec"), "-1");
+    assert_eq!(field(&mut client, "aof_last_write_status"), "ok");
+}
+
+#[test]
+fn memory_agrees_with_itself() {
+    let server = Server::start();
+    let mut client = server.client();
+    let mut bytes = |name| field(&mut client, name).parse::<u64>().unwrap();
+    // The peak first: it does not sink meanwhile.
+    let (peak, used, rss) = (bytes("used_memory_peak"), bytes("used_memory"), bytes("used_memory_rss"));
+    assert!(used > 0 && rss > 0 && peak > 0);
+    assert!(bytes("used_memory_peak") >= peak);
+    assert!(bytes("total_system_memory") > rss);
+    assert!(bytes("used_memory_dataset") > 0);
+}

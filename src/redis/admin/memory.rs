@@ -66,26 +66,37 @@ fn usage(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
-/// Bytes of memory that the process has, and those of them that are its own rather than mapped files.
-pub(super) fn resident() -> (u64, u64) {
-    const PAGE: u64 = 4096;
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let mut pages = text.split_ascii_whitespace().skip(1).map(|n| n.parse::<u64>().unwrap_or(0) * PAGE);
-    let resident = pages.next().unwrap_or(0);
-    let shared = pages.next().unwrap_or(0);
-    (resident, resident.saturating_sub(shared))
+/// Bytes of memory that the process has.
+pub(super) struct Resident {
+    /// All.
+    pub(super) all: u64,
+    /// Those that are its own rather than mapped files.
+    pub(super) own: u64,
+    /// The most of its own that it ever had, give or take what it mapped then.
+    pub(super) peak: u64,
+}
+
+pub(super) fn resident() -> Resident {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bytes = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().strip_suffix("kB")).map(str::trim);
+        number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
+    };
+    let (all, own) = (bytes("VmRSS:"), bytes("RssAnon:"));
+    Resident { all, own, peak: bytes("VmHWM:").saturating_sub(all - all.min(own)).max(own) }
 }
 
 fn stats(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let (resident, own) = resident();
+    let Resident { all, own, peak } = resident();
     let fields = [
-        ("peak.allocated", resident),
+        ("peak.allocated", peak),
         ("total.allocated", own),
         ("startup.allocated", 0),
         ("clients.normal", call.instance.buffers() as u64),
         ("overhead.total", call.instance.buffers() as u64),
         ("dataset.bytes", own),
-        ("allocator.resident", resident),
+        ("allocator.resident", all),
         ("memory.budget", call.instance.config().memory),
     ];
     reply.map(fields.len());
@@ -97,7 +108,7 @@ fn stats(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 fn doctor(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let (_, own) = resident();
+    let own = resident().own;
     let budget = call.instance.config().memory;
     reply.verbatim(&if own > budget + budget / 7 {
         format!(
