@@ -22,6 +22,7 @@ use super::realm::{SYSTEM, put_ordered, system_row, tag};
 use super::view::{Reads, RowScan, View};
 use super::{Store, deadline};
 use crate::engine::{Batch, Seqno, Tier};
+use crate::random::Random;
 
 thread_local! {
     /// One batch a thread, for its allocation.
@@ -375,5 +376,16 @@ impl Reads for Txn {
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {
         RowScan::merged(self.view.rows.scan(from, to), &self.overlay, from, to)
+    }
+
+    fn draw(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        random: &mut Random,
+    ) -> Result<Option<(Vec<u8>, Bytes)>> {
+        let mut staged = self.overlay.cursor(from, to);
+        staged.first();
+        if staged.entry().is_some() { Ok(None) } else { self.view.draw(from, to, random) }
     }
 }

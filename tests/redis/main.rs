@@ -10,6 +10,7 @@ mod client;
 mod hostile;
 mod info;
 mod output;
+mod random;
 mod running;
 mod transactions;
 mod transcripts;

@@ -13,6 +13,7 @@ mod describe;
 pub(crate) mod footer;
 mod meta;
 mod partition;
+mod random;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -28,6 +29,7 @@ pub use self::describe::{BlockContent, BlockPlace, Row};
 use self::footer::{BadFooter, FOOTER_BYTES, Footer, Properties};
 pub(crate) use self::meta::TableMeta;
 pub(crate) use self::partition::{Partition, PartitionPlace};
+pub(crate) use self::random::Span;
 pub(crate) use self::writer::{TableSettings, TableWriter};
 use super::block::{BLOCK_TRAILER_BYTES, DataBlock, IndexReader, Separators, unseal, unseal_shared};
 use super::cache::Cache;
