@@ -9,6 +9,7 @@
 //! that nobody can see, and that are declared dead if the transaction does not commit.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ pub struct Txn {
     overlay: Overlay,
     counts: Vec<(u64, i64)>,
     touched: Vec<LockKey>,
-    touched_all: bool,
+    /// Groups of watches, and which of their keys do not change.
+    touched_groups: Vec<(u16, HashSet<LockKey>)>,
     hooks: Vec<Hook>,
     building: Vec<Vec<u8>>,
     /// The earliest deadline staged, in Unix milliseconds.
@@ -60,6 +62,7 @@ pub struct Savepoint {
     undo: usize,
     counts: usize,
     touched: usize,
+    touched_groups: usize,
     hooks: usize,
     expired: u64,
 }
@@ -72,7 +75,7 @@ impl Txn {
             overlay: Overlay::new(),
             counts: Vec::new(),
             touched: Vec::new(),
-            touched_all: false,
+            touched_groups: Vec::new(),
             hooks: Vec::new(),
             building: Vec::new(),
             due_ms: u64::MAX,
@@ -122,9 +125,9 @@ impl Txn {
         }
     }
 
-    /// Says that any key may change.
-    pub fn touch_all(&mut self) {
-        self.touched_all = true;
+    /// Says that all keys of a group of watches change, but for some, which the transaction has locked.
+    pub fn touch_group(&mut self, group: u16, but: HashSet<LockKey>) {
+        self.touched_groups.push((group, but));
     }
 
     /// Says that the transaction serves to win space, so that it is let through when the disk is full.
@@ -205,6 +208,7 @@ impl Txn {
             undo: self.undo.get_or_insert_default().len(),
             counts: self.counts.len(),
             touched: self.touched.len(),
+            touched_groups: self.touched_groups.len(),
             hooks: self.hooks.len(),
             expired: self.expired,
         }
@@ -221,6 +225,7 @@ impl Txn {
         }
         self.counts.truncate(to.counts);
         self.touched.truncate(to.touched);
+        self.touched_groups.truncate(to.touched_groups);
         self.hooks.truncate(to.hooks);
         self.expired = to.expired;
     }
@@ -250,10 +255,9 @@ impl Txn {
         for hook in self.hooks.drain(..) {
             hook(seqno);
         }
-        if self.touched_all {
-            self.store.watches.touched_all();
-        } else {
-            self.store.watches.touched(&self.touched);
+        self.store.watches.touched(&self.touched);
+        for (group, but) in &self.touched_groups {
+            self.store.watches.touched_group(*group, but);
         }
         if self.expired > 0 {
             self.store.expired().add(self.expired);
