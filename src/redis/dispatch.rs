@@ -55,6 +55,7 @@ pub(crate) fn run(
             return Flow::Done;
         }
     }
+    session.client.command.store(entry.id + 1, Relaxed);
     if session.queue.is_some() && !immediate {
         if let Err(error) = transaction::queue(instance, session, entry, args) {
             refuse(instance, session, &error, reply);
@@ -88,7 +89,6 @@ pub(crate) fn run(
     *start_ns = now_ns;
     session.stats.commands[entry.id].ran(spent_ns, reply.errors() != errors);
     session.stats.looked_up(&lookups);
-    session.client.command.store(entry.id + 1, Relaxed);
     if instance.slow_ns().is_some_and(|limit| spent_ns >= limit) && command.name != "exec" {
         remember_slow(instance, session, args, spent_ns);
     }

@@ -1,4 +1,4 @@
-//! INFO: what dashboards draw follows what clients do.
+//! INFO and CLIENT LIST: what dashboards draw follows what clients do.
 
 use crate::client::{Client, Value};
 use crate::running::Server;
@@ -108,4 +108,29 @@ fn memory_agrees_with_itself() {
     assert!(bytes("used_memory_peak") >= peak);
     assert!(bytes("total_system_memory") > rss);
     assert!(bytes("used_memory_dataset") > 0);
+}
+
+#[test]
+fn clients_are_listed_with_what_they_do_now() {
+    let server = Server::start();
+    let (mut client, mut other) = (server.client(), server.client());
+    other.command(&["GET", "none"]);
+    client.send(b"*3\r\n$3\r\nGET");
+    let list = |client: &mut Client| {
+        let Value::Bulk(text) = client.command(&["CLIENT", "LIST"]) else { panic!("no text") };
+        String::from_utf8(text).unwrap()
+    };
+    let told = list(&mut other);
+    assert!(told.lines().any(|line| line.contains(" cmd=client|list ")), "{told}");
+    // What has come of the other's request is noted once it is read.
+    while !list(&mut other).lines().any(|line| line.contains(" qbuf=11 ")) {}
+    let Value::Bulk(own) = other.command(&["CLIENT", "INFO"]) else { panic!("no text") };
+    assert!(String::from_utf8(own).unwrap().contains(" cmd=client|info "));
+    other.command(&["MULTI"]);
+    other.command(&["GET", "none"]);
+    client.send(b"\r\n$1\r\na\r\n$1\r\nb\r\n");
+    client.read();
+    let told = list(&mut client);
+    assert!(told.lines().any(|line| line.contains(" flags=x ") && line.contains(" multi=1 ")), "{told}");
+    assert!(told.lines().any(|line| line.contains(" cmd=get ")), "{told}");
 }

@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use super::super::command::{Call, Command, Keys, read, session};
+use super::super::command::{Access, Call, Command, Keys, read, session};
 use super::super::error::{Error, Result};
 use super::super::keyspace::{self, Body, Collection};
 use super::super::protocol::reply::Reply;
@@ -15,7 +15,7 @@ pub(super) const COMMANDS: &[Command] = &[
     session("memory|malloc-stats", 2, malloc_stats).doc("Returns the allocator statistics.", "4.0.0", "O(1)"),
     session("memory|purge", 2, purge).doc("Asks the allocator to release memory.", "4.0.0", "O(1)"),
     session("memory|stats", 2, stats).doc("Returns details about memory usage.", "4.0.0", "O(1)"),
-    read("memory|usage", -3, Keys::SECOND, usage).doc(
+    read("memory|usage", -3, Keys::SECOND, usage).access(Access::LOOK).doc(
         "Estimates the space that a key takes, in rows.",
         "4.0.0",
         "O(N) where N is the number of samples.",
