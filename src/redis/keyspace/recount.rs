@@ -30,6 +30,8 @@ const SLICE_ROWS: usize = 20_000;
 pub(super) struct Recounts {
     running: Option<Recount>,
     not_before_ms: u64,
+    /// Whether a waiver may have been interrupted before the store was opened, and not been finished since.
+    interrupted: bool,
 }
 
 struct Recount {
@@ -57,14 +59,8 @@ impl Keyspace {
 
     /// Works on the recount under way, or begins one if it is time. `first` when the store has just been opened.
     pub(super) fn recount(&self, store: &Arc<Store>, first: bool) -> Result<Reaped> {
-        if first {
-            let view = store.view_newest(Tier::Disk);
-            for space in self.databases.spaces() {
-                if !self.is_recounting() && has_waived_rows(&view, space)? {
-                    self.start_recount(store, space, Some(space.waived_ms))?;
-                }
-            }
-        }
+        self.recounts.lock().interrupted |= first;
+        self.resume_recount(store)?;
         let now_ms = store.now_ms();
         if !self.is_recounting() {
             let unsettled = |space: &Space| Databases::size(store, *space).unsettled > 0;
@@ -89,6 +85,21 @@ impl Keyspace {
         let settled_ms = recount.settled_ms;
         recounts.running = Some(recount);
         Ok(Reaped { removed: 0, next_ms: Some(now_ms), settled_ms })
+    }
+
+    /// Begins a waiver's recount anew that was interrupted, unless another one is under way: then it has its turn after it.
+    fn resume_recount(&self, store: &Arc<Store>) -> Result<()> {
+        if self.is_recounting() || !self.recounts.lock().interrupted {
+            return Ok(());
+        }
+        let view = store.view_newest(Tier::Disk);
+        for space in self.databases.spaces() {
+            if has_waived_rows(&view, space)? {
+                return self.start_recount(store, space, Some(space.waived_ms));
+            }
+        }
+        self.recounts.lock().interrupted = false;
+        Ok(())
     }
 
     /// Takes counters and snapshot together, and waives what is due by `waived_ms`, if given.

@@ -74,6 +74,31 @@ fn what_goes_since_it_was_due_is_counted_once_and_nothing_else_is() {
 }
 
 #[test]
+fn a_waiver_that_was_interrupted_is_finished_whatever_else_is_counted_first() {
+    let mut world = World::new();
+    let due = crate::clock::Clock::now_ms(&*world.clock) + 1;
+    world.write(2, |txn, space| {
+        overwrite(txn, space, b"key", b"", Some(due)).unwrap();
+        let mut hash = Collection::new(space, b"hash", Type::Hash);
+        hash.put(txn, COUNTED, b"field", b"", Some(due)).unwrap();
+        hash.save(txn).unwrap();
+    });
+    world.clock.advance_ms(1000);
+    let recount = |world: &World, database: u16, waived_ms: Option<u64>| {
+        let space = world.read(database, |_, space| space);
+        world.keyspace.start_recount(world.keyspace.store(), space, waived_ms).unwrap();
+    };
+    recount(&world, 2, Some(due));
+    world.crash(0);
+    recount(&world, 0, None);
+    world.reap();
+    world.clock.advance_ms(30_000);
+    world.reap();
+    assert_eq!(world.size(2), Size::default());
+    assert_eq!((world.rows(2, META), world.rows(2, store::DEADLINE_KIND)), (0, 0));
+}
+
+#[test]
 fn a_flood_of_deadlines_is_waived() {
     let mut world = World::new();
     let due = crate::clock::Clock::now_ms(&*world.clock) + 1000;
