@@ -108,6 +108,20 @@ fn memory_agrees_with_itself() {
     assert!(bytes("used_memory_peak") >= peak);
     assert!(bytes("total_system_memory") > rss);
     assert!(bytes("used_memory_dataset") > 0);
+    client.command(&["MSET", "a", "1", "b", "2"]);
+    client.command(&["HELLO", "3"]);
+    let Value::Many(b'%', stats) = client.command(&["MEMORY", "STATS"]) else { panic!("no map") };
+    let stat = |name: &str| {
+        let pair = stats.chunks(2).find(|pair| pair[0] == Value::Bulk(name.as_bytes().to_vec()));
+        pair.unwrap_or_else(|| panic!("no {name}"))[1].clone()
+    };
+    assert_eq!(stat("keys.count"), Value::Int(2));
+    assert!(matches!(stat("peak.percentage"), Value::Other(b',', _)), "a double");
+    let (Value::Int(allocated), Value::Int(each)) = (stat("total.allocated"), stat("keys.bytes-per-key"))
+    else {
+        panic!("no numbers")
+    };
+    assert_eq!(each, allocated / 2);
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::ops::{Bound, ControlFlow};
 
 use super::super::command::{Access, Call, Command, Keys, read, session};
 use super::super::error::{Error, Result};
-use super::super::keyspace::{self, Body, Collection};
+use super::super::keyspace::{self, Body, Collection, Databases};
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
-use crate::store::Reads;
+use crate::store::{Reads, Tier};
 
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
@@ -89,20 +89,43 @@ pub(super) fn resident() -> Resident {
 
 fn stats(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let Resident { all, own, peak } = resident();
+    let keyspace = call.instance.keyspace();
+    let view = keyspace.store().view_newest(Tier::Disk);
+    let mut keys = 0;
+    for database in 0..keyspace.databases().count() {
+        let space = keyspace.databases().space(&view, database)?;
+        keys += Databases::size(keyspace.store(), space).keys;
+    }
+    let buffers = call.instance.buffers() as u64;
+    let dataset = own.saturating_sub(buffers);
     let fields = [
         ("peak.allocated", peak),
         ("total.allocated", own),
         ("startup.allocated", 0),
-        ("clients.normal", call.instance.buffers() as u64),
-        ("overhead.total", call.instance.buffers() as u64),
-        ("dataset.bytes", own),
+        ("clients.normal", buffers),
+        ("overhead.total", buffers),
+        ("keys.count", keys),
+        ("keys.bytes-per-key", own.checked_div(keys).unwrap_or(0)),
+        ("dataset.bytes", dataset),
+        ("allocator.allocated", own),
         ("allocator.resident", all),
+        ("fragmentation.bytes", all.saturating_sub(own)),
         ("memory.budget", call.instance.config().memory),
     ];
-    reply.map(fields.len());
+    let part = |of: u64, whole: u64| of as f64 / whole.max(1) as f64;
+    let parts = [
+        ("dataset.percentage", part(dataset, own) * 100.0),
+        ("peak.percentage", part(own, peak) * 100.0),
+        ("fragmentation", part(all, own)),
+    ];
+    reply.map(fields.len() + parts.len());
     for (name, bytes) in fields {
         reply.bulk(name.as_bytes());
         reply.int(bytes as i64);
+    }
+    for (name, part) in parts {
+        reply.bulk(name.as_bytes());
+        reply.double(part);
     }
     Ok(())
 }
