@@ -8,7 +8,12 @@ const FALLBACK: u64 = 256 << 20;
 /// The default of the `memory` setting: half of what there is; the other half is for page cache and neighbours.
 /// In whole MiB, and at least 64 of them.
 pub fn memory_default() -> u64 {
-    default_of(memory_limit(&|path| std::fs::read_to_string(path).ok()))
+    default_of(total_memory())
+}
+
+/// Bytes that the machine has, or its cgroup where that is less; `None` if the system does not tell.
+pub fn total_memory() -> Option<u64> {
+    memory_limit(&|path| std::fs::read_to_string(path).ok())
 }
 
 fn default_of(limit: Option<u64>) -> u64 {

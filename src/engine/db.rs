@@ -214,6 +214,11 @@ impl Db {
         shared.pressure.may_wait(shared.current.load().memtable.bytes())
     }
 
+    /// Whether writes fail until the database is opened again, or until the disk has room.
+    pub fn is_refusing(&self) -> bool {
+        self.shared.progress.check_poison().is_err() || self.shared.disk.is_full()
+    }
+
     /// Flushes, stops background work and gives the directory back. Later writes answer `Closed`.
     ///
     /// Not necessary: whatever was acknowledged is found again when the database was just dropped, or killed. But

@@ -26,8 +26,9 @@ use self::order::Order;
 use self::rows::{Row, Rows, Sought};
 use super::batch::{Op, Ops};
 use super::cursor::Found;
+use super::draw::Drawn;
 use super::error::{Error, Result};
-use super::key::{Kind, Seqno, Trailer};
+use super::key::{KeyRef, Kind, Seqno, Trailer};
 use super::marks::{self, Mark};
 use super::view::Tier;
 
@@ -123,6 +124,27 @@ impl Memtable {
             Sought::Absent => None,
             // Somebody looks far back into the past of a busy key.
             Sought::FarBack => self.order.newest(self, key, seqno, found),
+        }
+    }
+
+    /// How many rows it has, of all versions.
+    pub(crate) fn row_count(&self) -> u32 {
+        self.rows.count()
+    }
+
+    /// A row by its number, if its key is wanted and a reader at `seqno` sees no newer one in here.
+    pub(crate) fn row(&self, number: u32, seqno: Seqno, wanted: impl Fn(&[u8]) -> bool) -> Option<Drawn> {
+        let row = self.rows.get(number)?;
+        let KeyRef { user, trailer } = row.key();
+        if !wanted(user) {
+            return None;
+        }
+        // Of two rows of one commit the later counts, so it must be this very row.
+        match self.rows.find(user, seqno) {
+            Sought::Found(found) if std::ptr::eq(found, row) => {
+                Some(Drawn { key: user.to_vec(), seqno: trailer.seqno() })
+            }
+            _ => None,
         }
     }
 

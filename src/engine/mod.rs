@@ -11,6 +11,7 @@ pub(crate) mod compaction;
 pub(crate) mod cursor;
 pub(crate) mod db;
 pub(crate) mod disk_full;
+pub(crate) mod draw;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod files;

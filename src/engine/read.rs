@@ -51,6 +51,16 @@ pub(crate) fn get(shared: &Shared, at: &SuperVersion, key: &[u8], reading: Readi
     Ok(value)
 }
 
+/// The newest version of a key at a moment, from where it is stored; `None` if a mark hides it.
+pub(crate) fn newest(at: &SuperVersion, key: &[u8], seqno: Seqno, tier: Tier) -> Result<Option<Found>> {
+    let hidden = hidden_below(at, key, seqno);
+    let found = match in_memtables(at, key, seqno) {
+        Some(found) => Some(found),
+        None => in_tables(&at.version, key, seqno, hidden, |table| table.get(key, seqno, tier))?,
+    };
+    Ok(found.filter(|found| found.seqno >= hidden))
+}
+
 /// Several keys' values at a moment. What is not in memory is asked of the disk all at once, and then awaited.
 pub(crate) fn multi_get(
     shared: &Shared,

@@ -53,7 +53,7 @@ fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
 }
 
 /// Whether a key is at or after the lower bound.
-fn is_after(from: Bound<&[u8]>, key: &[u8]) -> bool {
+pub(crate) fn is_after(from: Bound<&[u8]>, key: &[u8]) -> bool {
     match from {
         Bound::Included(from) => key >= from,
         Bound::Excluded(from) => key > from,
@@ -62,7 +62,7 @@ fn is_after(from: Bound<&[u8]>, key: &[u8]) -> bool {
 }
 
 /// Whether a key is at or before the upper bound.
-fn is_before(to: Bound<&[u8]>, key: &[u8]) -> bool {
+pub(crate) fn is_before(to: Bound<&[u8]>, key: &[u8]) -> bool {
     match to {
         Bound::Included(to) => key <= to,
         Bound::Excluded(to) => key < to,

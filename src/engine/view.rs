@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::draw;
 use super::error::Result;
 use super::key::Seqno;
 use super::read::{self, Reading};
@@ -12,6 +13,7 @@ use super::scan::Scan;
 use super::shared::{Shared, SuperVersion};
 use super::snapshots::Registered;
 use super::table::Caching;
+use crate::random::Random;
 
 /// How far a read may go for its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +112,17 @@ impl View {
     /// False if the key has no value for sure, judged in memory alone; true if it may have one.
     pub fn may_contain(&self, key: &[u8]) -> bool {
         read::may_contain(&self.shared, &self.rows, key, self.seqno)
+    }
+
+    /// A row between two bounds, each with about the same chance. `None` if there is none, or if there are so few among
+    /// so many others that it would take long to find one.
+    pub fn draw(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        random: &mut Random,
+    ) -> Result<Option<(Vec<u8>, Bytes)>> {
+        draw::draw(&self.rows, (from, to), self.seqno, self.tier, random)
     }
 
     /// The rows between two bounds, in both directions. Unpositioned: seek first.

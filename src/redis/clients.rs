@@ -38,6 +38,8 @@ pub(crate) struct Client {
     pub(crate) no_touch: AtomicBool,
     /// Bytes held for it: requests, replies.
     pub(crate) input_bytes: AtomicUsize,
+    /// Of the requests, how many bytes have come and are not done with.
+    pub(crate) pending_bytes: AtomicUsize,
     pub(crate) output_bytes: AtomicUsize,
     pub(crate) names: Mutex<Names>,
     killed: AtomicBool,
@@ -74,12 +76,13 @@ impl Client {
         if flags.is_empty() {
             flags.push('N');
         }
+        let pending = self.pending_bytes.load(Relaxed);
         let (input, output) = (self.input_bytes.load(Relaxed), self.output_bytes.load(Relaxed));
         let mut line = String::new();
         let _ = write!(
             line,
             "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={queued} \
-             watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output} \
+             watch={} qbuf={pending} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output} \
              tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
             self.id,
             self.address,
@@ -89,6 +92,7 @@ impl Client {
             now_ms.saturating_sub(self.last_ms.load(Relaxed)) / 1000,
             self.database.load(Relaxed),
             self.watched.load(Relaxed),
+            input.saturating_sub(pending),
             input + output,
             command.map_or("NULL", |entry| entry.command.name),
             self.protocol.load(Relaxed),
@@ -136,6 +140,7 @@ impl Clients {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             input_bytes: AtomicUsize::new(0),
+            pending_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
             names: Mutex::default(),
             killed: AtomicBool::new(false),

@@ -9,10 +9,12 @@
 //! ];
 //! ```
 
+use std::cell::Cell;
+
 use super::args::Args;
 use super::error::Result;
 use super::instance::Instance;
-use super::keyspace::{Space, lock_key};
+use super::keyspace::{self, Meta, Space, lock_key};
 use super::protocol::reply::Reply;
 use super::session::Session;
 use crate::store::{LockSet, Reads, Txn};
@@ -30,6 +32,45 @@ pub(crate) struct Call<'a> {
     pub(crate) command: &'static Command,
     /// What all clients share: the other databases, settings, statistics.
     pub(crate) instance: &'a Instance,
+    /// The keys it looks up, counted once it is certain that it does not run again.
+    pub(crate) lookups: &'a Lookups,
+}
+
+/// How often keys were looked for, for INFO.
+#[derive(Default)]
+pub(crate) struct Lookups {
+    /// They were there.
+    pub(crate) hits: Cell<u64>,
+    /// They were not.
+    pub(crate) misses: Cell<u64>,
+}
+
+impl Call<'_> {
+    /// A key's meta row. A hit or a miss, unless the command writes.
+    pub(crate) fn load(&self, reads: &dyn Reads, name: &[u8]) -> Result<Option<Meta>> {
+        let found = keyspace::load(reads, self.space, name)?;
+        if !self.command.writes() {
+            self.looked_up(found.is_some());
+        }
+        Ok(found)
+    }
+
+    /// Several keys' meta rows, in the order asked. Each is a hit or a miss, unless the command writes.
+    pub(crate) fn load_many(&self, reads: &dyn Reads, names: &[&[u8]]) -> Result<Vec<Option<Meta>>> {
+        let found = keyspace::load_many(reads, self.space, names)?;
+        if !self.command.writes() {
+            for found in &found {
+                self.looked_up(found.is_some());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes a hit or a miss: also of a command that writes, where what it found is its answer.
+    pub(crate) fn looked_up(&self, found: bool) {
+        let count = if found { &self.lookups.hits } else { &self.lookups.misses };
+        count.set(count.get() + 1);
+    }
 }
 
 impl<'a> std::ops::Deref for Call<'a> {
@@ -123,6 +164,55 @@ impl Keys {
     }
 }
 
+/// What happens to keys, as Redis words it: COMMAND GETKEYSANDFLAGS.
+pub(crate) type KeyFlags = &'static [&'static str];
+
+/// What happens to a command's first key, and to the others, if that is something else.
+#[derive(Clone, Copy)]
+pub(crate) struct Access {
+    pub(crate) first: KeyFlags,
+    pub(crate) others: Option<KeyFlags>,
+}
+
+impl Access {
+    /// Something is told of the key, but nothing of what it holds.
+    pub(crate) const LOOK: Self = Self::all(&["RO"]);
+    /// What it holds is told.
+    pub(crate) const READ: Self = Self::all(&["RO", "access"]);
+    /// What it holds changes.
+    pub(crate) const UPDATE: Self = Self::all(&["RW", "update"]);
+    /// What it holds is told, and changes.
+    pub(crate) const CHANGE: Self = Self::all(&["RW", "access", "update"]);
+    /// What it holds grows.
+    pub(crate) const INSERT: Self = Self::all(&["RW", "insert"]);
+    /// Whatever it held is replaced.
+    pub(crate) const OVERWRITE: Self = Self::all(&["OW", "update"]);
+    /// It comes into being.
+    pub(crate) const CREATE: Self = Self::all(&["OW", "insert"]);
+    /// It goes, whatever it held.
+    pub(crate) const REMOVE: Self = Self::all(&["RM", "delete"]);
+    /// A part of what it holds goes.
+    pub(crate) const DELETE: Self = Self::all(&["RW", "delete"]);
+    /// What it holds is told, and goes.
+    pub(crate) const TAKE: Self = Self::all(&["RW", "access", "delete"]);
+    /// SET: with GET what it held is told.
+    pub(crate) const SET: Self = Self::all(&["RW", "access", "update", "variable_flags"]);
+    /// From the first to the second.
+    pub(crate) const COPY: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::READ };
+    /// From the first, which goes, to the second.
+    pub(crate) const RENAME: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::TAKE };
+    /// From the first, which goes, to the second, if that is free.
+    pub(crate) const RENAME_NEW: Self = Self { others: Self::CREATE.others_too(), ..Self::TAKE };
+
+    const fn all(flags: KeyFlags) -> Self {
+        Self { first: flags, others: None }
+    }
+
+    const fn others_too(self) -> Option<KeyFlags> {
+        Some(self.first)
+    }
+}
+
 /// What is told of a command beside its shape.
 #[derive(Clone, Copy)]
 pub(crate) struct Doc {
@@ -157,6 +247,11 @@ impl Flags {
     /// Touches all keys of a database: @keyspace.
     pub(crate) const KEYSPACE: Self = Self(512);
 
+    /// Writes, but needs no room to speak of.
+    pub(crate) const LEAN: Self = Self(1024);
+    /// About the connection, whatever its group: @connection.
+    pub(crate) const CONNECTION: Self = Self(2048);
+
     /// Whether all of `other` are set.
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -177,6 +272,8 @@ pub(crate) struct Command {
     pub(crate) flags: Flags,
     /// Which words are keys.
     pub(crate) keys: Keys,
+    /// What happens to them.
+    pub(crate) access: Access,
     /// What it does.
     pub(crate) action: Action,
     /// What is told of it.
@@ -190,7 +287,12 @@ pub(crate) struct Command {
 /// A row; see [`read`], [`write`], [`session`], [`container`].
 pub(crate) const fn command(name: &'static str, arity: i8, keys: Keys, action: Action) -> Command {
     let doc = Doc { summary: "", since: "1.0.0", complexity: "O(1)" };
-    Command { name, arity, flags: Flags(0), keys, action, doc, locks: None, subcommands: &[] }
+    let access = match action {
+        Action::Read(_) => Access::READ,
+        Action::Write(_) => Access::UPDATE,
+        _ => Access::LOOK,
+    };
+    Command { name, arity, flags: Flags(0), keys, access, action, doc, locks: None, subcommands: &[] }
 }
 
 /// A command that looks at keys and changes nothing.
@@ -230,6 +332,12 @@ impl Command {
     /// Adds traits.
     pub(crate) const fn flag(mut self, flags: Flags) -> Self {
         self.flags = self.flags.with(flags);
+        self
+    }
+
+    /// Says what happens to the keys, where a read or a write does something else than reading or changing.
+    pub(crate) const fn access(mut self, access: Access) -> Self {
+        self.access = access;
         self
     }
 

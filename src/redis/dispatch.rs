@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::args::Args;
-use super::command::{Action, Call, Command, Flags, Keys, NAME_BYTES_MAX};
+use super::command::{Action, Call, Command, Flags, Keys, Lookups, NAME_BYTES_MAX};
 use super::error::{Error, Result};
 use super::instance::Instance;
 use super::protocol::reply::Reply;
@@ -56,6 +56,7 @@ pub(crate) fn run(
             return Flow::Done;
         }
     }
+    session.client.command.store(entry.id + 1, Relaxed);
     if session.queue.is_some() && !immediate {
         if let Err(error) = transaction::queue(instance, session, entry, args) {
             refuse(instance, session, &error, reply);
@@ -71,9 +72,10 @@ pub(crate) fn run(
         return Flow::Wait(None);
     }
     let errors = reply.errors();
+    let lookups = Lookups::default();
     let result = match command.action {
-        Action::Exec => transaction::exec(instance, session, reply, tier),
-        _ => perform(instance, session, entry, args, reply, tier),
+        Action::Exec => transaction::exec(instance, session, reply, tier, &lookups),
+        _ => perform(instance, session, command, args, reply, tier, &lookups),
     };
     if let Err(error) = result {
         reply.truncate(mark);
@@ -87,7 +89,7 @@ pub(crate) fn run(
     let spent_ns = now_ns.saturating_sub(*start_ns);
     *start_ns = now_ns;
     session.stats.commands[entry.id].ran(spent_ns, reply.errors() != errors);
-    session.client.command.store(entry.id + 1, Relaxed);
+    session.stats.looked_up(&lookups);
     if instance.slow_ns().is_some_and(|limit| spent_ns >= limit) && command.name != "exec" {
         remember_slow(instance, session, args, spent_ns);
     }
@@ -176,12 +178,12 @@ fn refuse(instance: &Instance, session: &mut Session, error: &Error, reply: &mut
 fn perform(
     instance: &Instance,
     session: &mut Session,
-    entry: &'static Entry,
+    command: &'static Command,
     args: Args<'_>,
     reply: &mut Reply,
     tier: Tier,
+    lookups: &Lookups,
 ) -> Result {
-    let command = entry.command;
     let databases = instance.keyspace().databases();
     match command.action {
         Action::Read(run) => {
@@ -191,7 +193,7 @@ fn perform(
             };
             session.needs = session.needs.max(store::Reads::seqno(&view));
             let space = databases.space(&view, session.database)?;
-            let result = run(&view, &Call { args, space, command, instance }, reply);
+            let result = run(&view, &Call { args, space, command, instance, lookups }, reply);
             session.view = Some(view);
             result
         }
@@ -201,12 +203,12 @@ fn perform(
             // Whatever is answered, an error too, may tell of commits that are visible but not durable yet.
             session.needs = session.needs.max(store::Reads::seqno(&txn));
             let space = databases.space(&txn, session.database)?;
-            run(&mut txn, &Call { args, space, command, instance }, reply)?;
+            run(&mut txn, &Call { args, space, command, instance, lookups }, reply)?;
             commit(session, txn)
         }
         Action::Session(run) => {
             let space = keyspace::Space::unresolved(session.database);
-            run(session, &Call { args, space, command, instance }, reply)
+            run(session, &Call { args, space, command, instance, lookups }, reply)
         }
         Action::Container => {
             super::admin::command::help(command, reply);

@@ -14,7 +14,7 @@ use super::stats::Stats;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::random::Random;
-use crate::store::{Env, Store};
+use crate::store::{Env, Reads, Seqno, Store, Tier};
 
 /// For how long which commands wait: CLIENT PAUSE.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,8 +32,14 @@ pub(crate) struct Saved {
     pub(crate) at_s: u64,
     /// Whether the last one failed.
     pub(crate) failed: bool,
-    /// Whether one is being made.
-    pub(crate) running: bool,
+    /// When the one that is being made was begun, in Unix milliseconds.
+    pub(crate) running_since_ms: Option<u64>,
+    /// How long the last one took, in milliseconds, once there was one.
+    pub(crate) took_ms: Option<u64>,
+    /// How many there were.
+    pub(crate) count: u64,
+    /// The newest commit when the last one that succeeded was begun.
+    pub(crate) seqno: Seqno,
 }
 
 /// A running server, as commands see it.
@@ -75,6 +81,7 @@ impl Instance {
         let run_id =
             format!("{:016x}{:016x}{:08x}", random.next_u64(), random.next_u64(), random.next_u64() >> 32);
         let started_ms = env.clock.now_ms();
+        let seqno = keyspace.store().view_newest(Tier::Cached).seqno();
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             keyspace,
@@ -83,7 +90,7 @@ impl Instance {
             clients: Clients::default(),
             stats: Stats::default(),
             cursors: Cursors::new(random.next_u64()),
-            saved: Mutex::new(Saved { at_s: started_ms / 1000, ..Saved::default() }),
+            saved: Mutex::new(Saved { at_s: started_ms / 1000, seqno, ..Saved::default() }),
             started_ms,
             run_id,
             port: AtomicUsize::new(0),

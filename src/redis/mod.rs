@@ -10,7 +10,7 @@
 //! ];
 //!
 //! fn get(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-//!     let meta = keyspace::load(reads, call.space, call.get(1))?;   // words count from the name, as in COMMAND
+//!     let meta = call.load(reads, call.get(1))?;   // words count from the name, as in COMMAND
 //!     …
 //!     reply.bulk(contents);                                         // exactly one reply, or an error
 //!     Ok(())

@@ -91,6 +91,11 @@ impl Pipeline {
         self.input.capacity()
     }
 
+    /// Bytes that have come and are not done with.
+    pub(crate) fn pending(&self) -> usize {
+        self.input.len() - self.done
+    }
+
     /// Whether all input is done with.
     pub(crate) fn is_idle(&self) -> bool {
         self.done == self.input.len()

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::command::Lookups;
 use super::table::table;
 use crate::metrics::{Counter, Histogram};
 
@@ -55,6 +56,10 @@ impl CommandStats {
 pub(crate) struct LoopStats {
     /// By the commands' numbers in the table.
     pub(crate) commands: Vec<CommandStats>,
+    /// Keys that were looked for and found.
+    pub(crate) hits: Counter,
+    /// Keys that were looked for in vain.
+    pub(crate) misses: Counter,
     /// Bytes received.
     pub(crate) bytes_in: Counter,
     /// Bytes sent.
@@ -68,9 +73,46 @@ impl Default for LoopStats {
         let commands = (0..table().len()).map(|_| CommandStats::default()).collect();
         Self {
             commands,
+            hits: Counter::default(),
+            misses: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             moved: Counter::default(),
+        }
+    }
+}
+
+impl LoopStats {
+    /// Counts the keys that a command looked for.
+    pub(crate) fn looked_up(&self, lookups: &Lookups) {
+        for (counter, n) in [(&self.hits, lookups.hits.get()), (&self.misses, lookups.misses.get())] {
+            if n > 0 {
+                counter.add(n);
+            }
+        }
+    }
+}
+
+/// What was counted by a moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sample {
+    at_ns: u64,
+    pub(crate) commands: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+impl Sample {
+    /// What was counted in a second, on average, since an earlier moment.
+    fn per_second_since(&self, earlier: &Self) -> Self {
+        let ns = u128::from(self.at_ns.saturating_sub(earlier.at_ns).max(1));
+        let rate =
+            |now: u64, before: u64| (u128::from(now.saturating_sub(before)) * 1_000_000_000 / ns) as u64;
+        Self {
+            at_ns: self.at_ns,
+            commands: rate(self.commands, earlier.commands),
+            bytes_in: rate(self.bytes_in, earlier.bytes_in),
+            bytes_out: rate(self.bytes_out, earlier.bytes_out),
         }
     }
 }
@@ -104,6 +146,8 @@ pub(crate) struct Stats {
     pub(crate) refused: Counter,
     /// Error replies, by code: `ERR`, `WRONGTYPE` …
     errors: Mutex<BTreeMap<String, u64>>,
+    /// The last two samples, a second or so apart, the newer one last.
+    samples: Mutex<[Sample; 2]>,
     slow: Mutex<VecDeque<Slow>>,
     slow_id: AtomicU64,
     /// Latency events: when (Unix seconds) and how long (milliseconds).
@@ -126,6 +170,33 @@ impl Stats {
     /// A sum over all loops.
     pub(crate) fn sum(&self, of: impl Fn(&LoopStats) -> u64) -> u64 {
         self.loops.lock().iter().map(|stats| of(stats)).sum()
+    }
+
+    /// Commands of all loops.
+    pub(crate) fn commands(&self) -> u64 {
+        self.sum(|one| one.commands.iter().map(|command| command.calls.get()).sum())
+    }
+
+    /// Takes a sample, if the last one is old enough. To be called about once a second, by whoever has the time.
+    pub(crate) fn sample(&self, now_ns: u64) {
+        const APART_NS: u64 = 500_000_000;
+        let mut samples = self.samples.lock();
+        if now_ns.saturating_sub(samples[1].at_ns) < APART_NS {
+            return;
+        }
+        let sample = Sample {
+            at_ns: now_ns,
+            commands: self.commands(),
+            bytes_in: self.sum(|one| one.bytes_in.get()),
+            bytes_out: self.sum(|one| one.bytes_out.get()),
+        };
+        *samples = [samples[1], sample];
+    }
+
+    /// What was counted per second between the last two samples; zeros until there are two.
+    pub(crate) fn per_second(&self) -> Sample {
+        let [earlier, later] = *self.samples.lock();
+        if earlier.at_ns == 0 { Sample::default() } else { later.per_second_since(&earlier) }
     }
 
     /// Counts an error reply.
@@ -194,12 +265,43 @@ impl Stats {
     pub(crate) fn reset(&self) {
         for stats in self.loops.lock().iter() {
             stats.commands.iter().for_each(CommandStats::reset);
-            for counter in [&stats.bytes_in, &stats.bytes_out, &stats.moved] {
+            for counter in [&stats.hits, &stats.misses, &stats.bytes_in, &stats.bytes_out, &stats.moved] {
                 counter.reset();
             }
         }
+        *self.samples.lock() = Default::default();
         self.connections.reset();
         self.refused.reset();
         self.errors.lock().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_those_of_the_last_second_and_not_of_the_whole_past() {
+        const SECOND: u64 = 1_000_000_000;
+        let stats = Stats::default();
+        let one = stats.new_loop();
+        let per_second = |second: u64, calls: u64| {
+            for _ in 0..calls {
+                one.commands[0].ran(1, false);
+            }
+            one.bytes_in.add(calls * 10);
+            stats.sample(second * SECOND);
+            // Another event loop's, too soon to count.
+            stats.sample(second * SECOND + 1000);
+            let rates = stats.per_second();
+            (rates.commands, rates.bytes_in)
+        };
+        assert_eq!(per_second(100, 7), (0, 0));
+        assert_eq!(per_second(101, 500), (500, 5000));
+        assert_eq!(per_second(103, 500), (250, 2500));
+        assert_eq!(per_second(104, 0), (0, 0));
+        stats.reset();
+        assert_eq!(per_second(105, 100), (0, 0));
+        assert_eq!(per_second(106, 100), (100, 1000));
     }
 }

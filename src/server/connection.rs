@@ -362,6 +362,7 @@ impl Connection {
         let Some(pipeline) = &mut state.pipeline else { return true };
         let (input, output) = (pipeline.input_capacity(), pipeline.reply().capacity());
         self.client.input_bytes.store(input, Relaxed);
+        self.client.pending_bytes.store(pipeline.pending(), Relaxed);
         self.client.output_bytes.store(pipeline.reply().len(), Relaxed);
         let size = input.saturating_sub(BUFFER_KEPT) + output.saturating_sub(BUFFER_KEPT);
         if size == state.charged {

@@ -41,8 +41,8 @@ const FINISH: Duration = Duration::from_secs(10);
 /// A sync that takes longer is left to the engine's own thread, for so many turns; then it is tried here again.
 const SYNC_HERE_NS: u64 = 2_000_000;
 const TURNS_AWAY: u32 = 256;
-/// How often idle connections are looked for.
-const IDLE_CHECK: Duration = Duration::from_secs(1);
+/// How often rates are sampled and idle connections looked for.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 
 /// How many event loops to run: one on small machines, since clients and background work need cores too.
 pub(super) fn count() -> usize {
@@ -132,7 +132,7 @@ impl Turn {
             emptied: RefCell::default(),
         });
         tokio::task::spawn_local(turn.clone().settle_for_ever());
-        tokio::task::spawn_local(turn.clone().end_idle());
+        tokio::task::spawn_local(turn.clone().look_around());
         while let Some(stream) = arriving.recv().await {
             let opened = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
             match opened {
@@ -278,10 +278,12 @@ impl Turn {
         });
     }
 
-    /// Ends connections that were silent for longer than the settings allow.
-    async fn end_idle(self: Rc<Self>) {
+    /// Once a second: takes a sample for INFO's rates, and ends connections that were silent for longer than the
+    /// settings allow.
+    async fn look_around(self: Rc<Self>) {
         loop {
-            tokio::time::sleep(IDLE_CHECK).await;
+            tokio::time::sleep(LOOK_AROUND).await;
+            self.instance.stats.sample(self.instance.clock().monotonic_ns());
             let timeout_ms = self.instance.config().timeout_s.saturating_mul(1000);
             if timeout_ms == 0 {
                 continue;

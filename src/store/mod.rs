@@ -160,6 +160,11 @@ impl Store {
         Watch::new(self.watches.clone())
     }
 
+    /// The keys that are watched in a group and not known to have changed: their names, and what they are locked by.
+    pub fn watched(&self, group: u16) -> Vec<(Box<[u8]>, LockKey)> {
+        self.watches.of_group(group)
+    }
+
     /// The `now` that a commit should log, if it is time again.
     fn now_to_log(&self, now_ms: u64) -> Option<u64> {
         let logged = self.logged_ms.load(Ordering::Relaxed);

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::Store;
 use super::deadline::{Reap, Reaped};
 use super::error::Result;
+use crate::metrics::Counter;
 use crate::workers::Lane;
 
 /// How many index rows a job looks at before it lets other idle work go first.
@@ -39,12 +40,19 @@ pub(crate) struct Reaper {
     /// When there is something to do, in Unix milliseconds: 0 at first, to learn what is there.
     next_ms: AtomicU64,
     queued: AtomicBool,
+    /// What was removed since it was due.
+    expired: Counter,
 }
 
 impl Store {
     /// Adds a realm's part of the reaper.
     pub fn set_reap(&self, reap: Arc<dyn Reap>) {
         self.reaper.realms.lock().push(reap);
+    }
+
+    /// How much was removed since it was due, as the realms say ([`super::Txn::expires`]).
+    pub fn expired(&self) -> &Counter {
+        &self.reaper.expired
     }
 
     /// A deadline was committed.

@@ -9,6 +9,7 @@
 //! that nobody can see, and that are declared dead if the transaction does not commit.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use super::realm::{SYSTEM, put_ordered, system_row, tag};
 use super::view::{Reads, RowScan, View};
 use super::{Store, deadline};
 use crate::engine::{Batch, Seqno, Tier};
+use crate::random::Random;
 
 thread_local! {
     /// One batch a thread, for its allocation.
@@ -42,11 +44,14 @@ pub struct Txn {
     absent: RefCell<Vec<u8>>,
     counts: Vec<(u64, i64)>,
     touched: Vec<LockKey>,
-    touched_all: bool,
+    /// Groups of watches, and which of their keys do not change.
+    touched_groups: Vec<(u16, HashSet<LockKey>)>,
     hooks: Vec<Hook>,
     building: Vec<Vec<u8>>,
     /// The earliest deadline staged, in Unix milliseconds.
     due_ms: u64,
+    /// How many things it removes since they were due.
+    expired: u64,
     undo: Option<Vec<Undo>>,
     freeing: bool,
     /// Given back last.
@@ -59,7 +64,9 @@ pub struct Savepoint {
     undo: usize,
     counts: usize,
     touched: usize,
+    touched_groups: usize,
     hooks: usize,
+    expired: u64,
 }
 
 impl Txn {
@@ -71,10 +78,11 @@ impl Txn {
             absent: RefCell::default(),
             counts: Vec::new(),
             touched: Vec::new(),
-            touched_all: false,
+            touched_groups: Vec::new(),
             hooks: Vec::new(),
             building: Vec::new(),
             due_ms: u64::MAX,
+            expired: 0,
             undo: None,
             freeing: false,
             _held: held,
@@ -120,9 +128,9 @@ impl Txn {
         }
     }
 
-    /// Says that any key may change.
-    pub fn touch_all(&mut self) {
-        self.touched_all = true;
+    /// Says that all keys of a group of watches change, but for some, which the transaction has locked.
+    pub fn touch_group(&mut self, group: u16, but: HashSet<LockKey>) {
+        self.touched_groups.push((group, but));
     }
 
     /// Says that the transaction serves to win space, so that it is let through when the disk is full.
@@ -162,6 +170,11 @@ impl Txn {
         self.due_ms = self.due_ms.min(due_ms);
     }
 
+    /// Says that something is removed, or replaced, since it was due.
+    pub fn expires(&mut self) {
+        self.expired += 1;
+    }
+
     /// Stages the removal of a deadline's index row.
     pub fn disarm(&mut self, space: &[u8], due_ms: u64, name: &[u8]) {
         self.delete(deadline::index_row(space, due_ms, name));
@@ -198,7 +211,9 @@ impl Txn {
             undo: self.undo.get_or_insert_default().len(),
             counts: self.counts.len(),
             touched: self.touched.len(),
+            touched_groups: self.touched_groups.len(),
             hooks: self.hooks.len(),
+            expired: self.expired,
         }
     }
 
@@ -213,7 +228,9 @@ impl Txn {
         }
         self.counts.truncate(to.counts);
         self.touched.truncate(to.touched);
+        self.touched_groups.truncate(to.touched_groups);
         self.hooks.truncate(to.hooks);
+        self.expired = to.expired;
     }
 
     /// Whether nothing is staged.
@@ -241,10 +258,12 @@ impl Txn {
         for hook in self.hooks.drain(..) {
             hook(seqno);
         }
-        if self.touched_all {
-            self.store.watches.touched_all();
-        } else {
-            self.store.watches.touched(&self.touched);
+        self.store.watches.touched(&self.touched);
+        for (group, but) in &self.touched_groups {
+            self.store.watches.touched_group(*group, but);
+        }
+        if self.expired > 0 {
+            self.store.expired().add(self.expired);
         }
         if self.due_ms != u64::MAX {
             self.store.due_at(self.due_ms);
@@ -371,5 +390,16 @@ impl Reads for Txn {
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {
         RowScan::merged(self.view.rows.scan(from, to), &self.overlay, from, to)
+    }
+
+    fn draw(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        random: &mut Random,
+    ) -> Result<Option<(Vec<u8>, Bytes)>> {
+        let mut staged = self.overlay.cursor(from, to);
+        staged.first();
+        if staged.entry().is_some() { Ok(None) } else { self.view.draw(from, to, random) }
     }
 }

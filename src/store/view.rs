@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::error::Result;
 use super::overlay::{Overlay, OverlayCursor};
 use crate::engine::{self, Seqno, Tier};
+use crate::random::Random;
 
 /// Reads at one moment.
 pub trait Reads {
@@ -31,6 +32,14 @@ pub trait Reads {
     }
     /// The rows between two bounds, in both directions. Unpositioned: seek first.
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_>;
+    /// A row between two bounds, each with about the same chance; `None` if that is not to be had cheaply, be it that
+    /// there is none.
+    fn draw(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        random: &mut Random,
+    ) -> Result<Option<(Vec<u8>, Bytes)>>;
     /// What a transaction has staged for a row; `None` outside of one.
     fn staged(&self, _row: &[u8]) -> Option<Bytes> {
         None
@@ -115,6 +124,15 @@ impl Reads for View {
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {
         RowScan { stored: self.rows.scan(from, to), staged: None, at: At::Nowhere, reverse: false }
+    }
+
+    fn draw(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        random: &mut Random,
+    ) -> Result<Option<(Vec<u8>, Bytes)>> {
+        Ok(self.rows.draw(from, to, random)?)
     }
 }
 

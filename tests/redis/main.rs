@@ -8,7 +8,9 @@
 
 mod client;
 mod hostile;
+mod info;
 mod output;
+mod random;
 mod running;
 mod transactions;
 mod transcripts;

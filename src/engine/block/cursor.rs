@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::common_prefix;
-use super::data::{DataBlock, MALFORMED, Row};
+use super::data::{DataBlock, MALFORMED, RESTART_ROWS, Row};
 use crate::engine::key::{KeyRef, Trailer};
 
 type Result<T> = std::result::Result<T, &'static str>;
@@ -82,6 +82,20 @@ impl BlockCursor {
         let at = self.block.as_ref().map_or(0, DataBlock::first);
         self.key.clear();
         self.load(at)?;
+        Ok(())
+    }
+
+    /// Goes to a row by its number, from 0 on; without a row if there are not so many.
+    pub(crate) fn nth(&mut self, row: usize) -> Result<()> {
+        self.valid = false;
+        let Some(at) = self.block.as_ref().and_then(|block| block.restart_of(row)) else { return Ok(()) };
+        self.key.clear();
+        self.load(at)?;
+        for _ in 0..row % RESTART_ROWS {
+            if self.valid {
+                self.load(self.value.end)?;
+            }
+        }
         Ok(())
     }
 

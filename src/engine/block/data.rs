@@ -148,6 +148,25 @@ impl DataBlock {
         self.restarts().first().map_or(self.end(), |restart| halves(*restart).0)
     }
 
+    /// How many rows there are.
+    pub(crate) fn row_count(&self) -> Result<u64, &'static str> {
+        let (mut at, before) = match self.restarts() {
+            [] => return Ok(0),
+            [before @ .., last] => (halves(*last).0, before.len() * RESTART_ROWS),
+        };
+        let mut rows = before as u64;
+        while at < self.end() {
+            at = self.row(at).ok_or(MALFORMED)?.value.end;
+            rows += 1;
+        }
+        Ok(rows)
+    }
+
+    /// The offset of the last restart at or before a row, which is counted from 0.
+    pub(super) fn restart_of(&self, row: usize) -> Option<usize> {
+        self.restarts().get(row / RESTART_ROWS).map(|restart| halves(*restart).0)
+    }
+
     /// The offset of the last restart that lies before `end`; `None` if the first one does not.
     pub(super) fn restart_below(&self, end: usize) -> Option<usize> {
         let restarts = self.restarts();

@@ -14,6 +14,7 @@ pub(crate) mod footer;
 mod meta;
 mod miss;
 mod partition;
+mod random;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -31,6 +32,7 @@ pub(crate) use self::meta::TableMeta;
 pub use self::miss::Miss;
 use self::miss::Piece;
 pub(crate) use self::partition::{Partition, PartitionPlace};
+pub(crate) use self::random::Span;
 pub(crate) use self::writer::{TableSettings, TableWriter};
 use super::block::{BLOCK_TRAILER_BYTES, DataBlock, IndexReader, Separators, unseal, unseal_shared};
 use super::cache::Cache;

@@ -1,7 +1,7 @@
 //! COMMAND, and the HELP of every command with subcommands: all of it read from the rows.
 
 use super::super::args::Args;
-use super::super::command::{Action, Call, Command, Flags, Keys, session};
+use super::super::command::{Action, Call, Command, Flags, KeyFlags, Keys, session};
 use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::glob;
@@ -11,28 +11,32 @@ use super::super::table::{Entry, table};
 
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
-    session("command|count", 2, count).doc("Returns a count of commands.", "2.8.13", "O(1)"),
-    session("command|docs", -2, docs).doc(
+    session("command|count", 2, count).flag(Flags::CONNECTION).doc(
+        "Returns a count of commands.",
+        "2.8.13",
+        "O(1)",
+    ),
+    session("command|docs", -2, docs).flag(Flags::CONNECTION).doc(
         "Returns documentary information about one, multiple or all commands.",
         "7.0.0",
         "O(N) where N is the number of commands to look up",
     ),
-    session("command|getkeys", -3, getkeys).doc(
+    session("command|getkeys", -3, getkeys).flag(Flags::CONNECTION).doc(
         "Extracts the key names from an arbitrary command.",
         "2.8.13",
         "O(N) where N is the number of arguments to the command",
     ),
-    session("command|getkeysandflags", -3, getkeysandflags).doc(
+    session("command|getkeysandflags", -3, getkeysandflags).flag(Flags::CONNECTION).doc(
         "Extracts the key names and access flags for an arbitrary command.",
         "7.0.0",
         "O(N) where N is the number of arguments to the command",
     ),
-    session("command|info", -2, info).doc(
+    session("command|info", -2, info).flag(Flags::CONNECTION).doc(
         "Returns information about one, multiple or all commands.",
         "2.8.13",
         "O(N) where N is the number of commands to look up",
     ),
-    session("command|list", -2, list).doc(
+    session("command|list", -2, list).flag(Flags::CONNECTION).doc(
         "Returns a list of command names.",
         "7.0.0",
         "O(N) where N is the total number of Redis commands",
@@ -85,7 +89,7 @@ fn info(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     for name in call.from(2) {
         match table().find_full(name) {
             Some(entry) => describe(entry, reply),
-            None => reply.null_array(),
+            None => reply.null(),
         }
     }
     Ok(())
@@ -95,6 +99,7 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
     let command = entry.command;
     let mut flags = Vec::new();
     match command.action {
+        Action::Write(_) if command.flags.has(Flags::LEAN) => flags.push("write"),
         Action::Write(_) => flags.extend(["write", "denyoom"]),
         Action::Read(_) => flags.push("readonly"),
         _ => {}
@@ -123,7 +128,11 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
 /// The categories of access control, without `@`.
 fn categories(entry: &Entry) -> Vec<&'static str> {
     let command = entry.command;
+    if matches!(command.action, Action::Container) {
+        return vec!["slow"];
+    }
     let mut categories = vec![match entry.group {
+        _ if command.flags.has(Flags::CONNECTION) => "connection",
         "generic" => "keyspace",
         "transactions" => "transaction",
         "server" if command.flags.has(Flags::KEYSPACE) => "keyspace",
@@ -188,27 +197,35 @@ fn describe(entry: &Entry, reply: &mut Reply) {
     }
 }
 
-fn access(command: &Command) -> &'static str {
-    if command.writes() { "RW" } else { "RO" }
-}
-
 /// How to find the keys, as new clients understand it.
 fn key_specs(command: &Command, reply: &mut Reply) {
-    let (index, find, fields): (i64, &str, [(&str, i64); 3]) = match command.keys {
-        Keys::None | Keys::All => return reply.array(0),
-        Keys::Range { first, last, step } => {
+    match (command.keys, command.access.others) {
+        (Keys::None | Keys::All, _) => reply.array(0),
+        (Keys::Range { first, last, step }, None) => {
             let last = if last < 0 { i64::from(last) } else { i64::from(last) - i64::from(first) };
-            (i64::from(first), "range", [("lastkey", last), ("keystep", i64::from(step)), ("limit", 0)])
+            let fields = [("lastkey", last), ("keystep", i64::from(step)), ("limit", 0)];
+            reply.array(1);
+            key_spec(command.access.first, first, "range", fields, reply);
         }
-        Keys::Counted { at } => {
-            (i64::from(at), "keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)])
+        // One each: only commands of two keys treat them differently.
+        (Keys::Range { first, step, .. }, Some(others)) => {
+            let fields = [("lastkey", 0), ("keystep", 1), ("limit", 0)];
+            reply.array(2);
+            key_spec(command.access.first, first, "range", fields, reply);
+            key_spec(others, first + step, "range", fields, reply);
         }
-    };
-    reply.array(1);
+        (Keys::Counted { at }, _) => {
+            let fields = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+            reply.array(1);
+            key_spec(command.access.first, at, "keynum", fields, reply);
+        }
+    }
+}
+
+fn key_spec(flags: KeyFlags, index: u8, find: &str, fields: [(&str, i64); 3], reply: &mut Reply) {
     reply.map(3);
     reply.bulk(b"flags");
-    reply.set(1);
-    reply.simple(access(command));
+    tell_flags(flags, reply);
     reply.bulk(b"begin_search");
     reply.map(2);
     reply.bulk(b"type");
@@ -216,7 +233,7 @@ fn key_specs(command: &Command, reply: &mut Reply) {
     reply.bulk(b"spec");
     reply.map(1);
     reply.bulk(b"index");
-    reply.int(index);
+    reply.int(index.into());
     reply.bulk(b"find_keys");
     reply.map(2);
     reply.bulk(b"type");
@@ -226,6 +243,13 @@ fn key_specs(command: &Command, reply: &mut Reply) {
     for (name, value) in fields {
         reply.bulk(name.as_bytes());
         reply.int(value);
+    }
+}
+
+fn tell_flags(flags: &[&str], reply: &mut Reply) {
+    reply.set(flags.len());
+    for flag in flags {
+        reply.simple(flag);
     }
 }
 
@@ -291,11 +315,14 @@ fn getkeys(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
 fn getkeysandflags(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (args, command, places) = keys_of(call)?;
     reply.array(places.len());
-    for place in places {
+    for (i, place) in places.into_iter().enumerate() {
+        let access = command.access;
         reply.array(2);
         reply.bulk(args.get(place));
-        reply.set(1);
-        reply.simple(access(command));
+        let flags = access.others.filter(|_| i > 0).unwrap_or(access.first).iter();
+        // It says that options decide; what is told is what may happen at most.
+        let flags: Vec<&str> = flags.copied().filter(|flag| *flag != "variable_flags").collect();
+        tell_flags(&flags, reply);
     }
     Ok(())
 }

@@ -13,22 +13,23 @@ use crate::vfs::Vfs;
 
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
-    session("config|get", -3, get).flag(Flags::ADMIN).doc(
+    session("config|get", -3, get).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Returns the effective values of configuration parameters.",
         "2.0.0",
         "O(N) when N is the number of configuration parameters provided",
     ),
-    session("config|set", -4, set).flag(Flags::ADMIN).doc(
+    session("config|set", -4, set).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Sets configuration parameters in-flight.",
         "2.0.0",
         "O(N) when N is the number of configuration parameters provided",
     ),
-    session("config|rewrite", 2, rewrite).slow().flag(Flags::ADMIN).flag(Flags::NO_MULTI).doc(
-        "Persists the effective configuration to file.",
-        "2.8.0",
-        "O(1)",
-    ),
-    session("config|resetstat", 2, resetstat).flag(Flags::ADMIN).doc(
+    session("config|rewrite", 2, rewrite)
+        .flag(Flags::NO_SCRIPT)
+        .slow()
+        .flag(Flags::ADMIN)
+        .flag(Flags::NO_MULTI)
+        .doc("Persists the effective configuration to file.", "2.8.0", "O(1)"),
+    session("config|resetstat", 2, resetstat).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Resets the server's statistics.",
         "2.0.0",
         "O(1)",
@@ -152,6 +153,7 @@ fn replace(vfs: &dyn Vfs, path: &Path, content: &[u8]) -> std::io::Result<()> {
 
 fn resetstat(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     call.instance.stats.reset();
+    call.instance.store().expired().reset();
     reply.ok();
     Ok(())
 }

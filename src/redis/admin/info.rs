@@ -1,8 +1,10 @@
 //! INFO: the sections and fields that clients and dashboards read.
 
 use std::fmt::Write as _;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::super::clients::Client;
 use super::super::command::Call;
 use super::super::connection::REDIS_VERSION;
 use super::super::error::Result;
@@ -10,10 +12,11 @@ use super::super::keyspace::Databases;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use super::super::table::table;
-use super::memory;
+use super::memory::{self, Resident};
 use crate::config::Fsync;
+use crate::config::machine::total_memory;
 use crate::metrics::{Histogram, HistogramSnapshot};
-use crate::store::Tier;
+use crate::store::{Reads, Tier};
 
 type Section = fn(&Call<'_>, &mut String);
 
@@ -60,13 +63,23 @@ fn uptime_s(call: &Call<'_>) -> u64 {
     call.instance.clock().now_ms().saturating_sub(call.instance.started_ms) / 1000
 }
 
+/// As `uname -srm` says it.
+fn operating_system() -> String {
+    let kernel = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+    let (kind, release) = (kernel("ostype"), kernel("osrelease"));
+    let kind = if kind.is_empty() { std::env::consts::OS } else { kind.trim() };
+    format!("{kind} {} {}", release.trim(), std::env::consts::ARCH)
+}
+
 fn server(call: &Call<'_>, out: &mut String) {
     let uptime_s = uptime_s(call);
     line(out, "redis_version", REDIS_VERSION);
     line(out, "redis_mode", "standalone");
     line(out, "siltstone_version", env!("CARGO_PKG_VERSION"));
-    line(out, "os", std::env::consts::OS);
+    line(out, "os", operating_system());
     line(out, "arch_bits", usize::BITS);
+    line(out, "multiplexing_api", "epoll");
+    line(out, "process_supervised", "no");
     line(out, "process_id", std::process::id());
     line(out, "run_id", &call.instance.run_id);
     line(out, "tcp_port", call.instance.port.load(Relaxed));
@@ -82,12 +95,16 @@ fn server(call: &Call<'_>, out: &mut String) {
 }
 
 fn clients(call: &Call<'_>, out: &mut String) {
-    line(out, "connected_clients", call.instance.clients.len());
+    let clients = call.instance.clients.all();
+    let most = |of: fn(&Client) -> &AtomicUsize| clients.iter().map(|one| of(one).load(Relaxed)).max();
+    line(out, "connected_clients", clients.len());
     line(out, "cluster_connections", 0);
     line(out, "maxclients", call.instance.config().maxclients);
-    line(out, "client_recent_max_output_buffer", 0);
+    line(out, "client_recent_max_input_buffer", most(|one| &one.input_bytes).unwrap_or(0));
+    line(out, "client_recent_max_output_buffer", most(|one| &one.output_bytes).unwrap_or(0));
     line(out, "blocked_clients", 0);
     line(out, "tracking_clients", 0);
+    line(out, "clients_in_timeout_table", 0);
     line(out, "peak_clients", call.instance.clients.peak());
 }
 
@@ -103,38 +120,58 @@ fn human(bytes: u64) -> String {
 }
 
 fn memory_section(call: &Call<'_>, out: &mut String) {
-    let (resident, own) = memory::resident();
+    let Resident { all, own, peak } = memory::resident();
     let budget = call.instance.config().memory;
-    line(out, "used_memory", own);
-    line(out, "used_memory_human", human(own));
-    line(out, "used_memory_rss", resident);
-    line(out, "used_memory_rss_human", human(resident));
-    line(out, "used_memory_peak", own);
-    line(out, "used_memory_peak_human", human(own));
+    let buffers = call.instance.buffers() as u64;
+    let part = |of: u64, whole: u64| of as f64 / whole.max(1) as f64;
+    let sized = |out: &mut String, name: &str, bytes: u64| {
+        line(out, name, bytes);
+        line(out, &format!("{name}_human"), human(bytes));
+    };
+    sized(out, "used_memory", own);
+    sized(out, "used_memory_rss", all);
+    sized(out, "used_memory_peak", peak);
+    line(out, "used_memory_peak_perc", format_args!("{:.2}%", part(own, peak) * 100.0));
+    line(out, "used_memory_overhead", buffers);
+    line(out, "used_memory_dataset", own.saturating_sub(buffers));
     line(out, "used_memory_lua", 0);
-    line(out, "mem_clients_normal", call.instance.buffers());
-    line(out, "maxmemory", 0);
-    line(out, "maxmemory_human", "0B");
+    if let Some(total) = total_memory() {
+        sized(out, "total_system_memory", total);
+    }
+    line(out, "mem_clients_normal", buffers);
+    sized(out, "maxmemory", 0);
     line(out, "maxmemory_policy", "noeviction");
-    line(out, "memory_budget", budget);
-    line(out, "memory_budget_human", human(budget));
-    line(out, "mem_fragmentation_ratio", "1.00");
+    sized(out, "memory_budget", budget);
+    line(out, "mem_fragmentation_ratio", format_args!("{:.2}", part(all, own)));
+    line(out, "mem_fragmentation_bytes", all.saturating_sub(own));
     line(out, "mem_allocator", "mimalloc");
+    line(out, "active_defrag_running", 0);
 }
 
 fn persistence(call: &Call<'_>, out: &mut String) {
-    let saved = *call.instance.saved.lock();
+    let instance = call.instance;
+    let saved = *instance.saved.lock();
+    let seconds = |ms: Option<u64>| ms.map_or(-1, |ms| (ms / 1000) as i64);
+    let running_ms =
+        saved.running_since_ms.map(|since_ms| instance.clock().now_ms().saturating_sub(since_ms));
+    let newest = instance.store().view_newest(Tier::Cached).seqno();
     line(out, "loading", 0);
     line(out, "async_loading", 0);
-    line(out, "rdb_changes_since_last_save", 0);
-    line(out, "rdb_bgsave_in_progress", u8::from(saved.running));
+    line(out, "rdb_changes_since_last_save", newest.saturating_sub(saved.seqno));
+    line(out, "rdb_bgsave_in_progress", u8::from(saved.running_since_ms.is_some()));
     line(out, "rdb_last_save_time", saved.at_s);
     line(out, "rdb_last_bgsave_status", if saved.failed { "err" } else { "ok" });
+    line(out, "rdb_last_bgsave_time_sec", seconds(saved.took_ms));
+    line(out, "rdb_current_bgsave_time_sec", seconds(running_ms));
+    line(out, "rdb_saves", saved.count);
     line(out, "aof_enabled", 1);
     line(out, "aof_rewrite_in_progress", 0);
-    line(out, "aof_last_write_status", "ok");
+    line(out, "aof_rewrite_scheduled", 0);
+    line(out, "aof_last_rewrite_time_sec", -1);
+    line(out, "aof_current_rewrite_time_sec", -1);
+    line(out, "aof_last_write_status", if instance.store().db().is_refusing() { "err" } else { "ok" });
     line(out, "aof_last_bgrewrite_status", "ok");
-    let fsync = match call.instance.config().fsync {
+    let fsync = match instance.config().fsync {
         Fsync::Always => "always",
         Fsync::EverySecond => "everysec",
         Fsync::Never => "never",
@@ -144,17 +181,21 @@ fn persistence(call: &Call<'_>, out: &mut String) {
 
 fn stats(call: &Call<'_>, out: &mut String) {
     let stats = &call.instance.stats;
-    let commands = stats.sum(|one| one.commands.iter().map(|command| command.calls.get()).sum());
+    let rates = stats.per_second();
+    let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
     line(out, "total_connections_received", stats.connections.get());
-    line(out, "total_commands_processed", commands);
-    line(out, "instantaneous_ops_per_sec", commands / uptime_s(call).max(1));
+    line(out, "total_commands_processed", stats.commands());
+    line(out, "instantaneous_ops_per_sec", rates.commands);
     line(out, "total_net_input_bytes", stats.sum(|one| one.bytes_in.get()));
     line(out, "total_net_output_bytes", stats.sum(|one| one.bytes_out.get()));
+    line(out, "instantaneous_input_kbps", kilobytes(rates.bytes_in));
+    line(out, "instantaneous_output_kbps", kilobytes(rates.bytes_out));
     line(out, "rejected_connections", stats.refused.get());
-    line(out, "expired_keys", 0);
+    line(out, "expired_keys", call.instance.store().expired().get());
     line(out, "evicted_keys", 0);
-    line(out, "keyspace_hits", 0);
-    line(out, "keyspace_misses", 0);
+    line(out, "evicted_clients", 0);
+    line(out, "keyspace_hits", stats.sum(|one| one.hits.get()));
+    line(out, "keyspace_misses", stats.sum(|one| one.misses.get()));
     line(out, "pubsub_channels", 0);
     line(out, "pubsub_patterns", 0);
     line(out, "latest_fork_usec", 0);
@@ -168,8 +209,13 @@ fn replication(call: &Call<'_>, out: &mut String) {
     line(out, "connected_slaves", 0);
     line(out, "master_failover_state", "no-failover");
     line(out, "master_replid", &call.instance.run_id);
+    line(out, "master_replid2", "0".repeat(40));
     line(out, "master_repl_offset", 0);
+    line(out, "second_repl_offset", -1);
     line(out, "repl_backlog_active", 0);
+    line(out, "repl_backlog_size", 0);
+    line(out, "repl_backlog_first_byte_offset", 0);
+    line(out, "repl_backlog_histlen", 0);
 }
 
 fn cpu(_: &Call<'_>, out: &mut String) {

@@ -11,27 +11,27 @@ use super::super::table::{Entry, table};
 
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
-    session("latency|doctor", 2, doctor).flag(Flags::ADMIN).doc(
+    session("latency|doctor", 2, doctor).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Returns a human-readable latency analysis report.",
         "2.8.13",
         "O(1)",
     ),
-    session("latency|histogram", -2, histogram).flag(Flags::ADMIN).doc(
+    session("latency|histogram", -2, histogram).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Returns the cumulative distribution of latencies of a subset or all commands.",
         "7.0.0",
         "O(N) where N is the number of commands with latency information being retrieved.",
     ),
-    session("latency|history", 3, history).flag(Flags::ADMIN).doc(
+    session("latency|history", 3, history).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Returns timestamp-latency samples for an event.",
         "2.8.13",
         "O(1)",
     ),
-    session("latency|latest", 2, latest).flag(Flags::ADMIN).doc(
+    session("latency|latest", 2, latest).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Returns the latest latency samples for all events.",
         "2.8.13",
         "O(1)",
     ),
-    session("latency|reset", -2, reset).flag(Flags::ADMIN).doc(
+    session("latency|reset", -2, reset).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Resets the latency data for one or more events.",
         "2.8.13",
         "O(1)",

@@ -2,12 +2,12 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use super::super::command::{Call, Command, Keys, read, session};
+use super::super::command::{Access, Call, Command, Keys, read, session};
 use super::super::error::{Error, Result};
-use super::super::keyspace::{self, Body, Collection};
+use super::super::keyspace::{self, Body, Collection, Databases};
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
-use crate::store::Reads;
+use crate::store::{Reads, Tier};
 
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
@@ -15,7 +15,7 @@ pub(super) const COMMANDS: &[Command] = &[
     session("memory|malloc-stats", 2, malloc_stats).doc("Returns the allocator statistics.", "4.0.0", "O(1)"),
     session("memory|purge", 2, purge).doc("Asks the allocator to release memory.", "4.0.0", "O(1)"),
     session("memory|stats", 2, stats).doc("Returns details about memory usage.", "4.0.0", "O(1)"),
-    read("memory|usage", -3, Keys::SECOND, usage).doc(
+    read("memory|usage", -3, Keys::SECOND, usage).access(Access::LOOK).doc(
         "Estimates the space that a key takes, in rows.",
         "4.0.0",
         "O(N) where N is the number of samples.",
@@ -66,38 +66,72 @@ fn usage(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
-/// Bytes of memory that the process has, and those of them that are its own rather than mapped files.
-pub(super) fn resident() -> (u64, u64) {
-    const PAGE: u64 = 4096;
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let mut pages = text.split_ascii_whitespace().skip(1).map(|n| n.parse::<u64>().unwrap_or(0) * PAGE);
-    let resident = pages.next().unwrap_or(0);
-    let shared = pages.next().unwrap_or(0);
-    (resident, resident.saturating_sub(shared))
+/// Bytes of memory that the process has.
+pub(super) struct Resident {
+    /// All.
+    pub(super) all: u64,
+    /// Those that are its own rather than mapped files.
+    pub(super) own: u64,
+    /// The most of its own that it ever had, give or take what it mapped then.
+    pub(super) peak: u64,
+}
+
+pub(super) fn resident() -> Resident {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bytes = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().strip_suffix("kB")).map(str::trim);
+        number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
+    };
+    let (all, own) = (bytes("VmRSS:"), bytes("RssAnon:"));
+    Resident { all, own, peak: bytes("VmHWM:").saturating_sub(all - all.min(own)).max(own) }
 }
 
 fn stats(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let (resident, own) = resident();
+    let Resident { all, own, peak } = resident();
+    let keyspace = call.instance.keyspace();
+    let view = keyspace.store().view_newest(Tier::Disk);
+    let mut keys = 0;
+    for database in 0..keyspace.databases().count() {
+        let space = keyspace.databases().space(&view, database)?;
+        keys += Databases::size(keyspace.store(), space).keys;
+    }
+    let buffers = call.instance.buffers() as u64;
+    let dataset = own.saturating_sub(buffers);
     let fields = [
-        ("peak.allocated", resident),
+        ("peak.allocated", peak),
         ("total.allocated", own),
         ("startup.allocated", 0),
-        ("clients.normal", call.instance.buffers() as u64),
-        ("overhead.total", call.instance.buffers() as u64),
-        ("dataset.bytes", own),
-        ("allocator.resident", resident),
+        ("clients.normal", buffers),
+        ("overhead.total", buffers),
+        ("keys.count", keys),
+        ("keys.bytes-per-key", own.checked_div(keys).unwrap_or(0)),
+        ("dataset.bytes", dataset),
+        ("allocator.allocated", own),
+        ("allocator.resident", all),
+        ("fragmentation.bytes", all.saturating_sub(own)),
         ("memory.budget", call.instance.config().memory),
     ];
-    reply.map(fields.len());
+    let part = |of: u64, whole: u64| of as f64 / whole.max(1) as f64;
+    let parts = [
+        ("dataset.percentage", part(dataset, own) * 100.0),
+        ("peak.percentage", part(own, peak) * 100.0),
+        ("fragmentation", part(all, own)),
+    ];
+    reply.map(fields.len() + parts.len());
     for (name, bytes) in fields {
         reply.bulk(name.as_bytes());
         reply.int(bytes as i64);
+    }
+    for (name, part) in parts {
+        reply.bulk(name.as_bytes());
+        reply.double(part);
     }
     Ok(())
 }
 
 fn doctor(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let (_, own) = resident();
+    let own = resident().own;
     let budget = call.instance.config().memory;
     reply.verbatim(&if own > budget + budget / 7 {
         format!(

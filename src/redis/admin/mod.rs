@@ -18,7 +18,7 @@ use super::session::Session;
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
-    session("info", -1, info::info).doc(
+    session("info", -1, info::info).flag(Flags::DANGEROUS).doc(
         "Returns information and statistics about the server.",
         "1.0.0",
         "O(1)",
@@ -28,7 +28,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         "2.0.0",
         "Depends on subcommand.",
     ),
-    session("command", -1, command::all).or_subcommands(command::COMMANDS).doc(
+    session("command", -1, command::all).flag(Flags::CONNECTION).or_subcommands(command::COMMANDS).doc(
         "Returns detailed information about all commands.",
         "2.8.13",
         "O(N) where N is the total number of Redis commands",
@@ -38,21 +38,22 @@ pub(crate) const COMMANDS: &[Command] = &[
         "1.0.0",
         "O(1)",
     ),
-    write("flushdb", -1, Keys::All, databases::flushdb).flag(Flags::KEYSPACE).flag(Flags::DANGEROUS).doc(
-        "Removes all keys from the current database.",
-        "1.0.0",
-        "O(1)",
-    ),
-    write("flushall", -1, Keys::All, databases::flushall).flag(Flags::KEYSPACE).flag(Flags::DANGEROUS).doc(
-        "Removes all keys from all databases.",
-        "1.0.0",
-        "O(1)",
-    ),
-    write("swapdb", 3, Keys::All, databases::swapdb).fast().flag(Flags::KEYSPACE).flag(Flags::DANGEROUS).doc(
-        "Swaps two Redis databases.",
-        "4.0.0",
-        "O(1)",
-    ),
+    write("flushdb", -1, Keys::All, databases::flushdb)
+        .flag(Flags::LEAN)
+        .flag(Flags::KEYSPACE)
+        .flag(Flags::DANGEROUS)
+        .doc("Removes all keys from the current database.", "1.0.0", "O(1)"),
+    write("flushall", -1, Keys::All, databases::flushall)
+        .flag(Flags::LEAN)
+        .flag(Flags::KEYSPACE)
+        .flag(Flags::DANGEROUS)
+        .doc("Removes all keys from all databases.", "1.0.0", "O(1)"),
+    write("swapdb", 3, Keys::All, databases::swapdb)
+        .flag(Flags::LEAN)
+        .fast()
+        .flag(Flags::KEYSPACE)
+        .flag(Flags::DANGEROUS)
+        .doc("Swaps two Redis databases.", "4.0.0", "O(1)"),
     session("time", 1, time).fast().doc("Returns the server time.", "2.6.0", "O(1)"),
     session("lastsave", 1, persist::lastsave).fast().flag(Flags::ADMIN).doc(
         "Returns the Unix timestamp of the last successful save to disk.",
@@ -84,7 +85,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .flag(Flags::NO_MULTI)
         .flag(Flags::NO_SCRIPT)
         .doc("Shuts down the server in order.", "1.0.0", "O(1)"),
-    session("wait", 3, persist::wait).flag(Flags::BLOCKING).doc(
+    session("wait", 3, persist::wait).flag(Flags::NO_SCRIPT).flag(Flags::BLOCKING).doc(
         "Answers 0: there are no replicas.",
         "3.0.0",
         "O(1)",

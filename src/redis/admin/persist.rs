@@ -7,10 +7,11 @@ use std::path::Path;
 
 use super::super::command::Call;
 use super::super::error::{Error, Result};
-use super::super::instance::{Instance, Saved};
+use super::super::instance::Instance;
 use super::super::number;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
+use crate::store::{Reads, Tier};
 use crate::workers::Lane;
 
 pub(super) fn lastsave(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
@@ -46,21 +47,25 @@ pub(super) fn bgsave(session: &mut Session, call: &Call<'_>, reply: &mut Reply) 
 
 fn begin(instance: &Instance) -> Result {
     let mut saved = instance.saved.lock();
-    if saved.running {
+    if saved.running_since_ms.is_some() {
         return Err(Error::text("ERR Background save already in progress"));
     }
-    saved.running = true;
+    saved.running_since_ms = Some(instance.clock().now_ms());
     Ok(())
 }
 
 fn checkpoint(instance: &Instance) -> Result {
+    let seqno = instance.store().view_newest(Tier::Cached).seqno();
     let made = make(instance);
+    let now_ms = instance.clock().now_ms();
     let mut saved = instance.saved.lock();
-    *saved = Saved {
-        at_s: if made.is_ok() { instance.clock().now_ms() / 1000 } else { saved.at_s },
-        failed: made.is_err(),
-        running: false,
-    };
+    saved.failed = made.is_err();
+    saved.took_ms = saved.running_since_ms.take().map(|since_ms| now_ms.saturating_sub(since_ms));
+    if made.is_ok() {
+        saved.at_s = now_ms / 1000;
+        saved.count += 1;
+        saved.seqno = seqno;
+    }
     made
 }
 

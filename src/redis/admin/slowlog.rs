@@ -2,6 +2,7 @@
 
 use super::super::command::{Call, Command, Flags, session};
 use super::super::error::{Error, Result};
+use super::super::number;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 
@@ -27,12 +28,18 @@ pub(super) const COMMANDS: &[Command] = &[
 fn get(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let count = match call.len() {
         2 => 10,
-        3 => match call.int(2)? {
-            -1 => usize::MAX,
-            n => usize::try_from(n)
-                .map_err(|_| Error::text("ERR count should be greater than or equal to -1"))?,
+        3 => match number::parse_i64(call.get(2)) {
+            Some(-1) => usize::MAX,
+            n => n
+                .and_then(|n| usize::try_from(n).ok())
+                .ok_or_else(|| Error::text("ERR count should be greater than or equal to -1"))?,
         },
-        _ => return Err(Error::Arity("slowlog|get")),
+        _ => {
+            let name = call.text(1);
+            return Err(Error::text(format!(
+                "ERR unknown subcommand or wrong number of arguments for '{name}'. Try SLOWLOG HELP."
+            )));
+        }
     };
     let slow = call.instance.stats.slow();
     reply.array(slow.len().min(count));

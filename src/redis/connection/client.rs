@@ -11,71 +11,87 @@ use super::kill;
 
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
-    session("client|caching", 3, caching).doc(
+    session("client|caching", 3, caching).flag(Flags::NO_SCRIPT).doc(
         "Instructs the server whether to track the keys in the next request.",
         "6.0.0",
         "O(1)",
     ),
-    session("client|getname", 2, getname).doc("Returns the name of the connection.", "2.6.9", "O(1)"),
-    session("client|getredir", 2, getredir).doc(
+    session("client|getname", 2, getname).flag(Flags::NO_SCRIPT).doc(
+        "Returns the name of the connection.",
+        "2.6.9",
+        "O(1)",
+    ),
+    session("client|getredir", 2, getredir).flag(Flags::NO_SCRIPT).doc(
         "Returns the client ID to which the connection's tracking notifications are redirected.",
         "6.0.0",
         "O(1)",
     ),
-    session("client|id", 2, id).doc("Returns the unique client ID of the connection.", "5.0.0", "O(1)"),
-    session("client|info", 2, info).doc("Returns information about the connection.", "6.2.0", "O(1)"),
-    session("client|kill", -3, kill::kill).flag(Flags::ADMIN).doc(
+    session("client|id", 2, id).flag(Flags::NO_SCRIPT).doc(
+        "Returns the unique client ID of the connection.",
+        "5.0.0",
+        "O(1)",
+    ),
+    session("client|info", 2, info).flag(Flags::NO_SCRIPT).doc(
+        "Returns information about the connection.",
+        "6.2.0",
+        "O(1)",
+    ),
+    session("client|kill", -3, kill::kill).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Terminates open connections.",
         "2.4.0",
         "O(N) where N is the number of client connections",
     ),
-    session("client|list", -2, list).flag(Flags::ADMIN).doc(
+    session("client|list", -2, list).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Lists open connections.",
         "2.4.0",
         "O(N) where N is the number of client connections",
     ),
-    session("client|no-evict", 3, no_evict).flag(Flags::ADMIN).doc(
+    session("client|no-evict", 3, no_evict).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Sets the client eviction mode of the connection.",
         "7.0.0",
         "O(1)",
     ),
-    session("client|no-touch", 3, no_touch).doc(
+    session("client|no-touch", 3, no_touch).flag(Flags::NO_SCRIPT).doc(
         "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
         "7.2.0",
         "O(1)",
     ),
-    session("client|pause", -3, pause).flag(Flags::ADMIN).doc(
+    session("client|pause", -3, pause).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Suspends commands processing.",
         "3.0.0",
         "O(1)",
     ),
-    session("client|reply", 3, reply_mode).doc(
+    session("client|reply", 3, reply_mode).flag(Flags::NO_SCRIPT).doc(
         "Instructs the server whether to reply to commands.",
         "3.2.0",
         "O(1)",
     ),
-    session("client|setinfo", 4, setinfo).doc(
+    session("client|setinfo", 4, setinfo).flag(Flags::NO_SCRIPT).doc(
         "Sets information specific to the client or connection.",
         "7.2.0",
         "O(1)",
     ),
-    session("client|setname", 3, setname).doc("Sets the connection name.", "2.6.9", "O(1)"),
-    session("client|tracking", -3, tracking).doc(
+    session("client|setname", 3, setname).flag(Flags::NO_SCRIPT).doc(
+        "Sets the connection name.",
+        "2.6.9",
+        "O(1)",
+    ),
+    session("client|tracking", -3, tracking).flag(Flags::NO_SCRIPT).doc(
         "Controls server-assisted client-side caching for the connection.",
         "6.0.0",
         "O(1). Some options may introduce additional complexity.",
     ),
-    session("client|trackinginfo", 2, trackinginfo).doc(
+    session("client|trackinginfo", 2, trackinginfo).flag(Flags::NO_SCRIPT).doc(
         "Returns information about server-assisted client-side caching for the connection.",
         "6.2.0",
         "O(1)",
     ),
-    session("client|unblock", -3, unblock).flag(Flags::ADMIN).doc(
+    session("client|unblock", -3, unblock).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Unblocks a client blocked by a blocking command from a different connection.",
         "5.0.0",
         "O(log N) where N is the number of client connections",
     ),
-    session("client|unpause", 2, unpause).flag(Flags::ADMIN).doc(
+    session("client|unpause", 2, unpause).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Resumes processing commands from paused clients.",
         "6.2.0",
         "O(N) Where N is the number of paused clients",
@@ -132,16 +148,12 @@ fn setinfo(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result 
 }
 
 fn info(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    session.client.command.store(
-        super::super::table::table().find_full(call.command.name.as_bytes()).map_or(0, |entry| entry.id + 1),
-        Relaxed,
-    );
     reply.verbatim(&format!("{}\n", session.client.line(call.instance.store().now_ms())));
     Ok(())
 }
 
 fn list(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let mut ids: Option<Vec<u64>> = None;
+    let mut ids: Option<Vec<i64>> = None;
     let mut none = false;
     let mut walk = call.walk(2);
     if walk.accept("TYPE") {
@@ -152,11 +164,7 @@ fn list(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         }
     } else if walk.accept("ID") {
         let wanted = walk
-            .map(|word| {
-                number::parse_u64(word)
-                    .filter(|&id| id > 0)
-                    .ok_or_else(|| Error::text("ERR Invalid client ID"))
-            })
+            .map(|word| number::parse_i64(word).ok_or_else(|| Error::text("ERR Invalid client ID")))
             .collect::<Result<Vec<_>>>()?;
         if wanted.is_empty() {
             return Err(Error::Syntax);
@@ -168,7 +176,7 @@ fn list(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let now_ms = call.instance.store().now_ms();
     let mut lines = String::new();
     for client in call.instance.clients.all() {
-        if !none && ids.as_ref().is_none_or(|ids| ids.contains(&client.id)) {
+        if !none && ids.as_ref().is_none_or(|ids| ids.contains(&(client.id as i64))) {
             lines.push_str(&client.line(now_ms));
             lines.push('\n');
         }
@@ -221,6 +229,9 @@ fn tracking(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         reply.ok();
         return Ok(());
     }
+    if !call.is(2, "on") {
+        return Err(Error::Syntax);
+    }
     Err(Error::text("ERR client-side caching is not supported"))
 }
 
@@ -247,6 +258,7 @@ fn pause(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         3 => true,
         4 if call.is(3, "all") => true,
         4 if call.is(3, "write") => false,
+        4 => return Err(Error::text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
         _ => return Err(Error::Syntax),
     };
     let ms = number::parse_i64(call.get(2))

@@ -6,8 +6,8 @@ mod read;
 mod scan;
 mod write;
 
-use super::command::{Call, Command, Keys, read, write};
-use super::error::Result;
+use super::command::{Access, Call, Command, Flags, Keys, read, write};
+use super::error::{Error, Result};
 use super::keyspace::{Collection, Plane, Type};
 use crate::store::{Reads, Txn};
 
@@ -18,10 +18,10 @@ const N_FIELDS: &str = "O(N) where N is the number of fields";
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
-        write("hdel", -3, Keys::FIRST, write::hdel)
+        write("hdel", -3, Keys::FIRST, write::hdel).access(Access::DELETE).flag(Flags::LEAN)
             .fast()
             .doc("Deletes one or more fields and their values from a hash. Deletes the hash if no fields remain.", "2.0.0", N_FIELDS),
-        read("hexists", 3, Keys::FIRST, read::hexists)
+        read("hexists", 3, Keys::FIRST, read::hexists).access(Access::LOOK)
             .fast()
             .doc("Determines whether a field exists in a hash.", "2.0.0", "O(1)"),
         write("hexpire", -6, Keys::FIRST, expiry::hexpire)
@@ -38,21 +38,21 @@ pub(crate) const COMMANDS: &[Command] = &[
             .doc("Returns the value of a field in a hash.", "2.0.0", "O(1)"),
         read("hgetall", 2, Keys::FIRST, read::hgetall)
             .doc("Returns all fields and values in a hash.", "2.0.0", "O(N) where N is the size of the hash"),
-        write("hgetdel", -5, Keys::FIRST, write::hgetdel)
+        write("hgetdel", -5, Keys::FIRST, write::hgetdel).access(Access::TAKE).flag(Flags::LEAN)
             .fast()
             .doc("Returns the values of hash fields and deletes them.", "8.0.0", N_FIELDS),
-        write("hgetex", -5, Keys::FIRST, expiry::hgetex)
+        write("hgetex", -5, Keys::FIRST, expiry::hgetex).access(Access::CHANGE).flag(Flags::LEAN)
             .fast()
             .doc("Returns the values of hash fields and sets their expiration.", "8.0.0", N_FIELDS),
-        write("hincrby", 4, Keys::FIRST, count::hincrby)
+        write("hincrby", 4, Keys::FIRST, count::hincrby).access(Access::CHANGE)
             .fast()
             .doc("Increments the integer value of a field in a hash by a number. Uses 0 as initial value if the field doesn't exist.", "2.0.0", "O(1)"),
-        write("hincrbyfloat", 4, Keys::FIRST, count::hincrbyfloat)
+        write("hincrbyfloat", 4, Keys::FIRST, count::hincrbyfloat).access(Access::CHANGE)
             .fast()
             .doc("Increments the floating point value of a field by a number. Uses 0 as initial value if the field doesn't exist.", "2.6.0", "O(1)"),
         read("hkeys", 2, Keys::FIRST, read::hkeys)
             .doc("Returns all fields in a hash.", "2.0.0", "O(N) where N is the size of the hash"),
-        read("hlen", 2, Keys::FIRST, read::hlen)
+        read("hlen", 2, Keys::FIRST, read::hlen).access(Access::LOOK)
             .fast()
             .doc("Returns the number of fields in a hash.", "2.0.0", "O(1)"),
         read("hmget", -3, Keys::FIRST, read::hmget)
@@ -61,7 +61,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         write("hmset", -4, Keys::FIRST, write::hmset)
             .fast()
             .doc("Sets the values of multiple fields.", "2.0.0", N_FIELDS),
-        write("hpersist", -5, Keys::FIRST, expiry::hpersist)
+        write("hpersist", -5, Keys::FIRST, expiry::hpersist).flag(Flags::LEAN)
             .fast()
             .doc("Removes the expiration of hash fields.", "7.4.0", N_FIELDS),
         write("hpexpire", -6, Keys::FIRST, expiry::hpexpire)
@@ -86,10 +86,10 @@ pub(crate) const COMMANDS: &[Command] = &[
         write("hsetex", -6, Keys::FIRST, expiry::hsetex)
             .fast()
             .doc("Sets the values of hash fields and their expiration.", "8.0.0", N_FIELDS),
-        write("hsetnx", 4, Keys::FIRST, write::hsetnx)
+        write("hsetnx", 4, Keys::FIRST, write::hsetnx).access(Access::INSERT)
             .fast()
             .doc("Sets the value of a field in a hash only when the field doesn't exist.", "2.0.0", "O(1)"),
-        read("hstrlen", 3, Keys::FIRST, read::hstrlen)
+        read("hstrlen", 3, Keys::FIRST, read::hstrlen).access(Access::LOOK)
             .fast()
             .doc("Returns the length of the value of a field.", "3.2.0", "O(1)"),
         read("httl", -5, Keys::FIRST, expiry::httl)
@@ -101,7 +101,11 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// The hash at the call's key; `None` if there is no such key.
 fn load(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Collection>> {
-    Ok(Collection::load(reads, call.space, call.get(1), Type::Hash)?)
+    let Some(meta) = call.load(reads, call.get(1))? else { return Ok(None) };
+    if meta.kind != Type::Hash {
+        return Err(Error::WrongType);
+    }
+    Ok(Some(Collection::from_meta(call.space, call.get(1), meta)?))
 }
 
 /// The hash at the call's key, or an empty one.

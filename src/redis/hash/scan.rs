@@ -1,5 +1,6 @@
 //! Some of a hash's fields: at random, or a part at a time.
 
+use std::collections::HashSet;
 use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
@@ -77,6 +78,11 @@ pub(super) fn hrandfield(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) 
         return Ok(());
     }
     let count = call.int(2)?;
+    if count == i64::MIN {
+        return Err(Error::text(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        ));
+    }
     let values = call.len() > 3;
     if call.len() > 4 || values && !call.is(3, "withvalues") {
         return Err(Error::Syntax);
@@ -103,6 +109,27 @@ pub(super) fn hrandfield(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) 
     Ok(())
 }
 
+/// Up to so many fields, or this part of them, are told by drawing; more by walking over all.
+const DRAWN_PART: u64 = 16;
+const DRAWN_MAX: u64 = 1000;
+/// A hash of up to so many fields is walked through: that costs no more than a draw.
+const WALKED_FIELDS: u64 = 2048;
+/// From this many draws on they are made where they may take their time.
+const DRAWN_INLINE_MAX: u64 = 32;
+
+/// Whether so many fields are better drawn one by one than met on a walk over all of them.
+fn are_drawn(reads: &dyn Reads, hash: &Collection, count: u64) -> Result<bool> {
+    let len = hash.len(reads)?;
+    let drawn = !hash.is_inline()
+        && len > WALKED_FIELDS
+        && count <= DRAWN_MAX
+        && count.saturating_mul(DRAWN_PART) <= len;
+    if !drawn || count > DRAWN_INLINE_MAX {
+        wait_if_large(reads, hash)?;
+    }
+    Ok(drawn)
+}
+
 /// Fields drawn each for itself, up to what a reply may hold.
 fn independent(
     reads: &dyn Reads,
@@ -111,18 +138,44 @@ fn independent(
     count: u64,
     random: &mut Random,
 ) -> Result<Vec<(Bytes, Element)>> {
-    let mut told = Vec::new();
+    const OVERHEAD: u64 = 64;
+    let most = call.instance.value_bytes_max();
     let mut bytes = 0;
-    for _ in 0..count {
-        let Some((field, element)) = hash.random(reads, FIELDS, random)? else { break };
-        bytes += field.len() + element.value.len() + 64;
-        if bytes as u64 > call.instance.value_bytes_max() {
-            return Err(Error::text(
-                "ERR the reply would be larger than the memory for it; ask for fewer fields",
-            ));
-        }
+    let mut told = Vec::new();
+    let mut tell = |field: Bytes, element: Element| {
+        bytes += (field.len() + element.value.len()) as u64 + OVERHEAD;
         told.push((field, element));
+        bytes <= most
+    };
+    let too_large = Error::text("ERR the reply would be larger than the memory for it; ask for fewer fields");
+    if count.saturating_mul(OVERHEAD) > most {
+        return Err(too_large);
     }
+    if are_drawn(reads, hash, count)? {
+        for _ in 0..count {
+            let Some((field, element)) = hash.random(reads, FIELDS, random)? else { break };
+            if !tell(field, element) {
+                return Err(too_large);
+            }
+        }
+        return Ok(told);
+    }
+    let len = hash.len(reads)?;
+    let mut places: Vec<u64> = (0..count).map(|_| random.below(len.max(1))).collect();
+    places.sort_unstable();
+    let mut places = places.into_iter().peekable();
+    let (mut at, mut fits) = (0, true);
+    hash.each(reads, FIELDS, Bound::Unbounded, Bound::Unbounded, false, &mut |field, element| {
+        while places.next_if_eq(&at).is_some() {
+            fits = fits && tell(Bytes::copy_from_slice(field), element.clone());
+        }
+        at += 1;
+        if fits && places.peek().is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    if !fits {
+        return Err(too_large);
+    }
+    random.shuffle(&mut told);
     Ok(told)
 }
 
@@ -134,24 +187,23 @@ fn distinct(
     count: u64,
     random: &mut Random,
 ) -> Result<Vec<(Bytes, Element)>> {
-    let len = hash.len(reads)?;
     let mut told: Vec<(Bytes, Element)> = Vec::new();
-    // Up to a third of the fields, drawing meets the wanted number soon.
-    if !hash.is_inline() && count <= 1000 && count.saturating_mul(3) <= len {
+    if are_drawn(reads, hash, count)? {
+        let mut fields = HashSet::new();
         let mut tries = count * 4 + 16;
         while (told.len() as u64) < count && tries > 0 {
             tries -= 1;
-            let Some(drawn) = hash.random(reads, FIELDS, random)? else { break };
-            if told.iter().all(|(field, _)| *field != drawn.0) {
-                told.push(drawn);
+            let Some((field, element)) = hash.random(reads, FIELDS, random)? else { break };
+            if fields.insert(field.clone()) {
+                told.push((field, element));
             }
         }
         if told.len() as u64 == count {
             return Ok(told);
         }
         told.clear();
+        wait_if_large(reads, hash)?;
     }
-    wait_if_large(reads, hash)?;
     let mut seen: u64 = 0;
     hash.each(reads, FIELDS, Bound::Unbounded, Bound::Unbounded, false, &mut |field, element| {
         seen += 1;

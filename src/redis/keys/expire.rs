@@ -74,7 +74,7 @@ pub(super) fn pexpiretime(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply)
 
 /// -2: no such key; -1: it never expires.
 fn tell(reads: &dyn Reads, call: &Call<'_>, form: Form, reply: &mut Reply) -> Result {
-    reply.int(match load(reads, call.space, call.get(1))? {
+    reply.int(match call.load(reads, call.get(1))? {
         None => -2,
         Some(meta) => meta.deadline_ms.map_or(-1, |deadline| told(deadline, form, reads.now_ms())),
     });

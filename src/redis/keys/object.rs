@@ -1,8 +1,8 @@
 //! OBJECT: what Redis tells of a value's place in memory, answered for one on disk.
 
-use crate::redis::command::{Call, Command, Keys, read, session};
+use crate::redis::command::{Access, Call, Command, Keys, read, session};
 use crate::redis::error::{Error, Result};
-use crate::redis::keyspace::{Body, Meta, Type, load};
+use crate::redis::keyspace::{Body, Meta, Type};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
 use crate::redis::session::Session;
@@ -10,12 +10,12 @@ use crate::store::Reads;
 
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
-    read("object|encoding", 3, Keys::SECOND, encoding).doc(
+    read("object|encoding", 3, Keys::SECOND, encoding).access(Access::LOOK).doc(
         "Returns the internal encoding of a value.",
         "2.2.3",
         "O(1)",
     ),
-    read("object|freq", 3, Keys::SECOND, freq).doc(
+    read("object|freq", 3, Keys::SECOND, freq).access(Access::LOOK).doc(
         "Returns the logarithmic access frequency counter of a key.",
         "4.0.0",
         "O(1)",
@@ -25,12 +25,12 @@ pub(super) const COMMANDS: &[Command] = &[
         "6.2.0",
         "O(1)",
     ),
-    read("object|idletime", 3, Keys::SECOND, idletime).doc(
+    read("object|idletime", 3, Keys::SECOND, idletime).access(Access::LOOK).doc(
         "Returns the time since the last access to a value.",
         "2.2.3",
         "O(1)",
     ),
-    read("object|refcount", 3, Keys::SECOND, refcount).doc(
+    read("object|refcount", 3, Keys::SECOND, refcount).access(Access::LOOK).doc(
         "Returns the reference count of a value.",
         "2.2.3",
         "O(1)",
@@ -38,7 +38,7 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn found(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Meta>> {
-    Ok(load(reads, call.space, call.get(2))?)
+    call.load(reads, call.get(2))
 }
 
 /// `OBJECT ENCODING key`: the name that Redis has for what a value of this type and size would be there.

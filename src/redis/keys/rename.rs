@@ -97,8 +97,11 @@ pub(super) fn copy(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
         return Err(same_object());
     }
     let space = space(txn, call, database)?;
-    let copies =
-        (replace || load(txn, space, to)?.is_none()) && keyspace::copy(txn, call.space, from, space, to)?;
+    let exists = load(txn, call.space, from)?.is_some();
+    call.looked_up(exists);
+    let copies = exists
+        && (replace || load(txn, space, to)?.is_none())
+        && keyspace::copy(txn, call.space, from, space, to)?;
     reply.int(copies.into());
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::redis::command::Call;
 use crate::redis::cursors::Walked;
 use crate::redis::error::{Error, Result};
 use crate::redis::glob;
-use crate::redis::keyspace;
+use crate::redis::keyspace::{self, Databases};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
 use crate::store::Reads;
@@ -104,7 +104,8 @@ pub(super) fn keys(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
 /// `RANDOMKEY`
 pub(super) fn randomkey(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let mut random = Random::seeded(call.instance.random_u64());
-    let name = keyspace::random(reads, call.space, &mut random)?;
+    let keys = Databases::size(call.instance.store(), call.space).keys;
+    let name = keyspace::random(reads, call.space, keys, &mut random)?;
     reply.bulk_or_null(name.as_deref());
     Ok(())
 }

@@ -3,12 +3,13 @@
 //! The map is one system row. It is kept in memory with the commits that changed it, so that a view of an earlier
 //! moment sees the map of that moment, and no reply shows the effect of a FLUSHDB that a crash could still undo.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
-use super::{Result, Space, space_prefix};
+use super::{Result, Space, key, space_prefix};
 use crate::store::{Batch, Seqno};
 use crate::store::{Error, LockSet, REDIS, Reads, Store, Txn, put_ordered, realm_row, take_ordered};
 
@@ -163,6 +164,8 @@ impl Databases {
 
     /// Stages that a database is empty. The transaction must hold [`LockSet::all`].
     pub fn flush(&self, txn: &mut Txn, database: u16) -> Result<()> {
+        let space = self.space(txn, database)?;
+        touch(txn, database, &[space])?;
         let mut ids = self.ids(txn)?;
         let slot = ids.get_mut(usize::from(database)).ok_or(Error::Damaged("the database map"))?;
         let old = std::mem::replace(slot, txn.new_id()?);
@@ -183,6 +186,12 @@ impl Databases {
         if usize::from(one.max(other)) >= ids.len() {
             return Err(Error::Damaged("the database map").into());
         }
+        if one == other {
+            return Ok(());
+        }
+        let spaces = [self.space(txn, one)?, self.space(txn, other)?];
+        touch(txn, one, &spaces)?;
+        touch(txn, other, &spaces)?;
         ids.swap(usize::from(one), usize::from(other));
         self.stage(txn, &ids);
         Ok(())
@@ -214,7 +223,6 @@ impl Databases {
 
     fn stage(&self, txn: &mut Txn, ids: &[u64]) {
         txn.put(map_row(), encode(ids));
-        txn.touch_all();
         let (history, ids) = (self.history.clone(), ids.to_vec());
         txn.after_commit(move |seqno| {
             remember(&history, seqno, |entries| {
@@ -226,6 +234,28 @@ impl Databases {
             });
         });
     }
+}
+
+/// How many watched keys are looked up to learn whether they change.
+const LOOKED_UP_MAX: usize = 1024;
+
+/// Stages that the watched keys of a database change, which are those that one of these spaces has.
+fn touch(txn: &mut Txn, database: u16, spaces: &[Space]) -> Result<()> {
+    let watched = txn.store().watched(database);
+    let mut absent = HashSet::new();
+    if watched.len() <= LOOKED_UP_MAX {
+        let names: Vec<&[u8]> = watched.iter().map(|(name, _)| &name[..]).collect();
+        absent.extend(watched.iter().map(|(_, key)| *key));
+        for &space in spaces {
+            for ((_, key), found) in watched.iter().zip(key::load_many(txn, space, &names)?) {
+                if found.is_some() {
+                    absent.remove(key);
+                }
+            }
+        }
+    }
+    txn.touch_group(database, absent);
+    Ok(())
 }
 
 /// [`map_row`], for looking it up without building it.

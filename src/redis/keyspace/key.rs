@@ -159,6 +159,9 @@ fn write(
     let old_meta = if let Old::Known(meta) = old { *meta } else { None };
     arm(txn, space, name, old_meta, &mut new);
     let was = old_meta.filter(|meta| is_counted(space, meta));
+    if was.is_some_and(|meta| meta.is_due(txn.now_ms())) {
+        txn.expires();
+    }
     let unsettled = i64::from(matches!(old, Old::Unknown));
     if unsettled > 0 {
         txn.wake_reaper(txn.now_ms() + recount::REST_MS);

@@ -113,6 +113,9 @@ impl Keyspace {
             let Some(meta) = key::stored(&txn, row)? else { continue };
             if meta.is_due(now_ms) {
                 key::remove(&mut txn, now, name, &meta);
+                if key::is_counted(now, &meta) {
+                    txn.expires();
+                }
                 removed += 1;
             } else if meta.elements_due_ms.is_some_and(|due| due <= now_ms) {
                 let mut collection = Collection::from_meta(now, name, meta)?;

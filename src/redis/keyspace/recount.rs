@@ -34,7 +34,7 @@ const SLICE_REST: u64 = 19;
 pub(super) struct Recounts {
     running: Option<Recount>,
     not_before_ms: u64,
-    /// Whether some were interrupted when the store was last closed that have not been begun anew.
+    /// Whether a waiver may have been interrupted before the store was opened, and not been finished since.
     interrupted: bool,
 }
 
@@ -44,6 +44,9 @@ struct Recount {
     /// What the counters said at the snapshot.
     at: Size,
     counted: Size,
+    /// Until when due keys had been waived before, in Unix milliseconds, and how many more are now.
+    waived_before_ms: u64,
+    waived: u64,
     /// The kind of rows being walked, and the last row seen.
     kind: u8,
     last: Option<Vec<u8>>,
@@ -60,20 +63,8 @@ impl Keyspace {
 
     /// Works on the recount under way, or begins one if it is time. `first` when the store has just been opened.
     pub(super) fn recount(&self, store: &Arc<Store>, first: bool) -> Result<Reaped> {
-        if first {
-            self.recounts.lock().interrupted = true;
-        }
-        if self.recounts.lock().interrupted && !self.is_recounting() {
-            let view = store.view_newest(Tier::Disk);
-            let mut found = false;
-            for space in self.databases.spaces() {
-                if !found && has_waived_rows(&view, space)? {
-                    self.start_recount(store, space, Some(space.waived_ms))?;
-                    found = true;
-                }
-            }
-            self.recounts.lock().interrupted = found;
-        }
+        self.recounts.lock().interrupted |= first;
+        self.resume_recount(store)?;
         let now_ms = store.now_ms();
         if !self.is_recounting() {
             let unsettled = |space: &Space| Databases::size(store, *space).unsettled > 0;
@@ -102,6 +93,21 @@ impl Keyspace {
         Ok(Reaped { removed: 0, next_ms: Some(now_ms + rest_ms), settled_ms })
     }
 
+    /// Begins a waiver's recount anew that was interrupted, unless another one is under way: then it has its turn after it.
+    fn resume_recount(&self, store: &Arc<Store>) -> Result<()> {
+        if self.is_recounting() || !self.recounts.lock().interrupted {
+            return Ok(());
+        }
+        let view = store.view_newest(Tier::Disk);
+        for space in self.databases.spaces() {
+            if has_waived_rows(&view, space)? {
+                return self.start_recount(store, space, Some(space.waived_ms));
+            }
+        }
+        self.recounts.lock().interrupted = false;
+        Ok(())
+    }
+
     /// Takes counters and snapshot together, and waives what is due by `waived_ms`, if given.
     pub(super) fn start_recount(
         &self,
@@ -128,6 +134,8 @@ impl Keyspace {
             snapshot,
             at,
             counted: Size::default(),
+            waived_before_ms: space.waived_ms,
+            waived: 0,
             kind: META,
             last: None,
             waived_ms,
@@ -192,6 +200,8 @@ impl Recount {
     /// Counts a key; whether its index row must be put back.
     fn tally(&mut self, meta: &Meta) -> bool {
         if !key::is_counted(self.space, meta) {
+            let before = Space { waived_ms: self.waived_before_ms, ..self.space };
+            self.waived += u64::from(key::is_counted(before, meta));
             return false;
         }
         self.counted.keys += 1;
@@ -230,6 +240,7 @@ impl Recount {
             batch.delete_range(&index_row(&prefix, 0, &[]), &index_row(&prefix, waived_ms + 1, &[]));
         }
         store.db().commit(&batch).map_err(store::Error::from)?;
+        store.expired().add(self.waived);
         Ok(())
     }
 }

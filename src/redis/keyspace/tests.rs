@@ -2,6 +2,7 @@
 
 mod counts;
 mod deaths;
+mod draws;
 mod measure;
 mod world;
 

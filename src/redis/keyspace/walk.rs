@@ -56,13 +56,18 @@ pub fn walk(
 /// How often to draw again when what was drawn is due.
 const DRAWS: usize = 100;
 
-/// Some key's name; `None` if there is none.
-pub fn random(reads: &dyn Reads, space: Space, random: &mut Random) -> Result<Option<Bytes>> {
+/// From so many keys on it is not worth while to count them again.
+const MANY_KEYS: u64 = 2048;
+
+/// Some key's name, of about so many; `None` if there is none.
+pub fn random(reads: &dyn Reads, space: Space, keys: u64, random: &mut Random) -> Result<Option<Bytes>> {
     let start = space.meta_row(b"");
     let end = after_prefix(&start).ok_or(Error::Damaged("a keyspace"))?;
     let bounds = (Bound::Included(&start[..]), Bound::Excluded(&end[..]));
     for _ in 0..DRAWS {
-        let Some((row, value)) = collection::random_row(reads, bounds, None, random)? else {
+        let Some((row, value)) =
+            collection::random_row(reads, bounds, Some(keys).filter(|&keys| keys > MANY_KEYS), random)?
+        else {
             return Ok(None);
         };
         if !key::is_gone(reads, space, &Meta::decode(&value)?)? {

@@ -137,10 +137,6 @@ impl Reply {
     }
 
     /// A floating-point number, in the fewest digits that give it back.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "part of the protocol that no command answers with today")
-    )]
     pub(crate) fn double(&mut self, n: f64) {
         let text = format_double(n);
         match self.protocol {

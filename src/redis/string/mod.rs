@@ -7,41 +7,41 @@ mod write;
 
 use bytes::Bytes;
 
-use super::command::{Call, Command, Keys, read, write};
+use super::command::{Access, Call, Command, Flags, Keys, read, write};
 use super::error::{Error, Result};
-use super::keyspace::{self, Body, Meta, Type};
+use super::keyspace::{Body, Meta, Type};
 use crate::store::Reads;
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
-        write("append", 3, Keys::FIRST, write::append)
+        write("append", 3, Keys::FIRST, write::append).access(Access::INSERT)
             .fast()
             .doc("Appends a string to the value of a key. Creates the key if it doesn't exist.", "2.0.0", "O(1)"),
-        write("decr", 2, Keys::FIRST, count::decr)
+        write("decr", 2, Keys::FIRST, count::decr).access(Access::CHANGE)
             .fast()
             .doc("Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.", "1.0.0", "O(1)"),
-        write("decrby", 3, Keys::FIRST, count::decrby)
+        write("decrby", 3, Keys::FIRST, count::decrby).access(Access::CHANGE)
             .fast()
             .doc("Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist.", "1.0.0", "O(1)"),
         read("get", 2, Keys::FIRST, read::get).fast().doc("Returns the string value of a key.", "1.0.0", "O(1)"),
-        write("getdel", 2, Keys::FIRST, write::getdel)
+        write("getdel", 2, Keys::FIRST, write::getdel).access(Access::TAKE).flag(Flags::LEAN)
             .fast()
             .doc("Returns the string value of a key after deleting the key.", "6.2.0", "O(1)"),
-        write("getex", -2, Keys::FIRST, write::getex)
+        write("getex", -2, Keys::FIRST, write::getex).access(Access::CHANGE).flag(Flags::LEAN)
             .fast()
             .doc("Returns the string value of a key after setting its expiration time.", "6.2.0", "O(1)"),
         read("getrange", 4, Keys::FIRST, read::getrange)
             .doc("Returns a substring of the string stored at a key.", "2.4.0", "O(N) where N is the length of the returned string"),
-        write("getset", 3, Keys::FIRST, write::getset)
+        write("getset", 3, Keys::FIRST, write::getset).access(Access::CHANGE)
             .fast()
             .doc("Returns the previous string value of a key after setting it to a new value.", "1.0.0", "O(1)"),
-        write("incr", 2, Keys::FIRST, count::incr)
+        write("incr", 2, Keys::FIRST, count::incr).access(Access::CHANGE)
             .fast()
             .doc("Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.", "1.0.0", "O(1)"),
-        write("incrby", 3, Keys::FIRST, count::incrby)
+        write("incrby", 3, Keys::FIRST, count::incrby).access(Access::CHANGE)
             .fast()
             .doc("Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist.", "1.0.0", "O(1)"),
-        write("incrbyfloat", 3, Keys::FIRST, count::incrbyfloat)
+        write("incrbyfloat", 3, Keys::FIRST, count::incrbyfloat).access(Access::CHANGE)
             .fast()
             .doc("Increments the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.", "2.6.0", "O(1)"),
         read("lcs", -3, Keys::PAIR, read::lcs)
@@ -50,22 +50,22 @@ pub(crate) const COMMANDS: &[Command] = &[
         read("mget", -2, Keys::REST, read::mget)
             .fast()
             .doc("Atomically returns the string values of one or more keys.", "1.0.0", "O(N) where N is the number of keys"),
-        write("mset", -3, Keys::EVERY_OTHER, write::mset)
+        write("mset", -3, Keys::EVERY_OTHER, write::mset).access(Access::OVERWRITE)
             .doc("Atomically creates or modifies the string values of one or more keys.", "1.0.1", "O(N) where N is the number of keys"),
-        write("msetnx", -3, Keys::EVERY_OTHER, write::msetnx)
+        write("msetnx", -3, Keys::EVERY_OTHER, write::msetnx).access(Access::CREATE)
             .doc("Atomically modifies the string values of one or more keys only when all keys don't exist.", "1.0.1", "O(N) where N is the number of keys"),
-        write("psetex", 4, Keys::FIRST, write::psetex)
+        write("psetex", 4, Keys::FIRST, write::psetex).access(Access::OVERWRITE)
             .doc("Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.", "2.6.0", "O(1)"),
-        write("set", -3, Keys::FIRST, write::set)
+        write("set", -3, Keys::FIRST, write::set).access(Access::SET)
             .doc("Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.", "1.0.0", "O(1)"),
-        write("setex", 4, Keys::FIRST, write::setex)
+        write("setex", 4, Keys::FIRST, write::setex).access(Access::OVERWRITE)
             .doc("Sets the string value and expiration time of a key. Creates the key if it doesn't exist.", "2.0.0", "O(1)"),
-        write("setnx", 3, Keys::FIRST, write::setnx)
+        write("setnx", 3, Keys::FIRST, write::setnx).access(Access::CREATE)
             .fast()
             .doc("Set the string value of a key only when the key doesn't exist.", "1.0.0", "O(1)"),
         write("setrange", 4, Keys::FIRST, write::setrange)
             .doc("Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.", "2.2.0", "O(1), or O(M) where M is the length of the value"),
-        read("strlen", 2, Keys::FIRST, read::strlen)
+        read("strlen", 2, Keys::FIRST, read::strlen).access(Access::LOOK)
             .fast()
             .doc("Returns the length of a string value.", "2.2.0", "O(1)"),
         read("substr", 4, Keys::FIRST, read::getrange)
@@ -83,7 +83,7 @@ struct Found {
 
 /// The string at a key; `None` if there is no such key.
 fn load(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
-    keyspace::load(reads, call.space, name)?.map(check).transpose()
+    call.load(reads, name)?.map(check).transpose()
 }
 
 /// A loaded key as a string.

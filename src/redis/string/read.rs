@@ -4,7 +4,6 @@ use super::{STRING_BYTES_MAX, check, lcs as subsequence, load};
 use crate::redis::args::Args;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
-use crate::redis::keyspace;
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
 use crate::store::Reads;
@@ -19,7 +18,7 @@ pub(super) fn get(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Resu
 /// `MGET key [key ...]`: what is no string reads as null.
 pub(super) fn mget(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let names: Vec<&[u8]> = call.from(1).collect();
-    let found = keyspace::load_many(reads, call.space, &names)?;
+    let found = call.load_many(reads, &names)?;
     reply.array(found.len());
     for meta in found {
         let found = meta.and_then(|meta| check(meta).ok());

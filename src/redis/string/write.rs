@@ -59,6 +59,7 @@ pub(super) fn set(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     }
     let old = keyspace::load(txn, call.space, name)?;
     if options.get {
+        call.looked_up(old.is_some());
         let found = old.clone().map(super::check).transpose()?;
         reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
     }
@@ -121,6 +122,7 @@ pub(super) fn setnx(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
 pub(super) fn getset(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let name = call.get(1);
     let found = load(txn, call, name)?;
+    call.looked_up(found.is_some());
     keyspace::overwrite(txn, call.space, name, call.get(2), None)?;
     reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
     Ok(())
@@ -130,6 +132,7 @@ pub(super) fn getset(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
 pub(super) fn getdel(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let name = call.get(1);
     let found = load(txn, call, name)?;
+    call.looked_up(found.is_some());
     if found.is_some() {
         keyspace::delete(txn, call.space, name)?;
     }
@@ -148,6 +151,7 @@ pub(super) fn getex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
         }
     }
     let found = load(txn, call, name)?;
+    call.looked_up(found.is_some());
     if let Some(Found { meta, .. }) = &found {
         let new = asked.settle(txn.now_ms(), "getex")?.resolve(meta.deadline_ms, meta.deadline_ms);
         if new != meta.deadline_ms {

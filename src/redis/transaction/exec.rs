@@ -1,6 +1,6 @@
 //! EXEC.
 
-use super::super::command::{Action, Call, Flags, Keys};
+use super::super::command::{Action, Call, Flags, Keys, Lookups};
 use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::instance::Instance;
@@ -14,14 +14,20 @@ use crate::store::{LockSet, Reads, Tier, Txn};
 
 /// Runs what was queued. In the cached tier it may answer that it would wait; then nothing happened and everything is
 /// still queued.
-pub(crate) fn exec(instance: &Instance, session: &mut Session, reply: &mut Reply, tier: Tier) -> Result {
+pub(crate) fn exec(
+    instance: &Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    tier: Tier,
+    lookups: &Lookups,
+) -> Result {
     let Some(queue) = session.queue.take() else { return Err(Error::text("ERR EXEC without MULTI")) };
     if queue.spoiled {
         session.discard();
         return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
     }
     let (mark, database) = (reply.len(), session.database);
-    match attempt(instance, session, &queue, reply, tier) {
+    match attempt(instance, session, &queue, reply, tier, lookups) {
         Err(error) if error.would_wait() && tier == Tier::Cached => {
             reply.truncate(mark);
             session.select(database);
@@ -41,6 +47,7 @@ fn attempt(
     queue: &Queue,
     reply: &mut Reply,
     tier: Tier,
+    lookups: &Lookups,
 ) -> Result {
     // What has effects beside the transaction's must not run twice.
     if tier == Tier::Cached && queue.iter().any(|(entry, _)| !repeatable(entry)) {
@@ -53,11 +60,13 @@ fn attempt(
         return Ok(());
     }
     reply.array(queue.commands.len());
+    // Counted at the end, since all of it may run again.
+    let mut ran = Vec::with_capacity(queue.commands.len());
     for (entry, args) in queue.iter() {
         let (mark, errors) = (reply.len(), reply.errors());
         let start_ns = instance.clock().monotonic_ns();
         let savepoint = txn.savepoint();
-        if let Err(error) = step(instance, session, &mut txn, entry, args, reply) {
+        if let Err(error) = step(instance, session, &mut txn, entry, args, reply, lookups) {
             if error.would_wait() && tier == Tier::Cached {
                 return Err(error);
             }
@@ -67,7 +76,10 @@ fn attempt(
             reply.error(&error);
         }
         let spent_ns = instance.clock().monotonic_ns().saturating_sub(start_ns);
-        session.stats.commands[entry.id].ran(spent_ns, reply.errors() != errors);
+        ran.push((entry.id, spent_ns, reply.errors() != errors));
+    }
+    for (id, spent_ns, failed) in ran {
+        session.stats.commands[id].ran(spent_ns, failed);
     }
     dispatch::commit(session, txn)
 }
@@ -105,21 +117,22 @@ fn step(
     entry: &'static Entry,
     args: Args<'_>,
     reply: &mut Reply,
+    lookups: &Lookups,
 ) -> Result {
     let command = entry.command;
     let space = |txn: &Txn, session: &Session| instance.keyspace().databases().space(txn, session.database);
     match command.action {
         Action::Read(run) => {
             let space = space(txn, session)?;
-            run(txn, &Call { args, space, command, instance }, reply)
+            run(txn, &Call { args, space, command, instance, lookups }, reply)
         }
         Action::Write(run) => {
             let space = space(txn, session)?;
-            run(txn, &Call { args, space, command, instance }, reply)
+            run(txn, &Call { args, space, command, instance, lookups }, reply)
         }
         Action::Session(run) => {
             let space = Space::unresolved(session.database);
-            run(session, &Call { args, space, command, instance }, reply)
+            run(session, &Call { args, space, command, instance, lookups }, reply)
         }
         Action::Container => {
             super::super::admin::command::help(command, reply);

@@ -130,7 +130,7 @@ fn watch(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     }
     let watch = session.watch.get_or_insert_with(|| call.instance.store().watch());
     for name in call.from(1) {
-        watch.add(lock_key(session.database, name));
+        watch.add(lock_key(session.database, name), session.database, name);
     }
     session.client.watched.store(watch.keys().len() as u32, Relaxed);
     // What is read from here on must be no older than the watch, durable or not: else EXEC would act on a value that

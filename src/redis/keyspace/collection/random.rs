@@ -1,7 +1,11 @@
 //! Picking at random from ordered rows, of which nobody knows how many lie where.
 //!
-//! Among a few thousand every row has the same chance. Among more, a place between the first and the last key is
-//! drawn, and from there a few rows are walked: rows behind a gap are somewhat likelier. Nothing is read but some blocks.
+//! Among a few thousand rows one is counted out. Among more the engine draws one without looking at the others: every
+//! row has the same chance, but for a few small ones among mostly large ones, whose chance is less by as much as their
+//! block has more than four times the rows of others (`engine::draw`). Only where that finds nothing
+//! soon (almost everything has been deleted and not yet merged away, or a transaction has changed the collection itself)
+//! a place between the first and the last key is drawn, and a few rows are walked from there: rows behind a gap are
+//! likelier then.
 
 use std::ops::Bound;
 
@@ -44,6 +48,9 @@ pub(in super::super) fn random_row(
     }
     let mut steps = random.below(few.unwrap_or(1).max(1));
     if few.is_none() {
+        if let Some(drawn) = reads.draw(from, to, random)? {
+            return Ok(Some(drawn));
+        }
         let first = scan.key().to_vec();
         scan.last()?;
         let place = between(&first, scan.key(), random);
@@ -82,7 +89,7 @@ fn between(first: &[u8], last: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 impl Collection {
-    /// Some element of a plane: any with equal chance while there are a few thousand, roughly so beyond.
+    /// Some element of a plane, any with the same chance (or nearly, see above).
     pub fn random(
         &self,
         reads: &dyn Reads,

@@ -48,6 +48,57 @@ fn what_cannot_be_told_from_memory_is_settled_by_a_recount() {
 }
 
 #[test]
+fn what_goes_since_it_was_due_is_counted_once_and_nothing_else_is() {
+    let world = World::new();
+    let due = crate::clock::Clock::now_ms(&*world.clock) + 1000;
+    world.write(0, |txn, space| {
+        for n in 0..10 {
+            overwrite(txn, space, &name(n), b"", Some(due)).unwrap();
+        }
+        overwrite(txn, space, b"stays", b"", None).unwrap();
+    });
+    world.write(0, |txn, space| {
+        assert!(delete(txn, space, &name(0)).unwrap());
+        overwrite(txn, space, &name(1), b"before it is due", Some(due)).unwrap();
+    });
+    let expired = || world.keyspace.store().expired().get();
+    world.reap();
+    assert_eq!(expired(), 0);
+    world.clock.advance_ms(2000);
+    world.write(0, |txn, space| overwrite(txn, space, &name(2), b"over a due key", None).unwrap());
+    assert_eq!(expired(), 1);
+    world.reap();
+    world.reap();
+    assert_eq!(expired(), 9);
+    assert_eq!(world.size(0).keys, 2);
+}
+
+#[test]
+fn a_waiver_that_was_interrupted_is_finished_whatever_else_is_counted_first() {
+    let mut world = World::new();
+    let due = crate::clock::Clock::now_ms(&*world.clock) + 1;
+    world.write(2, |txn, space| {
+        overwrite(txn, space, b"key", b"", Some(due)).unwrap();
+        let mut hash = Collection::new(space, b"hash", Type::Hash);
+        hash.put(txn, COUNTED, b"field", b"", Some(due)).unwrap();
+        hash.save(txn).unwrap();
+    });
+    world.clock.advance_ms(1000);
+    let recount = |world: &World, database: u16, waived_ms: Option<u64>| {
+        let space = world.read(database, |_, space| space);
+        world.keyspace.start_recount(world.keyspace.store(), space, waived_ms).unwrap();
+    };
+    recount(&world, 2, Some(due));
+    world.crash(0);
+    recount(&world, 0, None);
+    world.reap();
+    world.clock.advance_ms(30_000);
+    world.reap();
+    assert_eq!(world.size(2), Size::default());
+    assert_eq!((world.rows(2, META), world.rows(2, store::DEADLINE_KIND)), (0, 0));
+}
+
+#[test]
 fn a_flood_of_deadlines_is_waived() {
     let mut world = World::new();
     let due = crate::clock::Clock::now_ms(&*world.clock) + 1000;
@@ -78,6 +129,7 @@ fn a_flood_of_deadlines_is_waived() {
     let space = world.read(0, |_, space| space);
     assert!(space.waived_ms > due, "so many at once are waived");
     assert_eq!(world.rows(0, store::DEADLINE_KIND), 1);
+    assert_eq!(world.keyspace.store().expired().get(), 30_001);
     world.compact();
     world.compact();
     assert_eq!(world.count(&[REDIS]), 3, "two keys and a deadline");
