@@ -219,6 +219,12 @@ impl Db {
         self.shared.progress.check_poison().is_err() || self.shared.disk.is_full()
     }
 
+    /// Waits as long as a commit now would be made to wait: for callers that take locks before they commit, so that
+    /// nobody waits for the background and a lock of theirs at the same time.
+    pub fn wait_for_pace(&self) {
+        self.shared.slow_down(0);
+    }
+
     /// Flushes, stops background work and gives the directory back. Later writes answer `Closed`.
     ///
     /// Not necessary: whatever was acknowledged is found again when the database was just dropped, or killed. But

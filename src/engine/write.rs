@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// The back-pressure: a nap in proportion to what the background has yet to do.
-    fn slow_down(&self, bytes: u64) {
+    pub(crate) fn slow_down(&self, bytes: u64) {
         let active_bytes = || self.current.load().memtable.bytes();
         let stop = || self.progress.check().is_err();
         let world = (&*self.env.clock, &*self.env.workers, &self.stats);
@@ -124,7 +124,9 @@ impl Shared {
         let mut writer = self.writer.lock();
         loop {
             self.progress.check()?;
-            if writer.memtable.bytes() < self.limits.memtable || self.rotate(&mut writer) {
+            let (bytes, full) = (writer.memtable.bytes(), self.limits.memtable);
+            // While the next log is being prepared, which takes two syncs, this one goes on for a while.
+            if bytes < full || self.rotate(&mut writer) || bytes < full + full / 2 {
                 break;
             }
             MutexGuard::unlocked(&mut writer, || self.prepare_log())?;

@@ -136,8 +136,10 @@ impl Store {
     /// A transaction on these keys. In the cached tier it only tries their locks, and is refused where its commit might
     /// have to wait for the background.
     pub fn txn(self: &Arc<Self>, keys: LockSet, tier: Tier) -> Result<Txn> {
-        if tier == Tier::Cached && self.db.is_pressed() {
-            return Err(Error::WouldWait(None));
+        match tier {
+            Tier::Cached if self.db.is_pressed() => return Err(Error::WouldWait(None)),
+            Tier::Cached => {}
+            Tier::Disk => self.db.wait_for_pace(),
         }
         let held = self.locks.lock(keys, tier == Tier::Disk).ok_or(Error::WouldWait(None))?;
         // After the last lock: whoever held one of them before is in this view.
