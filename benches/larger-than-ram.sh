@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Data far larger than memory: `serve --memory 256MiB` in a hard memory cgroup of 768 MiB, 8 million keys of 400 random
-# bytes, then uniform GETs, hot GETs, a 50/50 mix, and every key compared. Needs root, for the cgroup (version 1 or 2).
+# bytes loaded at pipeline 16, then uniform GETs, hot GETs and a 50/50 mix at pipeline DEPTH, and every key compared.
+# Needs root, for the cgroup (version 1 or 2).
 #
-#   benches/larger-than-ram.sh [KEYS] [SECONDS] [DIR]
+#   DEPTH=1 benches/larger-than-ram.sh [KEYS] [SECONDS] [DIR]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 keys=${1:-8000000} seconds=${2:-60} dir=${3:-$(mktemp -d -p .)}
@@ -36,7 +37,7 @@ own=$(mktemp)
     sleep 0.2
 done >"$own") &
 
-"$load" --address 127.0.0.1:$port --keys "$keys" --seconds "$seconds" --phases "${PHASES:-load,uniform,hot,mix,verify}"
+"$load" --address 127.0.0.1:$port --depth "${DEPTH:-1}" --keys "$keys" --seconds "$seconds" --phases "${PHASES:-load,uniform,hot,mix,verify}"
 kill -0 $server || { echo "the server was killed"; exit 1; }
 echo "own memory: at most $(sort -n "$own" | tail -1) KiB of $memory"
 echo "on disk: $(du -sm "$dir/data" | cut -f1) MiB; server CPU seconds: $(awk '{ print ($14 + $15) / 100 }' /proc/$server/stat)"

@@ -10,6 +10,10 @@
 //! server   sockets (tokio)
 //! cli      the command line
 //! ```
+//!
+//! The write path is `engine/write.rs`: every change goes through `commit`, and every promise that it is on disk through
+//! `sync_round`. The read path is `engine/read.rs` for one key and `engine/scan.rs` for many. What a Redis command does on
+//! its way is in `redis/dispatch.rs`, and where it meets sockets in `server/connection.rs`.
 
 #[cfg(feature = "server")]
 pub mod cli;

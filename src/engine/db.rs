@@ -52,6 +52,7 @@ use bytes::Bytes;
 
 use super::background;
 use super::batch::Batch;
+use super::compaction::pressure::Pace;
 use super::error::Result;
 use super::key::Seqno;
 use super::open;
@@ -222,7 +223,13 @@ impl Db {
     /// Waits as long as a commit now would be made to wait: for callers that take locks before they commit, so that
     /// nobody waits for the background and a lock of theirs at the same time.
     pub fn wait_for_pace(&self) {
-        self.shared.slow_down(0);
+        self.shared.slow_down(0, Pace::Kept);
+    }
+
+    /// As [`Db::commit`], by somebody who holds locks and has been through [`Db::wait_for_pace`] before: waits only where
+    /// the memory is used up.
+    pub fn commit_paced(&self, batch: &Batch) -> Result<Seqno> {
+        self.shared.commit_paced(batch)
     }
 
     /// Flushes, stops background work and gives the directory back. Later writes answer `Closed`.

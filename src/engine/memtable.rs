@@ -25,7 +25,7 @@ pub(crate) use self::order::MemtableCursor;
 use self::order::Order;
 use self::rows::{Row, Rows, Sought};
 use super::batch::{Op, Ops};
-use super::cursor::Found;
+use super::cursor::{Cursor, Found};
 use super::draw::Drawn;
 use super::error::{Error, Result};
 use super::key::{KeyRef, Kind, Seqno, Trailer};
@@ -117,14 +117,18 @@ impl Memtable {
     }
 
     /// The newest version of a key that a reader at `seqno` may see, whatever marks say.
-    pub(crate) fn get(&self, key: &[u8], seqno: Seqno) -> Option<Found> {
+    pub(crate) fn get(&self, key: &[u8], seqno: Seqno, tier: Tier) -> Result<Option<Found>> {
         let found = |row: &Row| Found { seqno: row.trailer().seqno(), value: row.value_if_put() };
-        match self.rows.find(key, seqno) {
+        Ok(match self.rows.find(key, seqno) {
             Sought::Found(row) => Some(found(row)),
             Sought::Absent => None,
-            // Somebody looks far back into the past of a busy key.
-            Sought::FarBack => self.order.newest(self, key, seqno, found),
-        }
+            // Somebody looks far back into the past of a busy key: the order knows a shorter way.
+            Sought::FarBack => {
+                let mut cursor = self.cursor(tier);
+                cursor.seek(KeyRef::new(key, Trailer::visible_at(seqno)))?;
+                (cursor.valid() && cursor.key().user == key).then(|| found(cursor.row()))
+            }
+        })
     }
 
     /// How many rows it has, of all versions.

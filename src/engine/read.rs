@@ -30,7 +30,7 @@ pub(crate) fn get(shared: &Shared, at: &SuperVersion, key: &[u8], reading: Readi
     let Reading { seqno, tier, offers } = reading;
     shared.stats.gets.add(1);
     let hidden = hidden_below(at, key, seqno);
-    if let Some(found) = in_memtables(at, key, seqno) {
+    if let Some(found) = in_memtables(at, key, seqno, tier)? {
         return Ok(found.value.filter(|_| found.seqno >= hidden));
     }
     if let Some(value) = shared.hot.get(key, seqno) {
@@ -54,7 +54,7 @@ pub(crate) fn get(shared: &Shared, at: &SuperVersion, key: &[u8], reading: Readi
 /// The newest version of a key at a moment, from where it is stored; `None` if a mark hides it.
 pub(crate) fn newest(at: &SuperVersion, key: &[u8], seqno: Seqno, tier: Tier) -> Result<Option<Found>> {
     let hidden = hidden_below(at, key, seqno);
-    let found = match in_memtables(at, key, seqno) {
+    let found = match in_memtables(at, key, seqno, tier)? {
         Some(found) => Some(found),
         None => in_tables(&at.version, key, seqno, hidden, |table| table.get(key, seqno, tier))?,
     };
@@ -70,7 +70,12 @@ pub(crate) fn multi_get(
 ) -> Result<Vec<Option<Bytes>>> {
     let Reading { seqno, tier, .. } = reading;
     if tier == Tier::Cached || keys.len() < 2 {
-        return keys.iter().map(|key| get(shared, at, key, reading)).collect();
+        let values: Result<_> = keys.iter().map(|key| get(shared, at, key, reading)).collect();
+        return values.map_err(|error| match error {
+            // Nobody should fetch one after the other what can be fetched together.
+            Error::NotCached(Some(_)) if keys.len() > 1 => Error::NotCached(None),
+            other => other,
+        });
     }
     let mut values = Vec::with_capacity(keys.len());
     let mut cold = Vec::new();
@@ -103,8 +108,10 @@ pub(crate) fn multi_get(
 /// False if a key has no value at a moment for sure, judged in memory alone.
 pub(crate) fn may_contain(shared: &Shared, at: &SuperVersion, key: &[u8], seqno: Seqno) -> bool {
     let hidden = hidden_below(at, key, seqno);
-    if let Some(found) = in_memtables(at, key, seqno) {
-        return found.value.is_some() && found.seqno >= hidden;
+    match in_memtables(at, key, seqno, Tier::Cached) {
+        Ok(Some(found)) => return found.value.is_some() && found.seqno >= hidden,
+        Ok(None) => {}
+        Err(_) => return true,
     }
     if let Some(value) = shared.hot.get(key, seqno) {
         return value.is_some();
@@ -121,8 +128,13 @@ fn hidden_below(at: &SuperVersion, key: &[u8], seqno: Seqno) -> Seqno {
     at.memtables().map(|memtable| memtable.hidden_below(key, seqno)).fold(flushed, Seqno::max)
 }
 
-fn in_memtables(at: &SuperVersion, key: &[u8], seqno: Seqno) -> Option<Found> {
-    at.memtables().find_map(|memtable| memtable.get(key, seqno))
+fn in_memtables(at: &SuperVersion, key: &[u8], seqno: Seqno, tier: Tier) -> Result<Option<Found>> {
+    for memtable in at.memtables() {
+        if let Some(found) = memtable.get(key, seqno, tier)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Asks the tables that may hold a version between `hidden` and `seqno`, newest first, until one answers.

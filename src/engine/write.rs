@@ -21,6 +21,7 @@ use bytes::Bytes;
 use parking_lot::MutexGuard;
 
 use super::batch::Batch;
+use super::compaction::pressure::Pace;
 use super::error::{Error, Result};
 use super::event::Event;
 use super::key::{SEQNO_MAX, Seqno};
@@ -46,8 +47,8 @@ pub(crate) struct Writer {
     pub(crate) memtable: Arc<Memtable>,
     /// The newest commit.
     pub(crate) seqno: Seqno,
-    /// The next log's file, created ahead and known to the manifest.
-    pub(crate) next: Option<Arc<LogFile>>,
+    /// The next log's file, created ahead and known to the manifest, and the memtable that goes with it.
+    pub(crate) next: Option<(Arc<LogFile>, Arc<Memtable>)>,
     /// The last buffers of logs that were rotated away, not yet taken off.
     pub(crate) closed: Vec<Chunk>,
 }
@@ -69,6 +70,15 @@ pub(crate) struct Output {
 impl Shared {
     /// Commits a batch: atomic, visible when this returns, durable once acknowledged.
     pub(crate) fn commit(self: &Arc<Self>, batch: &Batch) -> Result<Seqno> {
+        self.commit_at(batch, Pace::Kept)
+    }
+
+    /// Commits for somebody who holds locks, and has waited for the pace before.
+    pub(crate) fn commit_paced(self: &Arc<Self>, batch: &Batch) -> Result<Seqno> {
+        self.commit_at(batch, Pace::Owed)
+    }
+
+    fn commit_at(self: &Arc<Self>, batch: &Batch, pace: Pace) -> Result<Seqno> {
         self.progress.check()?;
         batch.check(self.limits.batch as usize)?;
         if batch.is_empty() {
@@ -77,7 +87,7 @@ impl Shared {
         let bytes = batch.bytes();
         let body_crc = crc32fast::hash(bytes);
         let large = (bytes.len() >= LARGE).then(|| Bytes::copy_from_slice(bytes));
-        self.slow_down(bytes.len() as u64);
+        self.slow_down(bytes.len() as u64, pace);
         self.admit_to_disk(batch.grows())?;
 
         let mut writer = self.lock_with_room(bytes.len())?;
@@ -112,11 +122,11 @@ impl Shared {
     }
 
     /// The back-pressure: a nap in proportion to what the background has yet to do.
-    pub(crate) fn slow_down(&self, bytes: u64) {
+    pub(crate) fn slow_down(&self, bytes: u64, pace: Pace) {
         let active_bytes = || self.current.load().memtable.bytes();
         let stop = || self.progress.check().is_err();
         let world = (&*self.env.clock, &*self.env.workers, &self.stats);
-        self.pressure.wait(bytes, active_bytes, stop, world);
+        self.pressure.wait(bytes, pace, active_bytes, stop, world);
     }
 
     /// The writer lock, with room for a batch in memtable and log: from here on nothing fails.
@@ -145,10 +155,9 @@ impl Shared {
 
     /// Seals the memtable and goes on with a new one in the next log; false if that is not prepared.
     pub(crate) fn rotate(self: &Arc<Self>, writer: &mut Writer) -> bool {
-        let Some(file) = writer.next.take() else { return false };
+        let Some((file, memtable)) = writer.next.take() else { return false };
         let (before, claim) = (writer.log.position(), writer.log.claim());
         writer.closed.extend(writer.log.take(Vec::new()));
-        let memtable = Arc::new(Memtable::new(file.number, self.limits.memtable));
         writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno);
         let sealed = std::mem::replace(&mut writer.memtable, memtable.clone());
         sealed.seal();
@@ -200,7 +209,8 @@ impl Shared {
             }
             return Err(error);
         }
-        self.writer.lock().next = Some(file);
+        let memtable = Arc::new(Memtable::new(number, self.limits.memtable));
+        self.writer.lock().next = Some((file, memtable));
         Ok(())
     }
 

@@ -80,7 +80,8 @@ pub(crate) fn run(
     if let Err(error) = result {
         reply.truncate(mark);
         if error.would_wait() && tier == Tier::Cached {
-            return Flow::Wait(error.miss());
+            // A transaction would be run from its start for each of its blocks.
+            return Flow::Wait(if matches!(command.action, Action::Exec) { None } else { error.miss() });
         }
         instance.stats.error(&error.wire());
         reply.error(&error);

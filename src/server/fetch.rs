@@ -46,11 +46,23 @@ impl Fetcher {
             starts
         };
         if starts {
-            let state = self.state.clone();
-            tokio::task::spawn_blocking(move || run(&state));
+            let fetching = Fetching(self.state.clone());
+            tokio::task::spawn_blocking(move || run(&fetching.0));
         }
-        // A fetcher that panicked or was cut off has dropped the sender: the command is run again all the same.
+        // Where a fetcher panicked or was cut off, the sender was dropped: the command is run again all the same.
         let _ = fetched.await;
+    }
+}
+
+/// One that fetches, or is on its way. Should it end by a panic, or never begin, nobody waits for it.
+struct Fetching(Arc<Mutex<State>>);
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.coming = false;
+        state.fetching -= 1;
+        state.wanted.clear();
     }
 }
 
@@ -61,7 +73,6 @@ fn run(state: &Mutex<State>) {
             let mut state = state.lock();
             state.coming = false;
             if state.wanted.is_empty() {
-                state.fetching -= 1;
                 return;
             }
             std::mem::take(&mut state.wanted)

@@ -248,7 +248,7 @@ impl Txn {
         let seqno = BATCH.with_borrow_mut(|batch| {
             batch.clear();
             self.fill(batch);
-            let committed = self.store.db.commit(batch);
+            let committed = self.store.db.commit_paced(batch);
             if batch.byte_len() > 1 << 20 {
                 *batch = Batch::new();
             }

@@ -33,16 +33,23 @@ struct Args {
     /// Connections
     #[arg(long, default_value_t = 50)]
     connections: u64,
-    /// Commands sent before their replies are read
+    /// Commands sent before their replies are read, in the phases that take every key
     #[arg(long, default_value_t = 16)]
     pipeline: u64,
+    /// The same in the phases that take a while
+    #[arg(long, default_value_t = 1)]
+    depth: u64,
     /// Seconds of each phase but load and verify
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// The share of the keys that are hot, in thousandths
     #[arg(long, default_value_t = 10)]
     hot_permille: u64,
-    /// load (every key once), uniform (GETs), hot (GETs), mix (half SETs), verify (every key, compared)
+    /// Unix milliseconds at which the keys that are set expire; 0: never
+    #[arg(long, default_value_t = 0)]
+    expire_at_ms: u64,
+    /// load (every key once), hash (each a field of one hash), uniform (GETs), hot (GETs), mix (half SETs), verify
+    /// (every key, compared)
     #[arg(long, value_delimiter = ',', default_value = "load,uniform,hot,mix,verify")]
     phases: Vec<String>,
 }
@@ -125,6 +132,7 @@ enum Sent {
     Get,
     /// With how often the key will have been written.
     Set(u8),
+    Hset,
 }
 
 impl<'a> Connection<'a> {
@@ -152,6 +160,7 @@ impl<'a> Connection<'a> {
         let keys = self.args.keys;
         match phase {
             "load" => self.each_own(|own, key| own.set(key)),
+            "hash" => self.each_own(|own, key| own.hset(key)),
             "verify" => self.each_own(|own, key| own.get(key)),
             "uniform" => self.while_time(|own| {
                 let key = own.random.below(keys);
@@ -194,7 +203,7 @@ impl<'a> Connection<'a> {
     fn while_time(&mut self, step: impl Fn(&mut Self)) -> io::Result<()> {
         let end = Instant::now() + Duration::from_secs(self.args.seconds);
         while Instant::now() < end {
-            while (self.sent.len() as u64) < self.args.pipeline {
+            while (self.sent.len() as u64) < self.args.depth {
                 step(self);
             }
             self.exchange()?;
@@ -212,10 +221,26 @@ impl<'a> Connection<'a> {
         let times = self.written[key as usize].load(Relaxed).wrapping_add(1 + so_far as u8);
         fill(&mut self.value, key, times, self.args.value_size);
         let len = self.value.len();
-        self.out.extend_from_slice(format!("*3\r\n$3\r\nSET\r\n$16\r\nkey:{key:012}\r\n${len}\r\n").as_bytes());
+        let at_ms = self.args.expire_at_ms;
+        let words = if at_ms > 0 { 5 } else { 3 };
+        let head = format!("*{words}\r\n$3\r\nSET\r\n$16\r\nkey:{key:012}\r\n${len}\r\n");
+        self.out.extend_from_slice(head.as_bytes());
         self.out.extend_from_slice(&self.value);
         self.out.extend_from_slice(b"\r\n");
+        if at_ms > 0 {
+            self.out.extend_from_slice(format!("$4\r\nPXAT\r\n$13\r\n{at_ms:013}\r\n").as_bytes());
+        }
         self.sent.push((key, Sent::Set(times)));
+    }
+
+    fn hset(&mut self, key: u64) {
+        fill(&mut self.value, key, 0, self.args.value_size);
+        let len = self.value.len();
+        let head = format!("*4\r\n$4\r\nHSET\r\n$4\r\nhash\r\n$16\r\nkey:{key:012}\r\n${len}\r\n");
+        self.out.extend_from_slice(head.as_bytes());
+        self.out.extend_from_slice(&self.value);
+        self.out.extend_from_slice(b"\r\n");
+        self.sent.push((key, Sent::Hset));
     }
 
     /// Sends what is staged and reads the replies.
@@ -231,6 +256,12 @@ impl<'a> Connection<'a> {
                         return Err(io::Error::other(format!("SET of {key}: {line}")));
                     }
                     self.written[key as usize].store(times, Relaxed);
+                }
+                Sent::Hset => {
+                    let line = self.line()?;
+                    if !line.starts_with(':') {
+                        return Err(io::Error::other(format!("HSET of {key}: {line}")));
+                    }
                 }
                 Sent::Get => self.read_value(key)?,
             }

@@ -61,6 +61,15 @@ fn grow(x: f64) -> f64 {
     if x >= 1.0 { NS_PER_BYTE_MAX } else { (SCALE_NS_PER_BYTE * x / (1.0 - x)).min(NS_PER_BYTE_MAX) }
 }
 
+/// Who waits for the pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// This write.
+    Kept,
+    /// Those after it: it only counts.
+    Owed,
+}
+
 /// The pace in force, and the wall at the memory limit.
 pub(crate) struct Pressure {
     limits: Limits,
@@ -145,6 +154,7 @@ impl Pressure {
     pub(crate) fn wait(
         &self,
         bytes: u64,
+        pace: Pace,
         active_bytes: impl Fn() -> u64,
         stop: impl Fn() -> bool,
         world: (&dyn Clock, &Workers, &Stats),
@@ -155,7 +165,10 @@ impl Pressure {
         }
         let (clock, workers, stats) = world;
         let start = clock.monotonic_ns();
-        let nap = self.admit(bytes, active, start);
+        let mut nap = self.admit(bytes, active, start);
+        if pace == Pace::Owed {
+            nap = Duration::ZERO;
+        }
         let mut debt = self.debt.lock();
         if !nap.is_zero() {
             let until = start + nap.as_nanos() as u64;
@@ -252,7 +265,7 @@ mod tests {
         pressure.set(Debt { memtable_bytes: limits.memtables, ..Debt::default() });
         let (clock, workers, stats) =
             (crate::clock::ManualClock::default(), Workers::manual(), Stats::default());
-        pressure.wait(100, || 0, || false, (&clock, &workers, &stats));
+        pressure.wait(100, Pace::Kept, || 0, || false, (&clock, &workers, &stats));
         assert_eq!(stats.totals().stopped_writes, 1);
     }
 }

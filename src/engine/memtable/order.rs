@@ -16,7 +16,7 @@ use super::Memtable;
 use super::rows::{Row, Rows};
 use crate::engine::cursor::Cursor;
 use crate::engine::error::{Error, Result};
-use crate::engine::key::{KeyRef, Seqno, Trailer, prefix};
+use crate::engine::key::{KeyRef, Trailer, prefix};
 use crate::engine::view::Tier;
 
 /// Eight-byte words of a key that lie in its node, and beside its row's number while rows are sorted.
@@ -182,21 +182,6 @@ impl Order {
         }
         self.listed.try_lock().is_some_and(|listed| rows.count() - *listed <= QUICK_ROWS)
     }
-
-    /// The newest version of a key that a reader at `seqno` may see.
-    pub(super) fn newest<T>(
-        &self,
-        memtable: &Memtable,
-        key: &[u8],
-        seqno: Seqno,
-        found: impl FnOnce(&Row) -> T,
-    ) -> Option<T> {
-        self.list_all(memtable);
-        let probe = Probe::new(KeyRef::new(key, Trailer::visible_at(seqno)));
-        let entry = self.list.lower_bound::<dyn Ordered>(Bound::Included(&probe))?;
-        let row = memtable.rows.get(entry.key().number)?;
-        (row.key().user == key).then(|| found(row))
-    }
 }
 
 /// The rows from one number up to another in order; of two operations of one batch on one key the later alone.
@@ -256,7 +241,8 @@ impl<'a> MemtableCursor<'a> {
         Ok(())
     }
 
-    fn row(&self) -> &'a Row {
+    /// Where it stands. Only when valid.
+    pub(super) fn row(&self) -> &'a Row {
         let number = match &self.at {
             At::Nowhere => None,
             At::List(entry) => entry.as_ref().map(|entry| entry.key().number),

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use bytes::Bytes;
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
 use crate::engine::key::{KeyRef, Kind, Seqno, Trailer};
 
@@ -79,8 +79,10 @@ pub(super) enum Sought<'a> {
 
 /// All rows.
 pub(super) struct Rows {
-    rows: boxcar::Vec<Row>,
+    all: boxcar::Vec<Row>,
     buckets: Box<[AtomicU64]>,
+    /// Unlike any other's, so that nobody can choose keys that all fall into one bucket.
+    hasher: RandomState,
 }
 
 /// A key's place: its bucket, its signs and its digest.
@@ -94,11 +96,15 @@ impl Rows {
     /// None yet, of a memtable that is to grow to about so many bytes.
     pub(super) fn new(bytes: u64) -> Self {
         let buckets = (bytes / BYTES_PER_BUCKET).clamp(16, BUCKETS_MAX).next_power_of_two();
-        Self { rows: boxcar::Vec::new(), buckets: (0..buckets).map(|_| AtomicU64::new(0)).collect() }
+        Self {
+            all: boxcar::Vec::new(),
+            buckets: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::default(),
+        }
     }
 
     fn place(&self, key: &[u8]) -> Place<'_> {
-        let hash = FixedState::default().hash_one(key);
+        let hash = self.hasher.hash_one(key);
         let bucket = &self.buckets[hash as usize & (self.buckets.len() - 1)];
         Place {
             bucket,
@@ -115,7 +121,7 @@ impl Rows {
         row.older = before as u32;
         // Limits keep batches and memtables far from so many rows.
         let newest =
-            u32::try_from(self.rows.push(row) + 1).expect("a memtable of less than four billion rows");
+            u32::try_from(self.all.push(row) + 1).expect("a memtable of less than four billion rows");
         place.bucket.store(before >> 32 << 32 | place.signs | u64::from(newest), Release);
     }
 
@@ -141,11 +147,11 @@ impl Rows {
 
     /// How many there are; fewer than this are all complete.
     pub(super) fn count(&self) -> u32 {
-        self.rows.count() as u32
+        self.all.count() as u32
     }
 
     /// A row by its number.
     pub(super) fn get(&self, number: u32) -> Option<&Row> {
-        self.rows.get(number as usize)
+        self.all.get(number as usize)
     }
 }

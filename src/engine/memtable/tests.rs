@@ -13,7 +13,7 @@ fn apply(memtable: &Memtable, seqno: Seqno, fill: impl FnOnce(&mut Batch)) {
 
 #[expect(clippy::option_option, reason = "known or not, and then present or not")]
 fn value(memtable: &Memtable, key: &[u8], seqno: Seqno) -> Option<Option<Bytes>> {
-    memtable.get(key, seqno).map(|found| found.value)
+    memtable.get(key, seqno, Tier::Disk).unwrap().map(|found| found.value)
 }
 
 #[test]
@@ -72,6 +72,12 @@ fn the_distant_past_of_a_busy_key_is_found() {
         assert_eq!(&found[..], seqno.to_be_bytes());
     }
     assert_eq!(value(&memtable, b"busy", 0), None);
+    for seqno in 10_001..=20_000_u64 {
+        apply(&memtable, seqno, |b| b.put(b"busy", b""));
+    }
+    assert!(matches!(memtable.get(b"busy", 1, Tier::Cached), Err(Error::NotCached(None))));
+    memtable.seal();
+    assert_eq!(&value(&memtable, b"busy", 1).flatten().unwrap()[..], 1_u64.to_be_bytes());
 }
 
 #[test]
@@ -163,6 +169,6 @@ proptest! {
         cursor.seek_back(target).unwrap();
         prop_assert_eq!(here(&cursor), model.iter().rev().find(|r| KeyRef::new(&r.0, Trailer::new(r.1, Kind::Put)) <= target).cloned());
         let newest = model.iter().find(|r| r.0 == probe && r.1 <= at).map(|r| r.1);
-        prop_assert_eq!(memtable.get(&probe, at).map(|f| f.seqno), newest);
+        prop_assert_eq!(memtable.get(&probe, at, Tier::Disk).unwrap().map(|f| f.seqno), newest);
     }
 }

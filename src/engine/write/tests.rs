@@ -54,7 +54,9 @@ fn put(key: u32, len: usize) -> Batch {
 
 fn holds(shared: &Shared, key: u32) -> bool {
     let now = shared.current.load();
-    let found = now.memtables().find_map(|memtable| memtable.get(&key.to_be_bytes(), u64::MAX >> 8));
+    let found = now.memtables().find_map(|memtable| {
+        memtable.get(&key.to_be_bytes(), u64::MAX >> 8, crate::engine::view::Tier::Disk).unwrap()
+    });
     let in_tables = || {
         now.version.tables().find_map(|(_, table)| {
             table.get(&key.to_be_bytes(), u64::MAX >> 8, crate::engine::view::Tier::Disk).unwrap()

@@ -54,6 +54,7 @@ struct Recount {
     /// Rows that expired by then compaction may drop meanwhile.
     settled_ms: u64,
     began_ms: u64,
+    rests_until_ms: u64,
 }
 
 impl Keyspace {
@@ -81,16 +82,25 @@ impl Keyspace {
         let Some(mut recount) = recounts.running.take() else {
             return Ok(Reaped { removed: 0, next_ms: Some(now_ms), settled_ms: u64::MAX });
         };
-        if recount.slice(self, store)? {
+        if now_ms < recount.rests_until_ms {
+            let Recount { settled_ms, rests_until_ms, .. } = recount;
+            recounts.running = Some(recount);
+            return Ok(Reaped { removed: 0, next_ms: Some(rests_until_ms), settled_ms });
+        }
+        let done = recount.slice(self, store).inspect_err(|_| recounts.interrupted = true)?;
+        if done {
             let took_ms = now_ms.saturating_sub(recount.began_ms);
             recounts.not_before_ms = now_ms + REST_MS.max(took_ms * REST);
             return Ok(Reaped { removed: 0, next_ms: Some(now_ms), settled_ms: u64::MAX });
         }
-        let Recount { settled_ms, waived_ms, .. } = recount;
-        recounts.running = Some(recount);
         let took_ms = store.now_ms().saturating_sub(now_ms);
-        let rest_ms = if waived_ms.is_some() { 0 } else { took_ms * SLICE_REST };
-        Ok(Reaped { removed: 0, next_ms: Some(now_ms + rest_ms), settled_ms })
+        if recount.waived_ms.is_none() {
+            recount.rests_until_ms = now_ms + took_ms * SLICE_REST;
+        }
+        let next_ms = Some(recount.rests_until_ms.max(now_ms));
+        let settled_ms = recount.settled_ms;
+        recounts.running = Some(recount);
+        Ok(Reaped { removed: 0, next_ms, settled_ms })
     }
 
     /// Begins a waiver's recount anew that was interrupted, unless another one is under way: then it has its turn after it.
@@ -141,6 +151,7 @@ impl Keyspace {
             waived_ms,
             settled_ms: waived_ms.unwrap_or_else(|| store.settled_ms()),
             began_ms: store.now_ms(),
+            rests_until_ms: 0,
         });
         Ok(())
     }

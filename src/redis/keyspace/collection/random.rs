@@ -34,9 +34,15 @@ pub(in super::super) fn random_row(
     len: Option<u64>,
     random: &mut Random,
 ) -> Result<Option<(Vec<u8>, Bytes)>> {
+    let mut few = len.filter(|&len| len <= EXACT_ROWS);
+    if len.is_some()
+        && few.is_none()
+        && let Some(drawn) = reads.draw(from, to, random)?
+    {
+        return Ok(Some(drawn));
+    }
     let mut scan = reads.scan(from, to);
     scan.first()?;
-    let mut few = len.filter(|&len| len <= EXACT_ROWS);
     if len.is_none() {
         let mut rows = 0;
         while scan.valid() && rows <= COUNTED_ROWS {
@@ -48,7 +54,9 @@ pub(in super::super) fn random_row(
     }
     let mut steps = random.below(few.unwrap_or(1).max(1));
     if few.is_none() {
-        if let Some(drawn) = reads.draw(from, to, random)? {
+        if len.is_none()
+            && let Some(drawn) = reads.draw(from, to, random)?
+        {
             return Ok(Some(drawn));
         }
         let first = scan.key().to_vec();
