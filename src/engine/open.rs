@@ -8,6 +8,7 @@
 //! Until CURRENT is switched nothing is changed but by adding files nobody knows of, so a crash while opening leaves
 //! what was there. The torn tail of a log is not cut: the new manifest says where the log ends.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -158,7 +159,7 @@ impl Parts {
             dir: self.files.dir().to_owned(),
             salt,
             current: ArcSwap::from_pointee(current),
-            writer: Mutex::new(Writer { log, memtable, seqno, next: None, closed: Vec::new() }),
+            writer: Mutex::new(Writer { log, memtable, seqno, next: VecDeque::new(), closed: Vec::new() }),
             preparing: Mutex::new(()),
             output: Mutex::new(Output::default()),
             progress: Progress::new(self.options.fsync, seqno),

@@ -36,6 +36,9 @@ use crate::workers::Lane;
 const BUFFERED_MAX: u64 = 256 << 10;
 /// A buffer that has grown larger than this is not kept.
 const BUFFER_KEPT_MAX: usize = 1 << 20;
+/// Logs that are made ahead. Making one takes two syncs, which a busy disk may hold up for most of a second: as long as
+/// a memtable takes to fill.
+const LOGS_AHEAD: usize = 2;
 /// A synced log that has been idle this long gets its last mark synced too.
 const IDLE: Duration = Duration::from_millis(100);
 /// How long a write may be unsynced under `Fsync::EverySecond`.
@@ -47,8 +50,8 @@ pub(crate) struct Writer {
     pub(crate) memtable: Arc<Memtable>,
     /// The newest commit.
     pub(crate) seqno: Seqno,
-    /// The next log's file, created ahead and known to the manifest, and the memtable that goes with it.
-    pub(crate) next: Option<(Arc<LogFile>, Arc<Memtable>)>,
+    /// The next logs' files, created ahead and known to the manifest, and the memtables that go with them.
+    pub(crate) next: VecDeque<(Arc<LogFile>, Arc<Memtable>)>,
     /// The last buffers of logs that were rotated away, not yet taken off.
     pub(crate) closed: Vec<Chunk>,
 }
@@ -155,7 +158,7 @@ impl Shared {
 
     /// Seals the memtable and goes on with a new one in the next log; false if that is not prepared.
     pub(crate) fn rotate(self: &Arc<Self>, writer: &mut Writer) -> bool {
-        let Some((file, memtable)) = writer.next.take() else { return false };
+        let Some((file, memtable)) = writer.next.pop_front() else { return false };
         let (before, claim) = (writer.log.position(), writer.log.claim());
         writer.closed.extend(writer.log.take(Vec::new()));
         writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno);
@@ -171,7 +174,7 @@ impl Shared {
         let shared = self.clone();
         self.env.workers.submit(Lane::Idle, move || {
             // If it fails, the commit that needs the log tries again and hears why.
-            let _ = shared.prepare_log();
+            let _ = (0..LOGS_AHEAD).try_for_each(|_| shared.prepare_log());
         });
         self.memtable_sealed();
         true
@@ -186,13 +189,13 @@ impl Shared {
         Ok(())
     }
 
-    /// Creates the next log's file, if it is not there. It is used only once the manifest requires it, so that no
+    /// Creates the file of a log to come, unless enough are there. It is used only once the manifest requires it, so that no
     /// log can vanish unnoticed.
     pub(crate) fn prepare_log(self: &Arc<Self>) -> Result<()> {
         // One at a time: whoever waits here finds it made.
         let _turn = self.preparing.lock();
         self.progress.check_poison()?;
-        if self.writer.lock().next.is_some() {
+        if self.writer.lock().next.len() >= LOGS_AHEAD {
             return Ok(());
         }
         let number = self.files.take_number();
@@ -210,7 +213,7 @@ impl Shared {
             return Err(error);
         }
         let memtable = Arc::new(Memtable::new(number, self.limits.memtable));
-        self.writer.lock().next = Some((file, memtable));
+        self.writer.lock().next.push_back((file, memtable));
         Ok(())
     }
 
