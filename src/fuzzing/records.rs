@@ -9,6 +9,7 @@ use crate::engine::marks::Mark;
 use crate::engine::memtable::Memtable;
 use crate::engine::table::TableMeta;
 use crate::engine::version::{Edit, State};
+use crate::engine::view::Tier;
 
 /// A batch's bytes: what can be read is encoded again to what reads the same, and a memtable takes all or nothing.
 pub fn batch(bytes: &[u8]) {
@@ -28,7 +29,7 @@ pub fn batch(bytes: &[u8]) {
     }
     let same: Option<Vec<Op<'_>>> = again.ops().collect();
     assert_eq!(same.as_ref(), Some(&ops));
-    let mut cursor = memtable.cursor();
+    let mut cursor = memtable.cursor(Tier::Disk);
     cursor.first().expect("a memtable has no disk");
     let mut last: Option<Vec<u8>> = None;
     while cursor.valid() {
@@ -39,7 +40,7 @@ pub fn batch(bytes: &[u8]) {
             Op::Delete { key } if key == user => Some(None),
             _ => None,
         });
-        let found = memtable.get(&user, 7).map(|found| found.value);
+        let found = memtable.get(&user, 7, Tier::Disk).ok().flatten().map(|found| found.value);
         assert_eq!(found.as_ref().map(Option::as_deref), wanted, "the last operation counts");
         last = Some(user);
         cursor.next().expect("a memtable has no disk");
