@@ -7,7 +7,7 @@
 //! 3. Merge them into a table. Versions that nobody can ask for any more stay behind; tombstones go along.
 //! 4. Make the table durable, then the edit that names it, with the counters and range marks of the memtables and
 //!    the log from which on opening must replay.
-//! 5. Let go of the memtables, wake the writers that waited for memory, see whether there is something to merge.
+//! 5. Keep the memtables for those who read, as far as memory allows, wake the writers that waited for memory, see whether there is something to merge.
 //!
 //! On an error the memtables stay, and it is tried again when there may be room.
 
@@ -113,14 +113,23 @@ fn run(shared: &Arc<Shared>) -> Result<bool> {
     shared.stats.flush_bytes.add(bytes);
     let took_ms = (shared.env.clock.monotonic_ns() - start) / 1_000_000;
     shared.env.listener.event(&Event::Flushed { table, bytes, took_ms });
-    let flushed = current.sealed.clone();
-    drop(current);
-    bury(shared, flushed);
     Ok(true)
 }
 
 /// Lets go of memtables, after every reader has. Freeing hundreds of thousands of rows takes up to a tenth of a second,
-/// and whoever held one last would pay for it in the middle of a read.
+/// and whoever held one last would pay for it in the middle of a read or a write.
+pub(crate) fn let_go(shared: &Arc<Shared>, memtables: Vec<Arc<Memtable>>) {
+    if memtables.is_empty() {
+        return;
+    }
+    let weak = Arc::downgrade(shared);
+    shared.env.workers.submit(Lane::Flush, move || {
+        if let Some(shared) = weak.upgrade() {
+            bury(&shared, memtables);
+        }
+    });
+}
+
 fn bury(shared: &Arc<Shared>, mut memtables: Vec<Arc<Memtable>>) {
     memtables.retain(|memtable| Arc::strong_count(memtable) > 1);
     if memtables.is_empty() {

@@ -149,6 +149,7 @@ impl Parts {
         let current = SuperVersion {
             memtable: memtable.clone(),
             sealed: memtables.into_iter().rev().collect(),
+            kept: Vec::new(),
             version: version.clone(),
             marks: state.marks.clone().into(),
             counters: Arc::new(state.counters.clone()),

@@ -129,7 +129,7 @@ fn hidden_below(at: &SuperVersion, key: &[u8], seqno: Seqno) -> Seqno {
 }
 
 fn in_memtables(at: &SuperVersion, key: &[u8], seqno: Seqno, tier: Tier) -> Result<Option<Found>> {
-    for memtable in at.memtables() {
+    for memtable in at.readable() {
         if let Some(found) = memtable.get(key, seqno, tier)? {
             return Ok(Some(found));
         }

@@ -24,10 +24,11 @@ use super::batch::Batch;
 use super::compaction::pressure::Pace;
 use super::error::{Error, Result};
 use super::event::Event;
+use super::flush;
 use super::key::{SEQNO_MAX, Seqno};
 use super::memtable::Memtable;
 use super::options::Fsync;
-use super::shared::{Shared, SuperVersion};
+use super::shared::Shared;
 use super::version::Edit;
 use super::wal::{Chunk, Claim, LARGE, LogFile, LogWriter};
 use crate::workers::Lane;
@@ -164,13 +165,16 @@ impl Shared {
         writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno);
         let sealed = std::mem::replace(&mut writer.memtable, memtable.clone());
         sealed.seal();
-        {
+        let outgrown = {
             let _versions = self.versions.lock();
-            let now = self.current.load();
-            let mut memtables = vec![sealed];
-            memtables.extend(now.sealed.iter().cloned());
-            self.current.store(Arc::new(SuperVersion { memtable, sealed: memtables, ..(**now).clone() }));
-        }
+            let mut next = (**self.current.load()).clone();
+            next.memtable = memtable;
+            next.sealed.insert(0, sealed);
+            let outgrown = next.keep_what_fits(&self.limits);
+            self.current.store(Arc::new(next));
+            outgrown
+        };
+        flush::let_go(self, outgrown);
         let shared = self.clone();
         self.env.workers.submit(Lane::Idle, move || {
             // If it fails, the commit that needs the log tries again and hears why.

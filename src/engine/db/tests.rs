@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::engine::error::Error;
+use crate::engine::shared::KEPT_MAX;
 use crate::engine::{Fsync, NoSweep};
 use crate::vfs::memory::MemoryVfs;
 use crate::workers::Workers;
@@ -68,6 +69,36 @@ fn what_was_written_is_read_from_everywhere() {
     db.compact_range(None, None).unwrap();
     assert_eq!(db.get(b"k").unwrap().unwrap(), "2");
     assert_eq!(db.get(b"l").unwrap(), None);
+}
+
+#[test]
+fn rows_just_flushed_are_read_from_memory_unless_a_range_mark_came_with_them() {
+    let vfs = MemoryVfs::default();
+    let db = open(&vfs);
+    let probed = |key: &[u8], value: Option<&str>| {
+        let before = db.stats().table_probes;
+        assert_eq!(db.get(key).unwrap().as_deref(), value.map(str::as_bytes));
+        db.stats().table_probes > before
+    };
+    put(&db, b"k", b"1");
+    put(&db, b"l", b"1");
+    db.flush().unwrap();
+    assert!(!probed(b"k", Some("1")));
+    put(&db, b"k", b"2");
+    db.flush().unwrap();
+    assert!(!probed(b"k", Some("2")) && !probed(b"l", Some("1")));
+    let mut batch = Batch::new();
+    batch.delete_range(b"l", b"m");
+    db.write(&batch).unwrap();
+    db.flush().unwrap();
+    db.compact_range(None, None).unwrap();
+    assert!(probed(b"k", Some("2")));
+    assert_eq!(db.get(b"l").unwrap(), None);
+    for i in 0..8 {
+        put(&db, b"m", &[i]);
+        db.flush().unwrap();
+    }
+    assert_eq!(db.shared.current.load().kept.len(), KEPT_MAX);
 }
 
 /// Two keys are always written together. Whoever reads both in one view finds them alike, and what was seen once is

@@ -193,14 +193,40 @@ fn sort(rows: &Rows, from: u32, to: u32) -> Vec<u32> {
         let (first, key) = (row(from).key().user, row(number).key().user);
         shared = first.iter().zip(key).take(shared).take_while(|(a, b)| a == b).count();
     }
-    let mut keyed: Vec<([u64; PREFIX_WORDS], u32)> =
-        (from..to).map(|number| (prefix(&row(number).key().user[shared..]), number)).collect();
-    keyed.sort_unstable_by(|a, b| {
-        let order = a.0.cmp(&b.0).then_with(|| by_commit(row(a.1).key(), row(b.1).key()));
-        order.then_with(|| b.1.cmp(&a.1))
+    let mut keyed: Vec<Keyed> = (from..to)
+        .map(|number| {
+            let rest = &row(number).key().user[shared..];
+            Keyed { prefix: prefix(rest), len: rest.len() as u32, number }
+        })
+        .collect();
+    let by_key = |a: &Keyed, b: &Keyed| {
+        let by_length = || if a.is_whole() && b.is_whole() { Some(a.len.cmp(&b.len)) } else { None };
+        let by_bytes = || row(a.number).key().user.cmp(row(b.number).key().user);
+        a.prefix.cmp(&b.prefix).then_with(|| by_length().unwrap_or_else(by_bytes))
+    };
+    // Rows are numbered in the order of their commits, and within one in the order of its operations.
+    keyed.sort_unstable_by(|a, b| by_key(a, b).then_with(|| b.number.cmp(&a.number)));
+    keyed.dedup_by(|b, a| {
+        a.prefix == b.prefix
+            && row(a.number).trailer().seqno() == row(b.number).trailer().seqno()
+            && by_key(a, b).is_eq()
     });
-    keyed.dedup_by(|b, a| a.0 == b.0 && by_commit(row(a.1).key(), row(b.1).key()).is_eq());
-    keyed.into_iter().map(|(_, number)| number).collect()
+    keyed.into_iter().map(|keyed| keyed.number).collect()
+}
+
+/// What sorting needs to know of a row, without looking at it where it lies.
+struct Keyed {
+    /// Of the key, less what all begin with.
+    prefix: [u64; PREFIX_WORDS],
+    len: u32,
+    number: u32,
+}
+
+impl Keyed {
+    /// Whether the prefix is all of the key, filled with zeros.
+    fn is_whole(&self) -> bool {
+        self.len as usize <= 8 * PREFIX_WORDS
+    }
 }
 
 /// A position in a memtable.

@@ -7,8 +7,17 @@ use super::edit::Edit;
 use super::manifest::{Manifest, ManifestError};
 use crate::engine::error::{Error, Result};
 use crate::engine::event::Event;
+use crate::engine::flush;
+use crate::engine::memtable::Memtable;
 use crate::engine::shared::{Shared, SuperVersion};
 use crate::engine::table::Table;
+
+/// What no version to come needs.
+struct Gone {
+    tables: Vec<Arc<Table>>,
+    logs: Vec<u64>,
+    memtables: Vec<Arc<Memtable>>,
+}
 
 impl Shared {
     /// Makes an edit: durable in the manifest, then visible, then what it no longer needs is removed. On an error
@@ -29,7 +38,8 @@ impl Shared {
         edit.next_file = Some(self.files.next_number());
         manifest.append(&edit).map_err(|failed| self.manifest_failed(failed))?;
 
-        let (tables, logs) = self.install(&edit, version);
+        let Gone { tables, logs, memtables } = self.install(&edit, version);
+        flush::let_go(self, memtables);
         for table in tables {
             table.mark_obsolete();
         }
@@ -61,8 +71,8 @@ impl Shared {
             .collect()
     }
 
-    /// Shows the new version to readers; returns the tables and logs that no version to come needs.
-    fn install(&self, edit: &Edit, version: Arc<Version>) -> (Vec<Arc<Table>>, Vec<u64>) {
+    /// Shows the new version to readers; returns what no version to come needs.
+    fn install(&self, edit: &Edit, version: Arc<Version>) -> Gone {
         let mut versions = self.versions.lock();
         let mut logs: Vec<u64> = versions.state.logs.keys().copied().collect();
         versions.state.change(edit);
@@ -70,9 +80,13 @@ impl Shared {
         let before = std::mem::replace(&mut versions.current, version.clone());
         let now = self.current.load();
         let needed = versions.state.log;
-        self.current.store(Arc::new(SuperVersion {
+        let (sealed, mut kept): (Vec<_>, Vec<_>) =
+            now.sealed.iter().cloned().partition(|memtable| memtable.log() >= needed);
+        kept.extend(now.kept.iter().cloned());
+        let mut next = SuperVersion {
             memtable: now.memtable.clone(),
-            sealed: now.sealed.iter().filter(|memtable| memtable.log() >= needed).cloned().collect(),
+            sealed,
+            kept,
             version,
             marks: versions.state.marks.clone().into(),
             counters: if edit.counters.is_empty() {
@@ -80,13 +94,19 @@ impl Shared {
             } else {
                 Arc::new(versions.state.counters.clone())
             },
-        }));
+        };
+        let memtables = next.keep_what_fits(&self.limits);
+        self.current.store(Arc::new(next));
         let stays = |id| edit.added.iter().any(|(_, meta)| meta.id == id);
         let gone = |table: &&Arc<Table>| {
             let id = table.meta().id;
             !stays(id) && edit.removed.iter().any(|&(_, removed)| removed == id)
         };
-        (before.tables().map(|(_, table)| table).filter(gone).cloned().collect(), logs)
+        Gone {
+            tables: before.tables().map(|(_, table)| table).filter(gone).cloned().collect(),
+            logs,
+            memtables,
+        }
     }
 
     /// Writes the manifest anew.
