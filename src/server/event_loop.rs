@@ -38,8 +38,10 @@ pub(super) const BUFFER_KEPT: usize = 64 << 10;
 const BUFFERS_KEPT: usize = 64;
 /// How long connections have to finish when the server stops.
 const FINISH: Duration = Duration::from_secs(10);
-/// A sync that takes longer is left to the engine's own thread, for so many turns; then it is tried here again.
+/// Where so many syncs in a row take longer they are left to the engine's own thread, for so many turns; then one is tried
+/// here again.
 const SYNC_HERE_NS: u64 = 2_000_000;
+const SLOW_SYNCS: u32 = 4;
 const TURNS_AWAY: u32 = 256;
 /// How often rates are sampled and idle connections looked for.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
@@ -100,6 +102,8 @@ pub(super) struct Turn {
     settler: RefCell<Option<Waker>>,
     /// For how many more turns syncs are not made here, since they are slow.
     syncs_away: Cell<u32>,
+    /// How many of the last syncs here were slow, up to the newest.
+    slow_syncs: Cell<u32>,
     acknowledged: Arc<Acknowledged>,
     buffers: RefCell<Vec<Vec<u8>>>,
     pub(super) fetcher: Fetcher,
@@ -126,6 +130,7 @@ impl Turn {
             unsettled: Cell::new(false),
             settler: RefCell::default(),
             syncs_away: Cell::new(0),
+            slow_syncs: Cell::new(0),
             acknowledged: Arc::default(),
             buffers: RefCell::default(),
             fetcher: Fetcher::default(),
@@ -259,7 +264,10 @@ impl Turn {
         if let Err(error) = self.instance.store().db().acknowledge(seqno) {
             *self.acknowledged.failed.lock() = Some((seqno, error));
         }
-        if always && clock.monotonic_ns() - start_ns > SYNC_HERE_NS {
+        let is_slow = always && clock.monotonic_ns() - start_ns > SYNC_HERE_NS;
+        let slow = if is_slow { self.slow_syncs.get() + 1 } else { 0 };
+        self.slow_syncs.set(slow.min(SLOW_SYNCS));
+        if slow >= SLOW_SYNCS {
             self.syncs_away.set(TURNS_AWAY);
         }
     }
