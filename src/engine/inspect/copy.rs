@@ -1,9 +1,11 @@
 //! A copy of a database, made of its files alone: nobody needs to stop, and nothing is shared with the copy.
 //!
 //! What is copied is what one manifest names: its tables, which never change, and its logs, as far as they go when they
-//! are measured. A log may say of an earlier one how far that is on disk, so the newest is measured first. The copy's
-//! manifest is written anew. CURRENT comes last: a copy that was cut short has none, and nobody opens it by mistake.
+//! are measured; the zeros behind that stay zeros, whatever is written there meanwhile. A log may say of an earlier one how
+//! far that is on disk, so the newest is measured first. The copy's manifest is written anew. CURRENT comes last: a copy
+//! that was cut short has none, and nobody opens it by mistake.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use super::{Inspection, steadily};
 use crate::engine::error::{Error, Result};
 use crate::engine::files::Files;
 use crate::engine::version::{Manifest, ManifestError, State};
+use crate::engine::wal::content_end;
 use crate::vfs::{File, Vfs};
 
 /// What is copied at once.
@@ -36,13 +39,15 @@ impl Inspection {
         vfs.create_dir_all(to).map_err(failed)?;
         let mut measured = Vec::with_capacity(sources.len());
         for (name, file) in sources.into_iter().rev() {
-            let len = file.len().map_err(|e| Error::io("measuring", &from.join(&name), e))?;
-            measured.push((to.join(name), file, len));
+            let failed = |e| Error::io("measuring", &from.join(&name), e);
+            let len = file.len().map_err(failed)?;
+            let content = content_end(&*file, len).map_err(failed)?;
+            measured.push((to.join(&name), file, content..len));
         }
-        let total = measured.iter().map(|(_, _, len)| len).sum();
+        let total = measured.iter().map(|(_, _, ends)| ends.start).sum();
         let mut done = 0;
-        for (path, file, len) in measured {
-            copy_file(&**vfs, &*file, len, &path, &mut |bytes| {
+        for (path, file, ends) in measured {
+            copy_file(&**vfs, &*file, ends, &path, &mut |bytes| {
                 done += bytes;
                 progress(done, total);
             })
@@ -74,22 +79,24 @@ fn open_all(vfs: &dyn Vfs, files: &Files, state: &State) -> Result<Vec<Source>> 
         .collect()
 }
 
+/// Copies the first bytes of a file, up to the first end, and makes it as long as the second says.
 fn copy_file(
     vfs: &dyn Vfs,
     source: &dyn File,
-    len: u64,
+    Range { start: content, end: len }: Range<u64>,
     to: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> std::io::Result<()> {
     let copy = vfs.create(to)?;
-    let mut buffer = vec![0; COPY_BYTES.min(len as usize)];
+    let mut buffer = vec![0; COPY_BYTES.min(content as usize)];
     let mut at = 0;
-    while at < len {
-        let n = buffer.len().min((len - at) as usize);
+    while at < content {
+        let n = buffer.len().min((content - at) as usize);
         source.read_exact_at(&mut buffer[..n], at)?;
         copy.write_all_at(&buffer[..n], at)?;
         at += n as u64;
         progress(n as u64);
     }
+    copy.set_len(len)?;
     copy.sync()
 }

@@ -20,7 +20,7 @@ use super::key::Seqno;
 use super::table::Table;
 pub use super::table::{BlockContent, BlockPlace, Row};
 use super::version::{Current, Edit, LEVELS, State, Version, read_edits, read_state};
-use super::wal::{HEAD, Kind, Place, Replay, read_whole};
+use super::wal::{HEAD, Kind, Place, Replay, read_log, read_whole};
 use crate::vfs::Vfs;
 
 /// How often everything is read again while somebody else changes it.
@@ -194,7 +194,7 @@ impl Inspection {
 
     fn log(&self, number: u64, has_ended: bool) -> Result<LogReport> {
         let path = self.files.log(number);
-        let bytes = read_whole(&*self.vfs, &path)?;
+        let bytes = read_log(&*self.vfs, &path)?;
         let place = Place { salt: self.current.salt, file: number };
         let mut report =
             LogReport { number, path, has_ended, file_bytes: bytes.len() as u64, ..LogReport::default() };

@@ -9,5 +9,5 @@ mod tests;
 mod writer;
 
 pub(crate) use self::record::{Claim, HEAD, Kind, Place};
-pub(crate) use self::replay::{Replay, Replayed, read_whole};
+pub(crate) use self::replay::{Replay, Replayed, content_end, read_log, read_whole};
 pub(crate) use self::writer::{Chunk, LARGE, LogFile, LogWriter, Opening};

@@ -19,7 +19,10 @@ use super::writer::Opening;
 use crate::engine::error::{Error, Result};
 use crate::engine::files::Files;
 use crate::engine::key::Seqno;
-use crate::vfs::Vfs;
+use crate::vfs::{File, Vfs};
+
+/// What is looked at at once on the way back over zeros.
+const STEP_BACK: usize = 64 << 10;
 
 /// Where the logs are, and what the manifest knows of them.
 pub(crate) struct Replay<'a> {
@@ -84,7 +87,7 @@ impl Replay<'_> {
             if let Some(damage) = missing {
                 self.refuse_if_synced(damage, log, 0)?;
                 torn = true;
-            } else if walked < limit {
+            } else if walked < limit && !self.goes_on(log, end)? {
                 self.refuse_if_synced(Claim { file: log, offset: end }, log, walked + 1)?;
                 found.torn_bytes += content(&bytes[walked..]);
                 torn = true;
@@ -111,9 +114,22 @@ impl Replay<'_> {
         Ok(found)
     }
 
+    /// Whether a later log says that this one ended at `end`: what lies behind is nothing.
+    fn goes_on(&self, log: u64, end: u64) -> Result<bool> {
+        for &later in self.logs.range(log + 1..).map(|(later, _)| later) {
+            let place = Place { salt: self.salt, file: later };
+            if let Some((_, payload)) = place.read(&self.load(later)?, 0) {
+                return Ok(
+                    Opening::decode(payload).is_ok_and(|it| it.before == Claim { file: log, offset: end })
+                );
+            }
+        }
+        Ok(false)
+    }
+
     fn load(&self, log: u64) -> Result<Bytes> {
         let path = self.files.log(log);
-        match read_whole(self.vfs, &path) {
+        match read_log(self.vfs, &path) {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 Err(Error::corrupt(&path, 0, "missing, but the manifest names it"))
             }
@@ -185,6 +201,33 @@ impl Replay<'_> {
 /// How many bytes there are but for zeros at the end.
 fn content(bytes: &[u8]) -> u64 {
     bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1)
+}
+
+/// All of a log. Somebody may be writing to it: what was nothing but zeros at its end when this began stays zeros, so that
+/// no record says of others that they are on disk which were read before they were written.
+pub(crate) fn read_log(vfs: &dyn Vfs, path: &Path) -> Result<Bytes> {
+    let failed = |e| Error::io("reading", path, e);
+    let file = vfs.open(path).map_err(failed)?;
+    let len = file.len().map_err(failed)?;
+    let written = content_end(&*file, len).map_err(failed)?;
+    let mut bytes = vec![0; len as usize];
+    file.read_exact_at(&mut bytes[..written as usize], 0).map_err(failed)?;
+    Ok(bytes.into())
+}
+
+/// Where the zeros begin that end the first `len` bytes of a file.
+pub(crate) fn content_end(file: &dyn File, len: u64) -> std::io::Result<u64> {
+    let mut buffer = vec![0; STEP_BACK.min(len as usize)];
+    let mut end = len;
+    while end > 0 {
+        let n = buffer.len().min(end as usize);
+        file.read_exact_at(&mut buffer[..n], end - n as u64)?;
+        end -= n as u64;
+        if let Some(last) = buffer[..n].iter().rposition(|&byte| byte != 0) {
+            return Ok(end + last as u64 + 1);
+        }
+    }
+    Ok(0)
 }
 
 /// All of a file. Its memory is bounded by the file's true length.

@@ -9,6 +9,7 @@
 //! allocation of its own and is not copied at all.
 
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,6 +53,18 @@ impl LogFile {
     /// Makes everything written so far durable.
     pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync().map_err(|e| Error::io("syncing the log", &self.path, e))
+    }
+
+    /// Fills a range that nothing was written to yet with zeros, and has them on their way to the disk.
+    pub(crate) fn zero(&self, range: Range<u64>) -> io::Result<()> {
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let mut at = range.start;
+        while at < range.end {
+            let n = (range.end - at).min(ZEROS.len() as u64);
+            self.file.write_all_at(&ZEROS[..n as usize], at)?;
+            at += n;
+        }
+        self.file.start_writeback(range.start, range.end - range.start)
     }
 
     /// Cuts off what lies behind `len`.

@@ -150,9 +150,9 @@ fn every_flip_in_a_store_at_rest_is_detected_or_harmless() {
             if path.extension().is_some_and(|extension| extension == "tbl") {
                 continue;
             }
-            for bit in 0..bytes.len() * 8 {
+            for bit in 0..bytes.len() as u64 * 8 {
                 let flipped = World::new(world.vfs.kill_clone());
-                flipped.vfs.flip_bit(&path, bit as u64).unwrap();
+                flipped.vfs.flip_bit(&path, bit).unwrap();
                 match flipped.open(Fsync::Always) {
                     Ok(again) => assert!((0..5).all(|key| holds(&again, key)), "{} {bit}", path.display()),
                     Err(Error::Corrupt { .. } | Error::Invalid(_)) => {}
