@@ -154,8 +154,8 @@ impl Parts {
             marks: state.marks.clone().into(),
             counters: Arc::new(state.counters.clone()),
         };
-        let claim = Claim { file: log.number, offset: 0 };
-        let log = LogWriter::new(log, salt, replayed.end, claim, seqno);
+        // The manifest says how the logs before ended: there is nothing to claim.
+        let log = LogWriter::new(log, salt, replayed.end, Claim::default(), seqno);
         Arc::new(Shared {
             dir: self.files.dir().to_owned(),
             salt,

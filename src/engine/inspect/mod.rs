@@ -20,7 +20,7 @@ use super::key::Seqno;
 use super::table::Table;
 pub use super::table::{BlockContent, BlockPlace, Row};
 use super::version::{Current, Edit, LEVELS, State, Version, read_edits, read_state};
-use super::wal::{HEAD, Kind, Place, Replay, read_log, read_whole};
+use super::wal::{Kind, Opening, Place, Replay, read_log, read_whole};
 use crate::vfs::Vfs;
 
 /// How often everything is read again while somebody else changes it.
@@ -93,7 +93,7 @@ pub struct LogRecord {
     pub len: u64,
     /// `open`, `batch` or `mark`.
     pub kind: &'static str,
-    /// The commit; 0 if it is none.
+    /// The commit; if it is none, the newest before it.
     pub seqno: Seqno,
     /// Rows set.
     pub puts: u64,
@@ -195,21 +195,26 @@ impl Inspection {
     fn log(&self, number: u64, has_ended: bool) -> Result<LogReport> {
         let path = self.files.log(number);
         let bytes = read_log(&*self.vfs, &path)?;
-        let place = Place { salt: self.current.salt, file: number };
+        let place = Place::new(self.current.salt, number);
         let mut report =
             LogReport { number, path, has_ended, file_bytes: bytes.len() as u64, ..LogReport::default() };
-        let mut at = 0;
+        let (mut at, mut seqno) = (0, 0);
         while let Some((head, payload)) = place.read(&bytes, at) {
+            seqno = match head.kind {
+                Kind::Open => Opening::decode(payload).map_or(0, |opening| opening.seqno),
+                Kind::Batch => seqno + 1,
+                Kind::Mark | Kind::Edit => seqno,
+            };
             let mut record = LogRecord {
                 offset: at as u64,
-                len: (HEAD + head.len) as u64,
+                len: head.record_len() as u64,
                 kind: match head.kind {
                     Kind::Open => "open",
                     Kind::Batch => "batch",
                     Kind::Mark => "mark",
                     Kind::Edit => "edit",
                 },
-                seqno: head.seqno,
+                seqno,
                 puts: 0,
                 deletes: 0,
                 synced: (head.claim.file, head.claim.offset),
@@ -224,7 +229,7 @@ impl Inspection {
                 }
             }
             report.records.push(record);
-            at += HEAD + head.len;
+            at += head.record_len();
         }
         report.valid_bytes = at as u64;
         Ok(report)
@@ -234,7 +239,7 @@ impl Inspection {
     pub fn manifest(&self) -> Result<ManifestReport> {
         let path = self.files.manifest(self.current.manifest);
         let bytes = read_whole(&*self.vfs, &path)?;
-        let place = Place { salt: self.current.salt, file: self.current.manifest };
+        let place = Place::new(self.current.salt, self.current.manifest);
         let mut edits = Vec::new();
         read_edits(&path, place, &bytes, &mut |offset, edit| {
             edits.push(EditReport {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::edit::{Edit, State};
 use crate::engine::error::{Error, Result};
 use crate::engine::files::Files;
-use crate::engine::wal::{Claim, HEAD, Kind, Opening, Place, read_whole};
+use crate::engine::wal::{Claim, HEAD_MAX, Kind, Opening, Place, read_whole};
 use crate::vfs::{File, Vfs};
 
 /// Disk space is set aside this far ahead.
@@ -111,12 +111,13 @@ impl Manifest {
         let number = files.take_number();
         let path = files.manifest(number);
         let file = vfs.create(&path).map_err(|e| Error::io("creating", &path, e))?;
-        let place = Place { salt, file: number };
+        let place = Place::new(salt, number);
         let mut manifest = Self { path, file, place, end: 0, first: 0, reserved: 0 };
         let mut state = state.clone();
         state.next_file = files.next_number();
         let mut bytes = Vec::new();
-        manifest.record(&mut bytes, Kind::Open, &Opening { before: Claim::default() }.encode());
+        let open = Opening { before: Claim::default(), seqno: 0 };
+        manifest.record(&mut bytes, Kind::Open, &open.encode());
         manifest.record(&mut bytes, Kind::Edit, &state.to_edit().encode());
         let written = manifest.write(&bytes).map_err(ManifestError::into_error);
         if let Err(error) = written {
@@ -151,13 +152,14 @@ impl Manifest {
     fn record(&self, out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
         let claim = Claim { file: self.place.file, offset: self.end };
         let at = self.end + out.len() as u64;
-        out.extend(self.place.head(at, kind, 0, claim, payload.len(), crc32fast::hash(payload)));
+        let head = self.place.head(at, kind, claim, payload.len(), crc32fast::hash(payload));
+        out.extend_from_slice(&head);
         out.extend_from_slice(payload);
     }
 
     fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), ManifestError> {
         let failed = |e| Error::io("writing", &self.path, e);
-        let need = self.end + (bytes.len() + HEAD) as u64;
+        let need = self.end + (bytes.len() + HEAD_MAX) as u64;
         if need > self.reserved {
             self.file.reserve(need + RESERVE).map_err(|e| ManifestError::Undone(failed(e)))?;
             self.reserved = need + RESERVE;
@@ -229,7 +231,7 @@ pub(crate) fn read_edits(
             Kind::Mark if at > 0 => {}
             _ => return Err(wrong("a record that does not belong here")),
         }
-        at += HEAD + head.len;
+        at += head.record_len();
     }
     let claim = place.furthest_claim(bytes, at + 1);
     if at == 0 || claim > (Claim { file: place.file, offset: at as u64 }) {
@@ -247,7 +249,7 @@ pub(crate) fn read_state(vfs: &dyn Vfs, files: &Files, current: Current) -> Resu
         }
         other => other?,
     };
-    let place = Place { salt: current.salt, file: current.manifest };
+    let place = Place::new(current.salt, current.manifest);
     let mut state = State::default();
     let mut edits = 0_u64;
     read_edits(&path, place, &bytes, &mut |offset, edit| {

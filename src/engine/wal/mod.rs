@@ -8,6 +8,6 @@ mod replay;
 mod tests;
 mod writer;
 
-pub(crate) use self::record::{Claim, HEAD, Kind, Place};
+pub(crate) use self::record::{Claim, HEAD_MAX, Kind, Place};
 pub(crate) use self::replay::{Replay, Replayed, content_end, read_log, read_whole};
 pub(crate) use self::writer::{Chunk, LARGE, LogFile, LogWriter, Opening};

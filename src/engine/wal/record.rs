@@ -1,28 +1,39 @@
 //! The framing that the log and the manifest share.
 //!
 //! ```text
-//! record := head_crc u32 ‖ len u32 ‖ type u8 ‖ seqno u56 ‖ claim u64 ‖ body_crc u32 ‖ payload      little endian
-//! claim  := offset u40 ‖ behind u24           everything before `offset` of the file numbered `file - behind`,
-//!                                             and all of the files before that one, was on disk when this
-//!                                             record was written; behind = 2^24 - 1: nothing is claimed
+//! record := head_crc u32 ‖ tag u8 ‖ len ‖ claim ‖ body_crc u32 ‖ payload (len bytes)              little endian
+//! tag    := kind (3 bits, from the lowest) ‖ form of len (2) ‖ form of claim (2) ‖ parity (1): an odd number of ones
+//! len    := nothing: 0, and no body_crc either | u8 | u16 | u32                                   forms 0 to 3
+//! claim  := nothing: nothing is claimed
+//!         | back u16 | back u32              this file was on disk up to `back` bytes before this record,
+//!         | offset u40 ‖ behind u24          or the file numbered `file - behind` up to `offset`, and all files
+//!                                            before that one, when this record was written
 //! ```
 //!
-//! `head_crc` covers the database's salt, the file's number, the record's offset and the rest of the head;
-//! `body_crc` (itself in the head) covers the payload. So a record that was copied, misdirected, or left over from
-//! another file never validates, nor do zeros (type 0 does not exist), and one that a user stored as a value does
-//! not pass for a record, because users do not know the salt. The head has a checksum of its own so that a scan
-//! for records behind a damaged one costs one checksum of 52 bytes a position at most.
+//! Of the forms that can say it the first is used, and no other is read: there is one way only to write a record.
+//!
+//! `head_crc` covers the database's salt, the file's number, the record's offset and the rest of the head, filled with
+//! zeros to 24 bytes; `body_crc` (itself in the head) covers the payload. So a record that was copied, misdirected, or
+//! left over from another file never validates, nor do zeros (kind 0 does not exist), and one that a user stored as a
+//! value does not pass for a record, because users do not know the salt. The head has a checksum of its own so that a
+//! scan for records behind a damaged one costs one checksum of 32 bytes a position at most: that of salt and number is known.
+//!
+//! The tag alone says where the fields lie, and has a parity of its own: a flipped bit in it is noticed by that. A flip
+//! anywhere else leaves all other fields what they were, and no CRC is the same for two things that differ in one bit.
 
-use crate::engine::key::{SEQNO_MAX, Seqno};
+use std::ops::Deref;
 
-/// The bytes before the payload.
-pub(crate) const HEAD: usize = 28;
+/// The longest head.
+pub(crate) const HEAD_MAX: usize = 4 + 1 + 4 + 8 + 4;
+/// A head with zeros behind it.
+pub(crate) const HEAD_FILLED: usize = 24;
 /// The longest payload.
 pub(crate) const PAYLOAD_MAX: usize = u32::MAX as usize;
 /// No log grows past this, so that an offset fits a claim.
 pub(crate) const OFFSET_MAX: u64 = (1 << 40) - 1;
 
-const BEHIND_NONE: u64 = (1 << 24) - 1;
+/// Files from this far behind on cannot be told of.
+const BEHIND_END: u64 = 1 << 24;
 
 /// What a record is. The numbers are on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +41,7 @@ const BEHIND_NONE: u64 = (1 << 24) - 1;
 pub(crate) enum Kind {
     /// The first of a file: names the format and the file before.
     Open = 1,
-    /// A batch.
+    /// A batch: the commit after the one before it.
     Batch = 2,
     /// Nothing but the claim.
     Mark = 3,
@@ -38,7 +49,20 @@ pub(crate) enum Kind {
     Edit = 4,
 }
 
-/// How far the files are known to be on disk: all files before `file`, and it up to `offset`.
+impl Kind {
+    fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Open),
+            2 => Some(Self::Batch),
+            3 => Some(Self::Mark),
+            4 => Some(Self::Edit),
+            _ => None,
+        }
+    }
+}
+
+/// How far the files are known to be on disk: all files before `file`, and it up to `offset`. No file has the number
+/// 0: nothing is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Claim {
     pub(crate) file: u64,
@@ -50,121 +74,150 @@ pub(crate) struct Claim {
 pub(crate) struct Place {
     pub(crate) salt: u64,
     pub(crate) file: u64,
+    /// The checksum of the salt and the file's number, for the others to go on from.
+    seed: u32,
 }
 
 /// A record's head, decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) kind: Kind,
-    pub(crate) len: usize,
-    pub(crate) seqno: Seqno,
     pub(crate) claim: Claim,
+    /// Its own length.
+    bytes: usize,
+    /// The payload's.
+    len: usize,
     body_crc: u32,
 }
 
+impl Head {
+    /// The length of the whole record.
+    pub(crate) fn record_len(&self) -> usize {
+        self.bytes + self.len
+    }
+}
+
+/// A record's head, encoded.
+pub(crate) struct HeadBytes {
+    bytes: [u8; HEAD_FILLED],
+    len: usize,
+}
+
+impl HeadBytes {
+    /// With zeros behind it: a copy whose length is known is the cheaper one.
+    pub(crate) fn filled(&self) -> &[u8; HEAD_FILLED] {
+        &self.bytes
+    }
+}
+
+impl Deref for HeadBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Bytes of a length in each of its forms; a claim takes twice as many.
+fn width(form: u8) -> usize {
+    (1 << form) >> 1
+}
+
 impl Place {
-    /// The head for a payload at an offset; at most [`PAYLOAD_MAX`] bytes, at most [`OFFSET_MAX`].
-    pub(crate) fn head(
-        self,
-        offset: u64,
-        kind: Kind,
-        seqno: Seqno,
-        claim: Claim,
-        len: usize,
-        body_crc: u32,
-    ) -> [u8; HEAD] {
-        debug_assert!(seqno <= SEQNO_MAX && offset <= OFFSET_MAX && len <= PAYLOAD_MAX);
-        let behind = self.file.wrapping_sub(claim.file);
-        let claim = if behind < BEHIND_NONE { claim.offset | behind << 40 } else { BEHIND_NONE << 40 };
-        let mut head = [0; HEAD];
-        head[4..8].copy_from_slice(&(len as u32).to_le_bytes());
-        head[8..16].copy_from_slice(&(seqno << 8 | kind as u64).to_le_bytes());
-        head[16..24].copy_from_slice(&claim.to_le_bytes());
-        head[24..28].copy_from_slice(&body_crc.to_le_bytes());
-        let crc = self.head_crc(offset, &head);
-        head[..4].copy_from_slice(&crc.to_le_bytes());
-        head
+    pub(crate) fn new(salt: u64, file: u64) -> Self {
+        let seed = crc32fast::hash([salt, file].map(u64::to_le_bytes).as_flattened());
+        Self { salt, file, seed }
     }
 
-    fn head_crc(self, offset: u64, head: &[u8; HEAD]) -> u32 {
-        let mut bytes = [0; 24 + HEAD - 4];
-        bytes[..8].copy_from_slice(&self.salt.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.file.to_le_bytes());
-        bytes[16..24].copy_from_slice(&offset.to_le_bytes());
-        bytes[24..].copy_from_slice(&head[4..]);
-        crc32fast::hash(&bytes)
+    /// The head for a payload at an offset; at most [`PAYLOAD_MAX`] bytes, at most [`OFFSET_MAX`]. What it claims lies
+    /// before it.
+    pub(crate) fn head(self, offset: u64, kind: Kind, claim: Claim, len: usize, body_crc: u32) -> HeadBytes {
+        debug_assert!(offset <= OFFSET_MAX && len <= PAYLOAD_MAX && (len > 0 || body_crc == 0));
+        debug_assert!(claim <= Claim { file: self.file, offset });
+        let len_form = match len {
+            0 => 0,
+            1..0x100 => 1,
+            0x100..0x1_0000 => 2,
+            _ => 3,
+        };
+        let (claim_form, claim) = self.claim_word(offset, claim);
+        let tag = kind as u8 | len_form << 3 | claim_form << 5;
+        let parity = !tag.count_ones() as u8 & 1;
+        let (len_bytes, claim_bytes) = (width(len_form), 2 * width(claim_form));
+
+        // Put together in registers: bytes stored one by one and loaded as words would be waited for.
+        let (claim_at, crc_at) = (8 * len_bytes, 8 * (len_bytes + claim_bytes));
+        let fields = len as u128 | u128::from(claim) << claim_at | u128::from(body_crc) << crc_at;
+        let low = u64::from(tag | parity << 7) | (fields as u64) << 8;
+        let (high, last) = ((fields >> 56) as u64, (fields >> 120) as u64);
+        let mut hasher = crc32fast::Hasher::new_with_initial(self.seed);
+        hasher.update([offset, low, high, last].map(u64::to_le_bytes).as_flattened());
+        let crc = u64::from(hasher.finalize());
+
+        let words = [crc | low << 32, low >> 32 | high << 32, high >> 32 | last << 32];
+        let mut bytes = [0; HEAD_FILLED];
+        bytes.copy_from_slice(words.map(u64::to_le_bytes).as_flattened());
+        let len = 4 + 1 + len_bytes + claim_bytes + if len > 0 { 4 } else { 0 };
+        HeadBytes { bytes, len }
+    }
+
+    /// The first form that can say it, and what is said.
+    fn claim_word(self, offset: u64, claim: Claim) -> (u8, u64) {
+        let behind = self.file.wrapping_sub(claim.file);
+        let back = offset.wrapping_sub(claim.offset);
+        if behind >= BEHIND_END || claim.file == 0 {
+            (0, 0)
+        } else if behind > 0 || back >= 1 << 32 {
+            (3, claim.offset | behind << 40)
+        } else if back >= 1 << 16 {
+            (2, back)
+        } else {
+            (1, back)
+        }
+    }
+
+    fn claim_said(self, offset: u64, form: u8, word: u64) -> Option<Claim> {
+        let claim = match form {
+            0 => Claim::default(),
+            3 => Claim { file: self.file.checked_sub(word >> 40)?, offset: word & OFFSET_MAX },
+            _ => Claim { file: self.file, offset: offset.checked_sub(word)? },
+        };
+        // Nobody knows of what is yet to be written.
+        (claim <= Claim { file: self.file, offset }).then_some(claim)
     }
 
     /// The head at `offset` of a file's bytes; `None` unless it is whole, valid, and its payload lies within.
     pub(crate) fn read_head(self, bytes: &[u8], offset: usize) -> Option<Head> {
-        let head: &[u8; HEAD] = bytes.get(offset..)?.first_chunk()?;
-        let [
-            crc @ ..,
-            l0,
-            l1,
-            l2,
-            l3,
-            word,
-            s1,
-            s2,
-            s3,
-            s4,
-            s5,
-            s6,
-            s7,
-            c0,
-            c1,
-            c2,
-            c3,
-            c4,
-            c5,
-            c6,
-            c7,
-            b0,
-            b1,
-            b2,
-            b3,
-        ] = *head;
-        let kind = match word {
-            1 => Kind::Open,
-            2 => Kind::Batch,
-            3 => Kind::Mark,
-            4 => Kind::Edit,
-            _ => return None,
-        };
-        let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-        if len > bytes.len() - offset - HEAD {
+        let record = bytes.get(offset..)?;
+        let [_, _, _, _, tag, rest @ ..] = record else { return None };
+        let (len_form, claim_form) = (tag >> 3 & 3, tag >> 5 & 3);
+        let kind = Kind::from_u8(tag & 7)?;
+        let rest = &mut &*rest;
+        let len = take_word(rest, width(len_form))? as usize;
+        let claim = self.claim_said(offset as u64, claim_form, take_word(rest, 2 * width(claim_form))?)?;
+        let body_crc = if len > 0 { take_word(rest, 4)? as u32 } else { 0 };
+        if len > rest.len() {
             return None;
         }
-        let claim = u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7]);
-        let behind = claim >> 40;
-        let claim = if behind == BEHIND_NONE {
-            Claim::default()
-        } else {
-            Claim { file: self.file.checked_sub(behind)?, offset: claim & OFFSET_MAX }
-        };
-        if u32::from_le_bytes(crc) != self.head_crc(offset as u64, head) {
-            return None;
-        }
-        let seqno = u64::from_le_bytes([s1, s2, s3, s4, s5, s6, s7, 0]);
-        Some(Head { kind, len, seqno, claim, body_crc: u32::from_le_bytes([b0, b1, b2, b3]) })
+        // Checksum, parity, the right forms: there is one way only to write it.
+        let right = self.head(offset as u64, kind, claim, len, body_crc);
+        record.starts_with(&right).then_some(Head { kind, claim, bytes: right.len(), len, body_crc })
     }
 
     /// The record at `offset`: its head and payload, if both are valid.
     pub(crate) fn read(self, bytes: &[u8], offset: usize) -> Option<(Head, &[u8])> {
         let head = self.read_head(bytes, offset)?;
-        let start = offset + HEAD;
-        let payload = bytes.get(start..start + head.len)?;
+        let payload = bytes.get(offset + head.bytes..offset + head.record_len())?;
         (crc32fast::hash(payload) == head.body_crc).then_some((head, payload))
     }
 
     /// The furthest claim among the valid records that start at `offset` or behind it, wherever they lie.
     pub(crate) fn furthest_claim(self, bytes: &[u8], mut offset: usize) -> Claim {
         let mut furthest = Claim::default();
-        while offset + HEAD <= bytes.len() {
+        while offset < bytes.len() {
             if let Some((head, _)) = self.read(bytes, offset) {
                 furthest = furthest.max(head.claim);
-                offset += HEAD + head.len;
+                offset += head.record_len();
             } else {
                 offset += 1;
             }
@@ -173,65 +226,12 @@ impl Place {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PLACE: Place = Place { salt: 0x1234_5678_9ABC_DEF0, file: 9 };
-
-    fn record(offset: u64, claim: Claim, payload: &[u8]) -> Vec<u8> {
-        let crc = crc32fast::hash(payload);
-        let mut out = PLACE.head(offset, Kind::Batch, 77, claim, payload.len(), crc).to_vec();
-        out.extend_from_slice(payload);
-        out
-    }
-
-    #[test]
-    fn a_record_survives_the_round_trip() {
-        for claim in [Claim::default(), Claim { file: 9, offset: 5 }, Claim { file: 3, offset: OFFSET_MAX }] {
-            let bytes = record(0, claim, b"payload");
-            let (head, payload) = PLACE.read(&bytes, 0).unwrap();
-            assert_eq!(
-                (head.kind, head.seqno, head.claim, payload),
-                (Kind::Batch, 77, claim, &b"payload"[..])
-            );
-        }
-        // Too far behind to say: nothing is claimed.
-        let far = Place { file: 1 << 30, ..PLACE };
-        let head = far.head(0, Kind::Mark, 1, Claim { file: 1, offset: 1 }, 0, 0);
-        assert_eq!(far.read_head(&head, 0).unwrap().claim, Claim::default());
-    }
-
-    #[test]
-    fn every_flipped_bit_is_noticed() {
-        let good = record(0, Claim { file: 9, offset: 0 }, b"some payload");
-        for bit in 0..good.len() * 8 {
-            let mut bad = good.clone();
-            bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(PLACE.read(&bad, 0).is_none(), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn a_record_out_of_place_does_not_validate() {
-        let bytes = record(0, Claim::default(), b"x");
-        assert!(Place { file: 8, ..PLACE }.read(&bytes, 0).is_none());
-        assert!(Place { salt: 1, ..PLACE }.read(&bytes, 0).is_none());
-        let mut moved = vec![0; 3];
-        moved.extend_from_slice(&bytes);
-        assert!(PLACE.read(&moved, 3).is_none());
-        for len in 0..bytes.len() {
-            assert!(PLACE.read(&bytes[..len], 0).is_none());
-            assert!(PLACE.read(&vec![0; len], 0).is_none());
-        }
-    }
-
-    #[test]
-    fn claims_behind_damage_are_found() {
-        let mut bytes = vec![0xA5; 1000];
-        bytes.extend(record(1000, Claim { file: 9, offset: 900 }, b"later"));
-        bytes.extend([7; 10]);
-        assert_eq!(PLACE.furthest_claim(&bytes, 0), Claim { file: 9, offset: 900 });
-        assert_eq!(PLACE.furthest_claim(&bytes, 1001), Claim::default());
-    }
+/// Takes a number of so many bytes, at most eight, off the front.
+fn take_word(bytes: &mut &[u8], width: usize) -> Option<u64> {
+    let (taken, rest) = bytes.split_at_checked(width)?;
+    *bytes = rest;
+    Some(taken.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)))
 }
+
+#[cfg(test)]
+mod tests;

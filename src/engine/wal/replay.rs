@@ -6,19 +6,20 @@
 //! log or a later one, says that the damaged place was on disk, then it is corruption, and opening fails. Otherwise
 //! it is the torn tail: it and everything behind it never happened.
 //!
-//! Sequence numbers are consecutive through all logs, so a missing record cannot go unnoticed either. A log whose
-//! length the manifest knows was synced up to there before the manifest said so: it must be whole.
+//! Sequence numbers are consecutive through all logs, and each log says which one it goes on from, so nothing can be
+//! missing in between unnoticed: within a log, every record is bound to its offset, where the one before it ends. A log
+//! whose length the manifest knows was synced up to there before the manifest said so: it must be whole.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
 
-use super::record::{Claim, HEAD, Kind, Place};
+use super::record::{Claim, Kind, Place};
 use super::writer::Opening;
 use crate::engine::error::{Error, Result};
 use crate::engine::files::Files;
-use crate::engine::key::Seqno;
+use crate::engine::key::{SEQNO_MAX, Seqno};
 use crate::vfs::{File, Vfs};
 
 /// What is looked at at once on the way back over zeros.
@@ -117,7 +118,7 @@ impl Replay<'_> {
     /// Whether a later log says that this one ended at `end`: what lies behind is nothing.
     fn goes_on(&self, log: u64, end: u64) -> Result<bool> {
         for &later in self.logs.range(log + 1..).map(|(later, _)| later) {
-            let place = Place { salt: self.salt, file: later };
+            let place = Place::new(self.salt, later);
             if let Some((_, payload)) = place.read(&self.load(later)?, 0) {
                 return Ok(
                     Opening::decode(payload).is_ok_and(|it| it.before == Claim { file: log, offset: end })
@@ -140,7 +141,7 @@ impl Replay<'_> {
     /// Where the log before is shorter than it was when this one was begun, if so. A log that was created ahead and
     /// never used lies between the two.
     fn missing_before(&self, log: u64, bytes: &[u8], ends: &BTreeMap<u64, u64>) -> Result<Option<Claim>> {
-        let place = Place { salt: self.salt, file: log };
+        let place = Place::new(self.salt, log);
         let Some((_, payload)) = place.read(bytes, 0).filter(|(head, _)| head.kind == Kind::Open) else {
             return Ok(None);
         };
@@ -159,26 +160,26 @@ impl Replay<'_> {
         visit: &mut dyn FnMut(u64, Seqno, Bytes) -> Result<()>,
     ) -> Result<usize> {
         let path = self.files.log(log);
-        let place = Place { salt: self.salt, file: log };
+        let place = Place::new(self.salt, log);
         let mut end = 0;
         while let Some((head, payload)) = place.read(bytes, end) {
             let wrong = |what: &dyn std::fmt::Display| Err(Error::corrupt(&path, end as u64, what));
             match head.kind {
                 Kind::Open if end == 0 => {
-                    Opening::decode(payload).map_err(|format| unknown(&path, format))?;
+                    let from = Opening::decode(payload).map_err(|format| unknown(&path, format))?.seqno;
+                    if from != found.seqno {
+                        return wrong(&format_args!("commit {} follows commit {}", from + 1, found.seqno));
+                    }
                 }
-                Kind::Batch if end > 0 && head.seqno == found.seqno + 1 => {
-                    found.seqno = head.seqno;
+                Kind::Batch if end > 0 && found.seqno < SEQNO_MAX => {
+                    found.seqno += 1;
                     found.records += 1;
-                    visit(log, head.seqno, bytes.slice_ref(payload))?;
-                }
-                Kind::Batch if end > 0 => {
-                    return wrong(&format_args!("commit {} follows commit {}", head.seqno, found.seqno));
+                    visit(log, found.seqno, bytes.slice_ref(payload))?;
                 }
                 Kind::Mark if end > 0 => {}
                 _ => return wrong(&"a record that does not belong here"),
             }
-            end += HEAD + head.len;
+            end += head.record_len();
         }
         Ok(end)
     }
@@ -188,7 +189,7 @@ impl Replay<'_> {
         for &later in self.logs.range(log..).map(|(later, _)| later) {
             let bytes = self.load(later)?;
             let from = if later == log { offset } else { 0 };
-            let claim = Place { salt: self.salt, file: later }.furthest_claim(&bytes, from);
+            let claim = Place::new(self.salt, later).furthest_claim(&bytes, from);
             if claim > damage {
                 let what = "a record that was on disk does not validate";
                 return Err(Error::corrupt(&self.files.log(damage.file), damage.offset, what));

@@ -7,11 +7,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::error::Error;
 use crate::engine::files::Files;
-use crate::engine::key::Seqno;
+use crate::engine::key::{SEQNO_MAX, Seqno};
 use crate::vfs::Vfs;
 use crate::vfs::memory::MemoryVfs;
 
 const SALT: u64 = 0xD00D_F00D_1234_5678;
+/// A mark right behind what it claims.
+const MARK: usize = 7;
 
 /// Logs written step by step, as the write path does it.
 struct Logs {
@@ -72,18 +74,31 @@ impl Logs {
     }
 
     fn rotate(&mut self) {
+        self.rotate_from(self.seqno);
+    }
+
+    /// The next log says that it goes on from `seqno`.
+    fn rotate_from(&mut self, seqno: Seqno) {
         self.write();
         let number = self.files.take_number();
         let log = LogFile::create(&self.vfs, self.files.log(number), number).unwrap();
         self.open.push(log.clone());
         self.known.insert(number, None);
-        self.writer = LogWriter::new(log, SALT, self.writer.position(), self.writer.claim(), self.seqno);
+        self.writer = LogWriter::new(log, SALT, self.writer.position(), self.writer.claim(), seqno);
     }
 
     fn replay(&self, vfs: &MemoryVfs) -> Result<(Replayed, Vec<(Seqno, usize)>), Error> {
+        self.replay_behind(0, vfs)
+    }
+
+    /// Commits up to `flushed` are in tables.
+    fn replay_behind(
+        &self,
+        flushed: Seqno,
+        vfs: &MemoryVfs,
+    ) -> Result<(Replayed, Vec<(Seqno, usize)>), Error> {
         let mut seen = Vec::new();
-        let replay =
-            Replay { vfs, files: &self.files, salt: SALT, logs: &self.known, flushed: 0, durable: 0 };
+        let replay = Replay { vfs, files: &self.files, salt: SALT, logs: &self.known, flushed, durable: 0 };
         let found = replay.run(&mut |_, seqno, payload| {
             assert!(payload.iter().all(|&b| b == seqno as u8), "commit {seqno} has foreign bytes");
             seen.push((seqno, payload.len()));
@@ -132,6 +147,61 @@ fn a_log_created_ahead_and_not_used_is_dropped() {
 }
 
 #[test]
+fn a_gap_or_an_overlap_between_logs_is_corrupt() {
+    for (from, has_commits) in [(1, true), (3, true), (1, false), (3, false), (0, true), (SEQNO_MAX, true)] {
+        let mut logs = Logs::new();
+        logs.append(5);
+        logs.append(6);
+        logs.sync();
+        logs.rotate_from(from);
+        if has_commits {
+            logs.seqno = from;
+            logs.append(7);
+        }
+        logs.sync();
+        let path = logs.files.log(2);
+        assert!(
+            matches!(logs.replay(&logs.vfs), Err(Error::Corrupt { file, offset: 0, .. }) if file == path),
+            "from commit {from}"
+        );
+    }
+}
+
+#[test]
+fn logs_go_on_from_what_is_in_tables() {
+    let mut logs = Logs::new();
+    logs.append(5);
+    logs.append(6);
+    logs.rotate();
+    logs.append(7);
+    logs.sync();
+    // The first log is done with.
+    logs.known.remove(&1);
+    let (found, seen) = logs.replay_behind(2, &logs.vfs).unwrap();
+    assert_eq!((found.seqno, seen), (3, vec![(3, 7)]));
+    for flushed in [0, 1, 3] {
+        assert!(matches!(logs.replay_behind(flushed, &logs.vfs), Err(Error::Corrupt { .. })), "{flushed}");
+    }
+    // All of them are.
+    logs.known.clear();
+    assert_eq!(logs.replay_behind(3, &logs.vfs).unwrap().0.seqno, 3);
+}
+
+#[test]
+fn no_commit_comes_after_the_last_there_can_be() {
+    let mut logs = Logs::new();
+    logs.rotate_from(SEQNO_MAX - 1);
+    logs.known.remove(&1);
+    logs.seqno = SEQNO_MAX - 1;
+    logs.append(1);
+    logs.write();
+    assert_eq!(logs.replay_behind(SEQNO_MAX - 1, &logs.vfs).unwrap().0.seqno, SEQNO_MAX);
+    logs.append(1);
+    logs.write();
+    assert!(matches!(logs.replay_behind(SEQNO_MAX - 1, &logs.vfs), Err(Error::Corrupt { .. })));
+}
+
+#[test]
 fn a_missing_log_is_named() {
     let mut logs = Logs::new();
     logs.append(5);
@@ -170,7 +240,7 @@ fn every_bit_flipped_in_synced_logs_is_detected_or_harmless() {
     }
     // All but the last mark, which says nothing that matters.
     let all: usize = logs.vfs.contents().values().map(|bytes| bytes.len() * 8).sum();
-    assert_eq!(corrupt, all - HEAD * 8);
+    assert_eq!(corrupt, all - MARK * 8);
 }
 
 #[test]

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::record::{Claim, HEAD, Kind, OFFSET_MAX, PAYLOAD_MAX, Place};
+use super::record::{Claim, HEAD_FILLED, HEAD_MAX, Kind, OFFSET_MAX, PAYLOAD_MAX, Place};
 use crate::codec::varint::{put_u64, take_u64};
 use crate::engine::error::{Error, Result};
-use crate::engine::key::Seqno;
+use crate::engine::key::{SEQNO_MAX, Seqno};
 use crate::vfs::{File, Vfs};
 
 /// The format of logs and manifests.
@@ -199,13 +199,13 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Begins a log that follows another one, whose end is `before`.
+    /// Begins a log that follows another one, whose end is `before`, and goes on from commit `seqno`.
     pub(crate) fn new(log: Arc<LogFile>, salt: u64, before: Claim, claim: Claim, seqno: Seqno) -> Self {
-        let place = Place { salt, file: log.number };
+        let place = Place::new(salt, log.number);
         let chunk = Chunk::new(log, 0, Vec::new(), seqno);
         let slab = BytesMut::new();
         let mut writer = Self { place, chunk, slab, claim, reserved: 0, ends_in_mark: false };
-        let open = Opening { before }.encode();
+        let open = Opening { before, seqno }.encode();
         writer.push(Kind::Open, seqno, &open, crc32fast::hash(&open));
         writer
     }
@@ -242,7 +242,7 @@ impl LogWriter {
     /// Makes sure that there is disk space for a payload: to be called before each append, since the append itself
     /// cannot fail.
     pub(crate) fn make_room(&mut self, payload: usize) -> Result<()> {
-        let need = self.end() + (HEAD + payload) as u64;
+        let need = self.end() + (HEAD_MAX + payload) as u64;
         if payload > PAYLOAD_MAX || need > OFFSET_MAX {
             return Err(Error::invalid("a batch is too large for the log"));
         }
@@ -267,13 +267,17 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Appends a batch; `body_crc` is the payload's checksum. Returns the payload in its place, for the memtable.
+    /// Appends a batch, the next commit; `body_crc` is the payload's checksum. Returns the payload in its place, for
+    /// the memtable.
     pub(crate) fn append(&mut self, seqno: Seqno, payload: &[u8], body_crc: u32) -> Bytes {
-        self.push(Kind::Batch, seqno, payload, body_crc).slice(HEAD..)
+        debug_assert_eq!(seqno, self.chunk.seqno + 1, "whoever reads it back counts");
+        let record = self.push(Kind::Batch, seqno, payload, body_crc);
+        record.slice(record.len() - payload.len()..)
     }
 
     /// Appends a large batch from where it is.
     pub(crate) fn append_large(&mut self, seqno: Seqno, payload: Bytes, body_crc: u32) {
+        debug_assert_eq!(seqno, self.chunk.seqno + 1, "whoever reads it back counts");
         self.push_head(Kind::Batch, seqno, payload.len(), body_crc);
         let head = self.slab.split().freeze();
         self.chunk.push(head);
@@ -301,14 +305,16 @@ impl LogWriter {
     }
 
     fn push_head(&mut self, kind: Kind, seqno: Seqno, payload: usize, body_crc: u32) {
-        let head = self.place.head(self.end(), kind, seqno, self.claim, payload, body_crc);
+        let head = self.place.head(self.end(), kind, self.claim, payload, body_crc);
         self.ends_in_mark = false;
         self.chunk.seqno = seqno;
-        let need = HEAD + if payload < LARGE { payload } else { 0 };
+        let need = HEAD_FILLED + if payload < LARGE { payload } else { 0 };
         if self.slab.capacity() < need {
             self.slab = BytesMut::with_capacity(SLAB);
         }
-        self.slab.extend_from_slice(&head);
+        let end = self.slab.len() + head.len();
+        self.slab.extend_from_slice(head.filled());
+        self.slab.truncate(end);
     }
 
     /// Takes off what was gathered, leaving `spare` to gather in; `None` if there is nothing.
@@ -321,10 +327,12 @@ impl LogWriter {
     }
 }
 
-/// The payload of a file's first record: the format, and the file before with its length.
+/// The payload of a file's first record: the format, the file before with its length, and the newest commit in all files
+/// before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Opening {
     pub(crate) before: Claim,
+    pub(crate) seqno: Seqno,
 }
 
 impl Opening {
@@ -333,6 +341,7 @@ impl Opening {
         put_u64(&mut out, FORMAT);
         put_u64(&mut out, self.before.file);
         put_u64(&mut out, self.before.offset);
+        put_u64(&mut out, self.seqno);
         out
     }
 
@@ -344,6 +353,7 @@ impl Opening {
             return Err(format);
         }
         let (file, offset) = (take_u64(rest).ok_or(0_u64)?, take_u64(rest).ok_or(0_u64)?);
-        if rest.is_empty() { Ok(Self { before: Claim { file, offset } }) } else { Err(0) }
+        let seqno = take_u64(rest).filter(|&seqno| seqno <= SEQNO_MAX).ok_or(0_u64)?;
+        if rest.is_empty() { Ok(Self { before: Claim { file, offset }, seqno }) } else { Err(0) }
     }
 }
