@@ -73,6 +73,12 @@ impl Logs {
         }
     }
 
+    fn zero_ahead(&mut self, len: u64) {
+        self.write();
+        let end = self.writer.end();
+        self.open.last().unwrap().zero(end..end + len).unwrap();
+    }
+
     fn rotate(&mut self) {
         self.rotate_from(self.seqno);
     }
@@ -262,11 +268,53 @@ fn a_log_whose_end_is_known_must_be_whole() {
     assert!(logs.replay(&logs.vfs).is_err());
 }
 
+#[test]
+fn what_lies_behind_the_end_of_a_log_is_nothing() {
+    let mut logs = Logs::new();
+    logs.append(5);
+    logs.sync();
+    logs.zero_ahead(1000);
+    logs.append(6);
+    logs.write();
+    let (first, end) = (logs.files.log(1), logs.writer.end());
+    assert_eq!(content_end(&*logs.vfs.open(&first).unwrap(), end + 900).unwrap(), end);
+    let (found, seen) = logs.replay(&logs.vfs).unwrap();
+    assert_eq!((found.ended, found.torn_bytes, seen.len()), (vec![(1, end)], 0, 2));
+    logs.rotate();
+    logs.append(7);
+    logs.sync();
+    assert_eq!(logs.replay(&logs.vfs).unwrap().1.len(), 3);
+    // The next log says where this one ended: no damage behind that does any harm.
+    logs.vfs.flip_bit(&first, end * 8 + 77).unwrap();
+    let (found, seen) = logs.replay(&logs.vfs).unwrap();
+    assert_eq!((found.ended[0], seen.len()), ((1, end), 3));
+    logs.vfs.flip_bit(&first, end * 8 - 1).unwrap();
+    assert!(logs.replay(&logs.vfs).is_err());
+}
+
+#[test]
+fn a_log_that_ends_in_zeros_of_its_own_is_read_whole() {
+    let mut logs = Logs::new();
+    (0..255).for_each(|_| logs.append(1));
+    // The 256th is made of zeros.
+    logs.append(3000);
+    logs.sync();
+    let path = logs.files.log(1);
+    let end = logs.writer.end() - MARK as u64;
+    logs.vfs.open_write(&path).unwrap().set_len(end).unwrap();
+    let bytes = read_log(&logs.vfs, &path).unwrap();
+    assert_eq!(bytes.len() as u64, end);
+    assert!(bytes[bytes.len() - 3000..].iter().all(|&byte| byte == 0));
+    assert_eq!(content_end(&*logs.vfs.open(&path).unwrap(), end).unwrap() + 3000, end);
+    assert_eq!(logs.replay(&logs.vfs).unwrap().1.last(), Some(&(256, 3000)));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Append(usize),
     Write,
     Sync,
+    Zero(u64),
     Rotate,
 }
 
@@ -276,6 +324,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (32_768_usize..40_000).prop_map(Step::Append),
         2 => Just(Step::Write),
         2 => Just(Step::Sync),
+        1 => (1_u64..3000).prop_map(Step::Zero),
         1 => Just(Step::Rotate),
     ];
     prop::collection::vec(step, 1..40)
@@ -288,6 +337,7 @@ fn run(steps: &[Step]) -> Logs {
             Step::Append(len) => logs.append(len),
             Step::Write => logs.write(),
             Step::Sync => logs.sync(),
+            Step::Zero(len) => logs.zero_ahead(len),
             Step::Rotate => logs.rotate(),
         }
     }
