@@ -4,6 +4,7 @@
 //! commit       wait for pressure → writer lock { room in log → append to its buffer → memtable → hot rows → publish }
 //! write_out    output lock { writer lock { take the buffer } → one write to the log's file }
 //! sync_round   one at a time, for everybody { write_out → fdatasync → tell the next record → wake who waits }
+//! sync_mark    if no record has followed { a mark in its place → sync_round }
 //! ```
 //!
 //! A commit returns as soon as views see it, and makes nobody wait for the disk. Whoever must know that it is safe
@@ -43,7 +44,7 @@ const ZEROED_MAX: u64 = 256 << 10;
 /// Logs that are made ahead. Making one takes two syncs, which a busy disk may hold up for most of a second: as long as
 /// a memtable takes to fill.
 const LOGS_AHEAD: usize = 2;
-/// A synced log that has been idle this long gets its last mark synced too.
+/// A log that no record has followed in for this long after a sync gets a mark.
 const IDLE: Duration = Duration::from_millis(100);
 /// How long a write may be unsynced under `Fsync::EverySecond`.
 const SECOND: Duration = Duration::from_secs(1);
@@ -447,26 +448,37 @@ impl Shared {
             }
             output.synced = end;
         }
+        // Before anybody is woken, so that what they write next says it.
+        let is_unsaid = self.writer.lock().log.synced(end);
         self.progress.advance_durable(seqno);
         self.env.listener.event(&Event::Synced { seqno });
-        if self.writer.lock().log.synced(end) {
-            self.write_out()?;
+        if is_unsaid {
             self.look_whether_idle();
         }
         Ok(())
     }
 
-    /// Syncs the mark that says that everything is synced, if it is the last record and not synced itself.
+    /// If everything is on disk: sees to it that a record says so that is on disk as well.
     fn sync_mark(self: &Arc<Self>) -> Result<()> {
-        let idle = self.writer.lock().log.ends_in_mark();
-        if !idle || self.output.lock().unsynced.is_empty() {
-            return Ok(());
+        let Some(end) = self.writer.lock().log.mark() else { return Ok(()) };
+        while self.writer.lock().log.claim() < end {
+            let mut waiting = self.progress.waiting();
+            if waiting.syncing {
+                self.progress.check_poison()?;
+                let news = self.progress.changed();
+                self.env.workers.help(&mut waiting, news, SECOND);
+            } else {
+                drop(self.take_turn(waiting)?);
+            }
         }
-        let waiting = self.progress.waiting();
-        // If somebody else is syncing, then something followed the mark, or it is the mark that is being synced.
-        if waiting.syncing { Ok(()) } else { self.take_turn(waiting).map(drop) }
+        Ok(())
     }
 
+    /// Looks in a while whether any record has followed the last sync, and makes a mark if not.
+    ///
+    /// Until either is written, nothing says that the newest records are on disk, and if they were damaged they would
+    /// pass for a torn tail. Writing the mark at once, without a sync, would not change that for a power failure, and a
+    /// process that is killed damages nothing; but it would cost every sync under load a write, for nothing.
     fn look_whether_idle(self: &Arc<Self>) {
         if std::mem::replace(&mut self.progress.waiting().idle_look, true) {
             return;

@@ -194,8 +194,8 @@ pub(crate) struct LogWriter {
     claim: Claim,
     /// Disk space is set aside up to here.
     reserved: u64,
-    /// The last record is a mark, which says that all before it is on disk: another one would say nothing.
-    ends_in_mark: bool,
+    /// The last record says that all before it is on disk: a mark would say nothing new.
+    says_all: bool,
 }
 
 impl LogWriter {
@@ -204,9 +204,10 @@ impl LogWriter {
         let place = Place::new(salt, log.number);
         let chunk = Chunk::new(log, 0, Vec::new(), seqno);
         let slab = BytesMut::new();
-        let mut writer = Self { place, chunk, slab, claim, reserved: 0, ends_in_mark: false };
+        let mut writer = Self { place, chunk, slab, claim, reserved: 0, says_all: false };
         let open = Opening { before, seqno }.encode();
         writer.push(Kind::Open, seqno, &open, crc32fast::hash(&open));
+        writer.says_all = claim == before && claim != Claim::default();
         writer
     }
 
@@ -227,11 +228,6 @@ impl LogWriter {
     /// What is known to be on disk.
     pub(crate) fn claim(&self) -> Claim {
         self.claim
-    }
-
-    /// Whether the last record says that everything before it is on disk.
-    pub(crate) fn ends_in_mark(&self) -> bool {
-        self.ends_in_mark
     }
 
     /// Bytes not yet taken off.
@@ -284,16 +280,25 @@ impl LogWriter {
         self.chunk.push(payload);
     }
 
-    /// Takes note of what is now on disk: a later record will say it, and a mark does if nothing follows. Returns
-    /// whether it took a mark.
+    /// Takes note of what is now on disk: the next record says it. Returns whether nothing has followed yet that could.
     pub(crate) fn synced(&mut self, claim: Claim) -> bool {
         self.claim = self.claim.max(claim);
-        if self.ends_in_mark || self.claim != self.position() {
-            return false;
+        self.is_unsaid()
+    }
+
+    /// All of the log is on disk, and nothing says so.
+    fn is_unsaid(&self) -> bool {
+        !self.says_all && self.claim == self.position()
+    }
+
+    /// Sees to it that the last record says that everything before it is on disk, if it is: appends a mark unless there
+    /// is such a record. Returns where that record ends, up to where the log has yet to be synced.
+    pub(crate) fn mark(&mut self) -> Option<Claim> {
+        if self.is_unsaid() {
+            self.push(Kind::Mark, self.chunk.seqno, &[], 0);
+            self.says_all = true;
         }
-        self.push(Kind::Mark, self.chunk.seqno, &[], 0);
-        self.ends_in_mark = true;
-        true
+        self.says_all.then(|| self.position())
     }
 
     fn push(&mut self, kind: Kind, seqno: Seqno, payload: &[u8], body_crc: u32) -> Bytes {
@@ -306,7 +311,7 @@ impl LogWriter {
 
     fn push_head(&mut self, kind: Kind, seqno: Seqno, payload: usize, body_crc: u32) {
         let head = self.place.head(self.end(), kind, self.claim, payload, body_crc);
-        self.ends_in_mark = false;
+        self.says_all = false;
         self.chunk.seqno = seqno;
         let need = HEAD_FILLED + if payload < LARGE { payload } else { 0 };
         if self.slab.capacity() < need {

@@ -9,6 +9,7 @@ use crate::clock::ManualClock;
 use crate::engine::batch::Batch;
 use crate::engine::error::{Error, Result};
 use crate::engine::event::Event;
+use crate::engine::inspect::{Inspection, LogRecord};
 use crate::engine::open::{open, open_read_only};
 use crate::engine::options::{Env, Fsync, Options};
 use crate::engine::shared::Shared;
@@ -132,19 +133,40 @@ fn a_closed_database_has_no_logs_and_opens_again() {
     }
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Rest {
+    Closed,
+    Synced,
+    /// The memtable is sealed, though not flushed, before it is synced again.
+    Sealed,
+    Idle,
+}
+
 #[test]
 fn every_flip_in_a_store_at_rest_is_detected_or_harmless() {
-    for closed in [true, false] {
+    for rest in [Rest::Closed, Rest::Synced, Rest::Sealed, Rest::Idle] {
         let world = World::new(MemoryVfs::new());
         let shared = world.open(Fsync::Always).unwrap();
+        // Made ahead, so that the manifest is not written later and says nothing of the commits.
+        shared.prepare_log().unwrap();
         for key in 0..5 {
-            shared.commit(&put(key, 20)).unwrap();
+            let seqno = shared.commit(&put(key, 20)).unwrap();
+            if rest != Rest::Synced {
+                shared.acknowledge(seqno).unwrap();
+            }
         }
-        shared.sync().unwrap();
-        if closed {
-            shared.close().unwrap();
+        match rest {
+            Rest::Closed => shared.close().unwrap(),
+            Rest::Synced => drop(shared.sync().unwrap()),
+            Rest::Sealed => shared.seal().and_then(|()| shared.sync()).map(drop).unwrap(),
+            Rest::Idle => {
+                world.clock.advance_ms(101);
+                shared.env.workers.run_all();
+            }
         }
         drop(shared);
+        // What says that all was synced is itself synced.
+        let world = World::new(world.vfs.crash_clone(1));
         for (path, bytes) in world.vfs.contents() {
             // Tables are held to this by their own tests.
             if path.extension().is_some_and(|extension| extension == "tbl") {
@@ -161,6 +183,47 @@ fn every_flip_in_a_store_at_rest_is_detected_or_harmless() {
             }
         }
     }
+}
+
+/// The records of all logs.
+fn records(vfs: &MemoryVfs) -> Vec<LogRecord> {
+    let inspection = Inspection::open(Arc::new(vfs.clone()), Path::new(DIR)).unwrap();
+    inspection.logs().unwrap().into_iter().flat_map(|log| log.records).collect()
+}
+
+#[test]
+fn a_record_says_what_is_synced_and_a_mark_only_if_none_follows() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Always).unwrap();
+    let log = shared.writer.lock().log.number();
+    let commit = |key| {
+        let seqno = shared.commit(&put(key, 20)).unwrap();
+        shared.acknowledge(seqno).unwrap();
+    };
+    (0..5).for_each(commit);
+    shared.env.workers.run_all();
+    let found = records(&world.vfs);
+    assert!(found[1..].iter().all(|record| record.kind == "batch"), "{found:?}");
+    assert!(found[2..].iter().all(|record| record.synced == (log, record.offset)), "{found:?}");
+
+    let syncs = shared.stats.log_syncs.get();
+    for _ in 0..10 {
+        world.clock.advance_ms(101);
+        shared.env.workers.run_all();
+    }
+    assert_eq!(shared.stats.log_syncs.get(), syncs + 1);
+    let found = records(&world.vfs.crash_clone(1));
+    let last = found.last().unwrap();
+    assert_eq!((found.len(), last.kind, last.synced), (7, "mark", (log, last.offset)));
+    // There is nothing new to say.
+    shared.sync().unwrap();
+    assert_eq!(shared.stats.log_syncs.get(), syncs + 1);
+
+    commit(5);
+    shared.sync().unwrap();
+    let found = records(&world.vfs.crash_clone(2));
+    let kinds: Vec<_> = found[6..].iter().map(|record| (record.kind, record.seqno)).collect();
+    assert_eq!(kinds, [("mark", 5), ("batch", 6), ("mark", 6)]);
 }
 
 #[test]
