@@ -233,8 +233,7 @@ fn a_disk_that_stops_at_any_operation_loses_nothing_acknowledged() {
     let options = small();
     let world = World::new();
     work(&world, &Mutex::new(History::new()), seed, &options).unwrap();
-    let step = number_from_env("SILTSTONE_CRASH_STEP", 5);
-    for operation in (1..=world.faulty.operations()).step_by(step as usize) {
+    for operation in 1..=world.faulty.operations() {
         let world = World::new();
         world.faulty.crash_at(operation);
         let history = Mutex::new(History::new());
