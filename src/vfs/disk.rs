@@ -3,8 +3,13 @@
 //! Reads are `pread`; reads from the page cache alone are `preadv2(RWF_NOWAIT)`, and where the system does not
 //! know that, the answer is "would wait". Files are 0600, directories 0700. The directory lock is `flock`, which
 //! belongs to the open file and not to the process: a second opener in our own process is refused as well.
+//!
+//! [`Vfs::read_many`] reads with `O_DIRECT` and has all of it in flight at once, see [`direct`] and [`ring`].
 
 #![expect(clippy::disallowed_methods, reason = "this is the door to the disk")]
+
+mod direct;
+mod ring;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSliceMut};
@@ -16,13 +21,21 @@ use std::sync::Arc;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{DirLock, File, Vfs};
+pub use self::direct::Direct;
+use self::direct::Reopened;
+#[cfg(test)]
+pub(super) use self::ring::without as without_ring;
+use super::{DirLock, File, ReadRequest, Vfs};
 
 /// The machine's file systems.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskVfs;
 
-struct DiskFile(fs::File);
+struct DiskFile {
+    file: fs::File,
+    /// Only where nothing is written through this handle.
+    reopened: Option<Reopened>,
+}
 
 struct FlockGuard {
     _file: fs::File,
@@ -31,7 +44,7 @@ struct FlockGuard {
 impl DirLock for FlockGuard {}
 
 fn open_as(options: &OpenOptions, path: &Path) -> io::Result<Arc<dyn File>> {
-    Ok(Arc::new(DiskFile(options.open(path)?)))
+    Ok(Arc::new(DiskFile { file: options.open(path)?, reopened: None }))
 }
 
 /// The parent of a bare name is "", which the system does not know.
@@ -45,7 +58,8 @@ impl Vfs for DiskVfs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        open_as(OpenOptions::new().read(true), path)
+        let file = OpenOptions::new().read(true).open(path)?;
+        Ok(Arc::new(DiskFile { file, reopened: Some(Reopened::new(path)) }))
     }
 
     fn open_write(&self, path: &Path) -> io::Result<Arc<dyn File>> {
@@ -99,13 +113,17 @@ impl Vfs for DiskVfs {
         let disk = rustix::fs::statvfs(or_here(path))?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
+
+    fn read_many(&self, reads: &[ReadRequest<'_>], tell: &mut dyn FnMut(usize, io::Result<&[u8]>)) {
+        direct::read_many(reads, tell);
+    }
 }
 
 impl DiskFile {
     /// A range of length 0 would mean "to the end of the file".
     fn advise(&self, offset: u64, len: u64, advice: Advice) -> io::Result<()> {
         let Some(len) = NonZeroU64::new(len) else { return Ok(()) };
-        match rustix::fs::fadvise(&self.0, offset, Some(len), advice) {
+        match rustix::fs::fadvise(&self.file, offset, Some(len), advice) {
             Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) | Ok(()) => Ok(()),
             Err(e) => Err(e.into()),
         }
@@ -115,7 +133,7 @@ impl DiskFile {
 impl File for DiskFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         loop {
-            match self.0.read_at(buf, offset) {
+            match self.file.read_at(buf, offset) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
             }
@@ -125,7 +143,7 @@ impl File for DiskFile {
     fn read_cached_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         loop {
             let mut slices = [IoSliceMut::new(buf)];
-            match rustix::io::preadv2(&self.0, &mut slices, offset, ReadWriteFlags::NOWAIT) {
+            match rustix::io::preadv2(&self.file, &mut slices, offset, ReadWriteFlags::NOWAIT) {
                 Ok(n) => return Ok(n),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
@@ -137,20 +155,20 @@ impl File for DiskFile {
     }
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(buf, offset)
+        self.file.write_all_at(buf, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
         // Never retried, not even when interrupted: see `File::sync`.
-        Ok(rustix::fs::fdatasync(&self.0)?)
+        Ok(rustix::fs::fdatasync(&self.file)?)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn reserve(&self, len: u64) -> io::Result<()> {
@@ -158,7 +176,7 @@ impl File for DiskFile {
             return Ok(());
         }
         loop {
-            match rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, len) {
+            match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, len) {
                 Err(Errno::INTR) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) | Ok(()) => return Ok(()),
                 Err(e) => return Err(e.into()),
@@ -178,6 +196,10 @@ impl File for DiskFile {
 
     fn forget(&self, offset: u64, len: u64) -> io::Result<()> {
         self.advise(offset, len, Advice::DontNeed)
+    }
+
+    fn direct(&self) -> Option<&Direct> {
+        self.reopened.as_ref()?.get(&self.file)
     }
 }
 

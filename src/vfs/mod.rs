@@ -9,6 +9,8 @@
 pub mod disk;
 pub mod faulty;
 pub mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,36 @@ pub trait Vfs: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>>;
     /// Bytes free for us on the disk that holds `path`.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
+
+    /// Reads many ranges at once, each of them whole, and tells of each by its place in `reads`, in any order: its bytes,
+    /// or its own error, `UnexpectedEof` where the file is shorter. Meant for what the page cache is not going to keep:
+    /// where the system can, the bytes come past it.
+    fn read_many(&self, reads: &[ReadRequest<'_>], tell: &mut dyn FnMut(usize, io::Result<&[u8]>)) {
+        let mut bytes = Vec::new();
+        for (i, read) in reads.iter().enumerate() {
+            tell(i, read.run(&mut bytes));
+        }
+    }
+}
+
+/// A range of an open file, to be read with others.
+#[derive(Clone, Copy)]
+pub struct ReadRequest<'a> {
+    /// The file.
+    pub file: &'a dyn File,
+    /// Where the range begins.
+    pub offset: u64,
+    /// Its length.
+    pub len: usize,
+}
+
+impl ReadRequest<'_> {
+    /// Reads it alone and in the ordinary way, into memory that others may have used.
+    fn run<'b>(&self, bytes: &'b mut Vec<u8>) -> io::Result<&'b [u8]> {
+        bytes.resize(self.len, 0);
+        self.file.read_exact_at(bytes, self.offset)?;
+        Ok(bytes)
+    }
 }
 
 /// An open file. All offsets and lengths are bytes.
@@ -72,6 +104,11 @@ pub trait File: Send + Sync {
     fn read_ahead(&self, offset: u64, len: u64) -> io::Result<()>;
     /// Tells that the range will not be read soon: its clean pages may leave the page cache.
     fn forget(&self, offset: u64, len: u64) -> io::Result<()>;
+
+    /// The real disk's handle for reads past the page cache, if this is a file there that can be read so.
+    fn direct(&self) -> Option<&disk::Direct> {
+        None
+    }
 
     /// Reads exactly `buf.len()` bytes; `UnexpectedEof` where the file is shorter.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
