@@ -66,6 +66,7 @@ pub(super) fn engine_memory(memory: u64) -> u64 {
 pub(super) fn options(config: &Config) -> Options {
     Options {
         memory: engine_memory(config.memory),
+        page_cache: machine::total_memory().map(|total| total.saturating_sub(config.memory)),
         fsync: match config.fsync {
             crate::config::Fsync::Always => Fsync::Always,
             crate::config::Fsync::EverySecond => Fsync::EverySecond,

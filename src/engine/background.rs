@@ -152,6 +152,7 @@ pub(crate) fn refresh_pressure(shared: &Shared) {
     let mut debt = tree(&current.version).debt(&shared.limits);
     debt.memtable_bytes = current.sealed_bytes();
     shared.pressure.set(debt);
+    shared.cache.pages().sizes_are(debt.total_bytes, shared.options.page_cache.unwrap_or(u64::MAX));
 }
 
 /// The tree of a version.

@@ -12,6 +12,7 @@ use quick_cache::sync::Cache as QuickCache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::block::DataBlock;
+use super::page_cache::PageCache;
 use super::table::Partition;
 
 /// What an entry costs beside its content: its slot, its key, the allocations' headers.
@@ -103,41 +104,6 @@ impl Drop for Charge {
 #[repr(align(64))]
 struct Counter(AtomicU64);
 
-/// How often the page cache has what the block cache has not, learned from the last few dozen answers.
-///
-/// Asking it for a block that it has not costs the asker most of a read: the system begins one. Where nearly all such
-/// questions are in vain, they are left to somebody who may wait, but for a few that notice when it changes.
-struct PageCache {
-    /// Of the last answers, weighted by how recent they are, how many were hits: 0 to [`PageCache::ALL`].
-    hits: AtomicU64,
-    asked: AtomicU64,
-}
-
-impl PageCache {
-    const ALL: u64 = 1 << 16;
-    /// An answer moves the estimate by this part of its distance.
-    const WEIGHT: u64 = 32;
-    /// While not worth it, one in so many is asked all the same.
-    const PROBE: u64 = 16;
-
-    /// Hits are expected at first, as of whatever was just written.
-    const fn new() -> Self {
-        Self { hits: AtomicU64::new(Self::ALL), asked: AtomicU64::new(0) }
-    }
-
-    fn is_worth_asking(&self) -> bool {
-        self.hits.load(Ordering::Relaxed) > Self::ALL / 2
-            || self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(Self::PROBE)
-    }
-
-    /// Threads that learn at once may lose an answer, which does no harm.
-    fn learn(&self, hit: bool) {
-        let hits = self.hits.load(Ordering::Relaxed);
-        let more = if hit { Self::ALL / Self::WEIGHT } else { 0 };
-        self.hits.store(hits - hits / Self::WEIGHT + more, Ordering::Relaxed);
-    }
-}
-
 /// Decoded blocks of all tables, within one budget of memory.
 pub(crate) struct Cache {
     blocks: QuickCache<Place, Entry, ByMemory, FixedState, PartitionsStay>,
@@ -145,6 +111,7 @@ pub(crate) struct Cache {
     /// Spread by offset, so that threads seldom meet.
     hits: [Counter; COUNTERS],
     misses: AtomicU64,
+    /// The next one on the way to the disk.
     pages: PageCache,
 }
 
@@ -182,18 +149,13 @@ impl Cache {
             partitions,
             hits: Default::default(),
             misses: AtomicU64::new(0),
-            pages: PageCache::new(),
+            pages: PageCache::default(),
         }
     }
 
-    /// Whether the page cache is likely to have a block that is not here.
-    pub(crate) fn page_cache_helps(&self) -> bool {
-        self.pages.is_worth_asking()
-    }
-
-    /// Notes whether the page cache had one.
-    pub(crate) fn page_cache_answered(&self, hit: bool) {
-        self.pages.learn(hit);
+    /// What is known of the page cache.
+    pub(crate) fn pages(&self) -> &PageCache {
+        &self.pages
     }
 
     /// Changes the budget; what is over it goes at once.
@@ -337,17 +299,6 @@ mod tests {
             assert!(cache.used() <= 256 << 10);
         }
         assert!(cache.stats().partitions <= 256 << 10);
-    }
-
-    #[test]
-    fn the_page_cache_is_asked_while_that_pays() {
-        let cache = Cache::new(1 << 20);
-        let asked = |n: usize| (0..n).filter(|_| cache.page_cache_helps()).count();
-        assert_eq!(asked(100), 100);
-        (0..100).for_each(|_| cache.page_cache_answered(false));
-        assert!((1..=10).contains(&asked(100)));
-        (0..100).for_each(|_| cache.page_cache_answered(true));
-        assert_eq!(asked(100), 100);
     }
 
     #[test]

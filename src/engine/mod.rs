@@ -26,6 +26,7 @@ pub(crate) mod memtable;
 pub(crate) mod merge;
 pub(crate) mod open;
 pub(crate) mod options;
+pub(crate) mod page_cache;
 pub(crate) mod progress;
 pub(crate) mod rate;
 pub(crate) mod read;

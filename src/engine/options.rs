@@ -39,6 +39,9 @@ pub struct Options {
     pub memtable: Option<u64>,
     /// Bytes for the block and row caches; `None`: what `memory` leaves.
     pub cache: Option<u64>,
+    /// Bytes of page cache that the tables may count on. Where they are more than twice that, reads of single keys that
+    /// do not find them in memory go past the page cache. `None`: there is enough.
+    pub page_cache: Option<u64>,
     /// When writes are on disk.
     pub fsync: Fsync,
     /// How blocks are compressed.
@@ -61,6 +64,7 @@ impl Default for Options {
             memory: 64 << 20,
             memtable: None,
             cache: None,
+            page_cache: None,
             fsync: Fsync::Always,
             compression: Compression::Lz4,
             filter_bits: 10,

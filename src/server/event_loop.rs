@@ -138,6 +138,7 @@ impl Turn {
         });
         tokio::task::spawn_local(turn.clone().settle_for_ever());
         tokio::task::spawn_local(turn.clone().look_around());
+        tokio::task::spawn_local(turn.fetcher.clone().wake_for_ever());
         while let Some(stream) = arriving.recv().await {
             let opened = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
             match opened {

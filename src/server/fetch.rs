@@ -1,10 +1,12 @@
 //! Fetching what commands miss in memory: a few threads wait for the disk on behalf of many connections.
 //!
 //! A command that meets a miss is dropped, the missing block fetched into the cache, and the command run again on the
-//! event loop. Whoever fetches takes all that is wanted at once, asks the disk for everything, and then waits for one
-//! after the other: the reads overlap, and a change of thread is paid once for many of them.
+//! event loop. Whoever fetches takes all that is wanted at once and has the disk read it all at once: the reads overlap, and
+//! a change of thread is paid once for many of them, there and back: the loop is woken once, and wakes its connections itself.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -20,6 +22,23 @@ const GATHERED_MAX: usize = 32;
 #[derive(Clone, Default)]
 pub(super) struct Fetcher {
     state: Arc<Mutex<State>>,
+    fetched: Arc<Fetched>,
+}
+
+/// Those whose blocks were fetched and that have not been woken.
+#[derive(Default)]
+struct Fetched {
+    waiting: Mutex<Vec<oneshot::Sender<()>>>,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Fetched {
+    fn add(&self, done: impl Iterator<Item = oneshot::Sender<()>>) {
+        self.waiting.lock().extend(done);
+        if let Some(waker) = self.waker.lock().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
 }
 
 #[derive(Default)]
@@ -47,10 +66,32 @@ impl Fetcher {
         };
         if starts {
             let fetching = Fetching(self.state.clone());
-            tokio::task::spawn_blocking(move || run(&fetching.0));
+            let fetched = self.fetched.clone();
+            tokio::task::spawn_blocking(move || run(&fetching.0, &fetched));
         }
         // Where a fetcher panicked or was cut off, the sender was dropped: the command is run again all the same.
         let _ = fetched.await;
+    }
+
+    /// Wakes those whose blocks were fetched: a task of the loop.
+    pub(super) async fn wake_for_ever(self) {
+        loop {
+            let woken = poll_fn(|cx| {
+                // Whoever adds looks for the waker afterwards.
+                let mut waker = self.fetched.waker.lock();
+                if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    *waker = Some(cx.waker().clone());
+                }
+                drop(waker);
+                let waiting = std::mem::take(&mut *self.fetched.waiting.lock());
+                if waiting.is_empty() { Poll::Pending } else { Poll::Ready(waiting) }
+            })
+            .await;
+            for done in woken {
+                // The connection may have gone meanwhile.
+                let _ = done.send(());
+            }
+        }
     }
 }
 
@@ -67,9 +108,9 @@ impl Drop for Fetching {
 }
 
 /// Fetches until nothing is wanted.
-fn run(state: &Mutex<State>) {
+fn run(state: &Mutex<State>, fetched: &Fetched) {
     loop {
-        let mut wanted = {
+        let wanted = {
             let mut state = state.lock();
             state.coming = false;
             if state.wanted.is_empty() {
@@ -77,15 +118,7 @@ fn run(state: &Mutex<State>) {
             }
             std::mem::take(&mut state.wanted)
         };
-        if wanted.len() > 1 {
-            for (miss, _) in &wanted {
-                miss.read_ahead();
-            }
-        }
-        for (miss, done) in wanted.drain(..) {
-            miss.fetch();
-            // The connection may have gone meanwhile.
-            let _ = done.send(());
-        }
+        Miss::fetch_all(&wanted.iter().map(|(miss, _)| miss).collect::<Vec<_>>());
+        fetched.add(wanted.into_iter().map(|(_, done)| done));
     }
 }

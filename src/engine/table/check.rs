@@ -7,6 +7,7 @@ use super::{Caching, PartitionPlace, Table, TableMeta};
 use crate::engine::block::{BlockCursor, DataBlock, unseal};
 use crate::engine::error::{Error, Result};
 use crate::engine::key::{KeyRef, Kind, Seqno, Trailer};
+use crate::engine::page_cache::Content;
 use crate::engine::view::Tier;
 
 /// What checking a whole table found.
@@ -61,7 +62,7 @@ impl Checker<'_> {
     /// Reads a block and adds its checksum to the chain; `None` if it is damaged, which is noted.
     fn block(&mut self, range: Range<u64>) -> Result<Option<Vec<u8>>> {
         let (offset, len) = (range.start, range.end - range.start);
-        let sealed = match self.table.read(range, Tier::Disk) {
+        let sealed = match self.table.read(range, Content::Block, Tier::Disk) {
             Ok(sealed) => sealed,
             Err(problem @ Error::Corrupt { .. }) => {
                 self.check.problems.push(problem);

@@ -8,6 +8,7 @@ use crate::engine::block::{BLOCK_TRAILER_BYTES, BlockCursor, DataBlock, unseal};
 use crate::engine::cursor::Cursor;
 use crate::engine::error::{Error, Result};
 use crate::engine::key::{KeyRef, Kind, Seqno, Trailer};
+use crate::engine::page_cache::Content;
 use crate::engine::view::Tier;
 
 /// A part of a table's file.
@@ -87,7 +88,7 @@ impl Table {
             let content_bytes = place.len;
             return Ok(BlockContent { place, compressed: false, content_bytes, rows: Vec::new() });
         }
-        let sealed = self.read(offset..offset + place.len, Tier::Disk)?;
+        let sealed = self.read(offset..offset + place.len, Content::Block, Tier::Disk)?;
         let bad = |what| self.corrupt(offset, what);
         let content = unseal(&sealed, (self.meta.id, offset)).map_err(bad)?;
         let rows = if place.kind == "data" { rows(content.clone()).map_err(bad)? } else { Vec::new() };

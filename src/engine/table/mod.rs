@@ -39,6 +39,7 @@ use super::cache::Cache;
 use super::cursor::Found;
 use super::error::{Error, Result};
 use super::key::{KeyRef, Kind, Seqno, Trailer};
+use super::page_cache::Content;
 use super::view::Tier;
 use crate::vfs::{File, Vfs};
 
@@ -237,10 +238,10 @@ impl Table {
     }
 
     /// Reads a range that lies within the file, as the top index was checked to do.
-    fn read(&self, range: Range<u64>, tier: Tier) -> Result<Vec<u8>> {
+    fn read(&self, range: Range<u64>, content: Content, tier: Tier) -> Result<Vec<u8>> {
         let mut bytes = vec![0; (range.end - range.start) as usize];
         match tier {
-            Tier::Cached => self.read_cached(&mut bytes, range.start),
+            Tier::Cached => self.read_cached(&mut bytes, content, range.start),
             Tier::Disk => self.file.read_exact_at(&mut bytes, range.start),
         }
         .map_err(|e| read_error(&self.path, range.start, e))?;
@@ -248,12 +249,13 @@ impl Table {
     }
 
     /// Reads from the page cache, if it is likely to have it.
-    fn read_cached(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        if !self.cache.page_cache_helps() {
+    fn read_cached(&self, bytes: &mut [u8], content: Content, offset: u64) -> io::Result<()> {
+        let pages = self.cache.pages();
+        if !pages.is_worth_asking(content) {
             return Err(ErrorKind::WouldBlock.into());
         }
         let read = self.file.read_exact_cached_at(bytes, offset);
-        self.cache.page_cache_answered(read.is_ok());
+        pages.answered(content, read.is_ok());
         read
     }
 
@@ -269,8 +271,18 @@ impl Table {
     /// A partition that is not in the cache.
     #[cold]
     fn load_partition(&self, place: &PartitionPlace, tier: Tier, caching: Caching) -> Result<Arc<Partition>> {
-        let bytes = self.read(place.head(), tier)?;
-        let partition = Partition::decode(&bytes, self.meta.id, place, &self.cache)
+        let bytes = self.read(place.head(), Content::Partition, tier)?;
+        self.take_partition(place, &bytes, caching)
+    }
+
+    /// A partition of these bytes.
+    fn take_partition(
+        &self,
+        place: &PartitionPlace,
+        bytes: &[u8],
+        caching: Caching,
+    ) -> Result<Arc<Partition>> {
+        let partition = Partition::decode(bytes, self.meta.id, place, &self.cache)
             .map_err(|(offset, what)| self.corrupt(offset, what))?;
         let partition = Arc::new(partition);
         if caching == Caching::Fill {
@@ -283,8 +295,13 @@ impl Table {
     #[cold]
     fn load_block(&self, range: Range<u64>, tier: Tier, caching: Caching) -> Result<DataBlock> {
         let offset = range.start;
-        let sealed = self.read(range, tier)?;
-        let block = unseal_shared(&sealed, (self.meta.id, offset))
+        let sealed = self.read(range, Content::Block, tier)?;
+        self.take_block(offset, &sealed, caching)
+    }
+
+    /// The data block of these bytes.
+    fn take_block(&self, offset: u64, sealed: &[u8], caching: Caching) -> Result<DataBlock> {
+        let block = unseal_shared(sealed, (self.meta.id, offset))
             .and_then(DataBlock::new)
             .map_err(|what| self.corrupt(offset, what))?;
         if caching == Caching::Fill {

@@ -353,6 +353,41 @@ fn the_cached_tier_does_not_wait_for_the_disk() {
     assert!(get(Tier::Cached).unwrap().is_some());
 }
 
+/// Has what these keys miss fetched, as often as a point read may need it; says how many still miss something.
+fn fetch(table: &Arc<Table>, disk: &MemoryVfs, keys: &[&str]) -> usize {
+    let missed = |disk: &MemoryVfs| {
+        disk.drop_page_cache();
+        let missed = keys.iter().filter_map(|key| match table.get(key.as_bytes(), 100, Tier::Cached) {
+            Err(Error::NotCached(miss)) => miss,
+            other => other.map(|_| None).unwrap(),
+        });
+        missed.collect::<Vec<Miss>>()
+    };
+    for _ in 0..2 {
+        Miss::fetch_all(&missed(disk).iter().collect::<Vec<_>>());
+    }
+    missed(disk).len()
+}
+
+#[test]
+fn what_is_missing_is_fetched_together_past_the_page_cache_or_through_it() {
+    for page_cache in [0, u64::MAX] {
+        let fixture = Fixture::write(&many(6000), small_blocks(256, 10, true));
+        let cache = Arc::new(Cache::new(1 << 20));
+        cache.pages().sizes_are(1 << 20, page_cache);
+        let table = fixture.open_with(Arc::clone(&cache)).unwrap();
+        assert_eq!(fetch(&table, &fixture.disk, &["key000100", "key001000", "key000100", "key001999"]), 0);
+        assert!(cache.stats().entries >= 4, "three blocks, and a partition at least");
+
+        // The first block: who fetches it says nothing and keeps nothing, who reads it is told.
+        fixture.disk.flip_bit(&fixture.path, 99).unwrap();
+        assert_eq!(fetch(&table, &fixture.disk, &["key000000", "key001500"]), 1);
+        let read = table.get(b"key000000", 100, Tier::Disk);
+        assert!(matches!(read, Err(Error::Corrupt { offset: 0, .. })), "{read:?}");
+        assert!(cache.peek_data(table.meta().id, 0).is_none());
+    }
+}
+
 #[test]
 fn a_scan_past_the_cache_leaves_it_alone() {
     let fixture = Fixture::write(&many(6000), small_blocks(256, 10, true));
