@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::background;
 use super::error::Result;
-use super::shared::Shared;
+use super::shared::{Shared, SuperVersion};
 use super::version::Edit;
 
 impl Shared {
@@ -27,12 +27,20 @@ impl Shared {
         drop(self.writer.lock());
         self.pressure.wake();
         let flushed = self.flush();
+        self.forget_kept();
         background::close(self);
         // Nobody writes any more who would need it.
         let _ = self.env.vfs.remove(&self.files.ballast());
         let closed = flushed.and_then(|()| self.retire_logs()).or_else(|_| self.sync().map(|_| ()));
         self.lock.lock().take();
         closed
+    }
+
+    /// Nobody reads any more what is kept for quick reading.
+    fn forget_kept(&self) {
+        let _versions = self.versions.lock();
+        let now = self.current.load();
+        self.current.store(Arc::new(SuperVersion { kept: Vec::new(), ..(**now).clone() }));
     }
 
     /// Everything is in tables: no log is needed.

@@ -7,7 +7,8 @@
 //! 3. Merge them into a table. Versions that nobody can ask for any more stay behind; tombstones go along.
 //! 4. Make the table durable, then the edit that names it, with the counters and range marks of the memtables and
 //!    the log from which on opening must replay.
-//! 5. Keep the memtables for those who read, as far as memory allows, wake the writers that waited for memory, see whether there is something to merge.
+//! 5. Keep the memtables for those who read, as far as memory allows, wake the writers that waited for memory, see whether
+//!    there is something to merge.
 //!
 //! On an error the memtables stay, and it is tried again when there may be room.
 
@@ -72,18 +73,22 @@ impl Drop for Ends<'_> {
 /// Writes out what is sealed now. False if nothing was.
 fn run(shared: &Arc<Shared>) -> Result<bool> {
     shared.progress.check_poison()?;
-    let current = shared.current.load_full();
-    if current.sealed.is_empty() {
+    // Not all of it, which would hold on to memtables that are let go of meanwhile.
+    let (sealed, counters_before, log) = {
+        let current = shared.current.load();
+        (current.sealed.clone(), current.counters.clone(), current.memtable.log())
+    };
+    if sealed.is_empty() {
         return Ok(false);
     }
     let start = shared.env.clock.monotonic_ns();
-    let seqno = current.sealed.iter().filter_map(|m| m.seqnos()).map(|(_, last)| last).max();
+    let seqno = sealed.iter().filter_map(|m| m.seqnos()).map(|(_, last)| last).max();
     if shared.progress.fsync() == Fsync::Always {
         shared.sync_to(seqno.unwrap_or(0))?;
     }
-    let marks: Vec<_> = current.sealed.iter().flat_map(|m| m.marks()).collect();
+    let marks: Vec<_> = sealed.iter().flat_map(|m| m.marks()).collect();
     let horizon = shared.snapshots.horizon(|| shared.progress.durable().max(seqno.unwrap_or(0)));
-    let sources = current.sealed.iter().map(|m| Source::Memtable(m.cursor(Tier::Disk))).collect();
+    let sources = sealed.iter().map(|m| Source::Memtable(m.cursor(Tier::Disk))).collect();
     let mut filter = Filter::new(&horizon, &[], &marks, &*shared.env.sweep, Unknown);
     let mut outputs = Outputs::new(Target {
         vfs: &shared.env.vfs,
@@ -97,9 +102,9 @@ fn run(shared: &Arc<Shared>) -> Result<bool> {
     let flushed = added.first().map(|meta| (meta.id, meta.size));
     let edit = Edit {
         added: added.into_iter().map(|meta| (0, meta)).collect(),
-        log: Some(current.memtable.log()),
+        log: Some(log),
         seqno,
-        counters: counters(&current.counters, &current.sealed),
+        counters: counters(&counters_before, &sealed),
         marks_added: marks,
         ..Edit::default()
     };
@@ -123,7 +128,7 @@ pub(crate) fn let_go(shared: &Arc<Shared>, memtables: Vec<Arc<Memtable>>) {
         return;
     }
     let weak = Arc::downgrade(shared);
-    shared.env.workers.submit(Lane::Flush, move || {
+    shared.env.workers.submit(Lane::Idle, move || {
         if let Some(shared) = weak.upgrade() {
             bury(&shared, memtables);
         }

@@ -1,7 +1,7 @@
 //! One number, `Options::memory`, shared out among everything that takes memory; and the sizes that follow.
 //!
 //! ```text
-//! memory = memtables (active and sealed) + caches (blocks and hot rows) + table handles + merge buffers
+//! memory = memtables (active, sealed and kept) + caches (blocks and hot rows) + table handles + merge buffers
 //! ```
 //!
 //! The caches take what the others leave. A part that is set by hand is taken from the same number; if the parts
@@ -30,7 +30,7 @@ pub(crate) struct Limits {
     pub(crate) memory: u64,
     /// A memtable this large is sealed and flushed.
     pub(crate) memtable: u64,
-    /// Memtables, active and sealed together, never take more: writers wait.
+    /// Memtables, active and sealed together, never take more: writers wait. What they leave is for those that are kept.
     pub(crate) memtables: u64,
     /// The block cache.
     pub(crate) cache: u64,

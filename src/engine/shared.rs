@@ -68,7 +68,8 @@ impl SuperVersion {
     /// Nor any from one with range marks on: they hide rows of older memtables too, and are forgotten once they hide none
     /// in a table.
     pub(crate) fn keep_what_fits(&mut self, limits: &Limits) -> Vec<Arc<Memtable>> {
-        let mut room = limits.memtables.saturating_sub(limits.memtable + self.sealed_bytes());
+        let active = limits.memtable.max(self.memtable.bytes());
+        let mut room = limits.memtables.saturating_sub(active + self.sealed_bytes());
         let mut fits = |memtable: &Memtable| {
             let left = room.checked_sub(memtable.bytes());
             room = left.unwrap_or(0);

@@ -4,7 +4,7 @@
 //! commit       wait for pressure → writer lock { room in log → append to its buffer → memtable → hot rows → publish }
 //! write_out    output lock { writer lock { take the buffer } → one write to the log's file }
 //! sync_round   one at a time, for everybody { write_out → fdatasync → tell the next record → wake who waits }
-//! sync_mark    if no record has followed { a mark in its place → sync_round }
+//! idle look    all is on disk and no record says so { a mark → sync_round }
 //! ```
 //!
 //! A commit returns as soon as views see it, and makes nobody wait for the disk. Whoever must know that it is safe
@@ -44,7 +44,7 @@ const ZEROED_MAX: u64 = 256 << 10;
 /// Logs that are made ahead. Making one takes two syncs, which a busy disk may hold up for most of a second: as long as
 /// a memtable takes to fill.
 const LOGS_AHEAD: usize = 2;
-/// A log that no record has followed in for this long after a sync gets a mark.
+/// This long after a sync somebody looks whether the log needs a mark.
 const IDLE: Duration = Duration::from_millis(100);
 /// How long a write may be unsynced under `Fsync::EverySecond`.
 const SECOND: Duration = Duration::from_secs(1);
@@ -364,7 +364,8 @@ impl Shared {
     pub(crate) fn sync(self: &Arc<Self>) -> Result<Seqno> {
         let seqno = self.progress.published();
         self.sync_to(seqno)?;
-        self.sync_mark()?;
+        let said = self.writer.lock().log.say();
+        self.sync_log_to(said)?;
         Ok(seqno)
     }
 
@@ -443,24 +444,25 @@ impl Shared {
             let mut output = self.output.lock();
             let all = output.written == end;
             output.unsynced.retain(|log| log.number > end.file || (log.number == end.file && !all));
-            if let Some(log) = logs.last().filter(|_| self.progress.fsync() == Fsync::Always) {
-                output.zero_ahead(log, (self.limits.memtable / ZEROED_PART).min(ZEROED_MAX));
-            }
-            output.synced = end;
         }
         // Before anybody is woken, so that what they write next says it.
         let is_unsaid = self.writer.lock().log.synced(end);
         self.progress.advance_durable(seqno);
         self.env.listener.event(&Event::Synced { seqno });
+        if let Some(log) = logs.last().filter(|_| self.progress.fsync() == Fsync::Always) {
+            let mut output = self.output.lock();
+            output.zero_ahead(log, (self.limits.memtable / ZEROED_PART).min(ZEROED_MAX));
+            output.synced = end;
+        }
         if is_unsaid {
             self.look_whether_idle();
         }
         Ok(())
     }
 
-    /// If everything is on disk: sees to it that a record says so that is on disk as well.
-    fn sync_mark(self: &Arc<Self>) -> Result<()> {
-        let Some(end) = self.writer.lock().log.mark() else { return Ok(()) };
+    /// Makes the log durable up to a place.
+    fn sync_log_to(self: &Arc<Self>, end: Option<Claim>) -> Result<()> {
+        let Some(end) = end else { return Ok(()) };
         while self.writer.lock().log.claim() < end {
             let mut waiting = self.progress.waiting();
             if waiting.syncing {
@@ -474,7 +476,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Looks in a while whether any record has followed the last sync, and makes a mark if not.
+    /// Looks in a while whether everything is on disk and no record says so, and makes a mark if that is how it is.
     ///
     /// Until either is written, nothing says that the newest records are on disk, and if they were damaged they would
     /// pass for a torn tail. Writing the mark at once, without a sync, would not change that for a power failure, and a
@@ -488,7 +490,8 @@ impl Shared {
             if let Some(shared) = weak.upgrade() {
                 shared.progress.waiting().idle_look = false;
                 // Poison is told to whoever writes next.
-                let _ = shared.sync_mark();
+                let mark = shared.writer.lock().log.mark();
+                let _ = shared.sync_log_to(mark);
             }
         });
     }

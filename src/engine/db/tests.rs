@@ -90,6 +90,7 @@ fn rows_just_flushed_are_read_from_memory_unless_a_range_mark_came_with_them() {
     let mut batch = Batch::new();
     batch.delete_range(b"l", b"m");
     db.write(&batch).unwrap();
+    assert_eq!(db.get(b"l").unwrap(), None);
     db.flush().unwrap();
     db.compact_range(None, None).unwrap();
     assert!(probed(b"k", Some("2")));

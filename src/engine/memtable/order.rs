@@ -201,7 +201,7 @@ fn sort(rows: &Rows, from: u32, to: u32) -> Vec<u32> {
         .collect();
     let by_key = |a: &Keyed, b: &Keyed| {
         let by_length = || if a.is_whole() && b.is_whole() { Some(a.len.cmp(&b.len)) } else { None };
-        let by_bytes = || row(a.number).key().user.cmp(row(b.number).key().user);
+        let by_bytes = || row(a.number).key().user[shared..].cmp(&row(b.number).key().user[shared..]);
         a.prefix.cmp(&b.prefix).then_with(|| by_length().unwrap_or_else(by_bytes))
     };
     // Rows are numbered in the order of their commits, and within one in the order of its operations.

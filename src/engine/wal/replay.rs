@@ -60,13 +60,14 @@ impl Replay<'_> {
         let mut found = Replayed { seqno: self.flushed, ..Replayed::default() };
         let mut torn = false;
         let mut ends = BTreeMap::new();
+        let all = self.load_all()?;
         for (&log, &known_len) in self.logs {
             if torn {
                 found.dropped.push(log);
                 continue;
             }
             let path = self.files.log(log);
-            let bytes = self.load(log)?;
+            let Some(bytes) = all.get(&log) else { continue };
             let seqno_before = found.seqno;
             let limit = known_len.map_or(bytes.len(), |len| len as usize);
             let Some(valid) = bytes.get(..limit) else {
@@ -86,10 +87,10 @@ impl Replay<'_> {
                 return Err(Error::corrupt(&path, end, "a record that was on disk does not validate"));
             }
             if let Some(damage) = missing {
-                self.refuse_if_synced(damage, log, 0)?;
+                self.refuse_if_synced(damage, &all, log, 0)?;
                 torn = true;
-            } else if walked < limit && !self.goes_on(log, end)? {
-                self.refuse_if_synced(Claim { file: log, offset: end }, log, walked + 1)?;
+            } else if walked < limit && !self.goes_on(&all, log, end) {
+                self.refuse_if_synced(Claim { file: log, offset: end }, &all, log, walked + 1)?;
                 found.torn_bytes += content(&bytes[walked..]);
                 torn = true;
             }
@@ -115,17 +116,23 @@ impl Replay<'_> {
         Ok(found)
     }
 
+    /// The first record of a log, if it is one.
+    fn opening<'b>(&self, log: u64, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let (head, payload) = Place::new(self.salt, log).read(bytes, 0)?;
+        (head.kind == Kind::Open).then_some(payload)
+    }
+
     /// Whether a later log says that this one ended at `end`: what lies behind is nothing.
-    fn goes_on(&self, log: u64, end: u64) -> Result<bool> {
-        for &later in self.logs.range(log + 1..).map(|(later, _)| later) {
-            let place = Place::new(self.salt, later);
-            if let Some((_, payload)) = place.read(&self.load(later)?, 0) {
-                return Ok(
-                    Opening::decode(payload).is_ok_and(|it| it.before == Claim { file: log, offset: end })
-                );
-            }
-        }
-        Ok(false)
+    fn goes_on(&self, all: &BTreeMap<u64, Bytes>, log: u64, end: u64) -> bool {
+        let next = all.range(log + 1..).find_map(|(&later, bytes)| self.opening(later, bytes));
+        let opening = next.and_then(|payload| Opening::decode(payload).ok());
+        opening.is_some_and(|opening| opening.before == Claim { file: log, offset: end })
+    }
+
+    /// All logs, each read once. Somebody may be writing to them: what one says of others that are older, or of its own
+    /// beginning, is there when that is read, since the newest is read first.
+    fn load_all(&self) -> Result<BTreeMap<u64, Bytes>> {
+        self.logs.keys().rev().map(|&log| Ok((log, self.load(log)?))).collect()
     }
 
     fn load(&self, log: u64) -> Result<Bytes> {
@@ -141,10 +148,7 @@ impl Replay<'_> {
     /// Where the log before is shorter than it was when this one was begun, if so. A log that was created ahead and
     /// never used lies between the two.
     fn missing_before(&self, log: u64, bytes: &[u8], ends: &BTreeMap<u64, u64>) -> Result<Option<Claim>> {
-        let place = Place::new(self.salt, log);
-        let Some((_, payload)) = place.read(bytes, 0).filter(|(head, _)| head.kind == Kind::Open) else {
-            return Ok(None);
-        };
+        let Some(payload) = self.opening(log, bytes) else { return Ok(None) };
         let opening = Opening::decode(payload).map_err(|format| unknown(&self.files.log(log), format))?;
         let Claim { file, offset } = opening.before;
         // One that is not among the logs is done with.
@@ -185,17 +189,35 @@ impl Replay<'_> {
     }
 
     /// Fails if any record from `offset` of `log` on says that `damage` was on disk.
-    fn refuse_if_synced(&self, damage: Claim, log: u64, offset: usize) -> Result<()> {
-        for &later in self.logs.range(log..).map(|(later, _)| later) {
-            let bytes = self.load(later)?;
+    fn refuse_if_synced(
+        &self,
+        damage: Claim,
+        all: &BTreeMap<u64, Bytes>,
+        log: u64,
+        offset: usize,
+    ) -> Result<()> {
+        let is_said = all.range(log..).any(|(&later, bytes)| {
             let from = if later == log { offset } else { 0 };
-            let claim = Place::new(self.salt, later).furthest_claim(&bytes, from);
-            if claim > damage {
-                let what = "a record that was on disk does not validate";
-                return Err(Error::corrupt(&self.files.log(damage.file), damage.offset, what));
-            }
+            Place::new(self.salt, later).furthest_claim(bytes, from) > damage
+        });
+        if !is_said {
+            return Ok(());
         }
-        Ok(())
+        let at = self.next_damage(damage, all);
+        let what = "a record that was on disk does not validate";
+        Err(Error::corrupt(&self.files.log(at.file), at.offset, what))
+    }
+
+    /// Where the first record is that does not validate, from the end of the valid ones of a log on: in a later log, if nothing
+    /// but zeros follows them there.
+    fn next_damage(&self, end: Claim, all: &BTreeMap<u64, Bytes>) -> Claim {
+        let rest = all.get(&end.file).and_then(|bytes| bytes.get(end.offset as usize..));
+        if rest.is_some_and(|rest| content(rest) > 0) {
+            return end;
+        }
+        let later = all.range(end.file + 1..).find(|(_, bytes)| content(bytes) > 0);
+        let damaged = later.filter(|&(&log, bytes)| self.opening(log, bytes).is_none());
+        damaged.map_or(end, |(&file, _)| Claim { file, offset: 0 })
     }
 }
 

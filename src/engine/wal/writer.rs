@@ -295,10 +295,22 @@ impl LogWriter {
     /// is such a record. Returns where that record ends, up to where the log has yet to be synced.
     pub(crate) fn mark(&mut self) -> Option<Claim> {
         if self.is_unsaid() {
-            self.push(Kind::Mark, self.chunk.seqno, &[], 0);
-            self.says_all = true;
+            return self.say();
         }
         self.says_all.then(|| self.position())
+    }
+
+    /// As [`LogWriter::mark`], whatever else has followed: a record says what is known to be on disk, if anything is.
+    pub(crate) fn say(&mut self) -> Option<Claim> {
+        if self.claim == Claim::default() {
+            return None;
+        }
+        if !self.says_all {
+            let all = self.claim == self.position();
+            self.push(Kind::Mark, self.chunk.seqno, &[], 0);
+            self.says_all = all;
+        }
+        Some(self.position())
     }
 
     fn push(&mut self, kind: Kind, seqno: Seqno, payload: &[u8], body_crc: u32) -> Bytes {

@@ -14,6 +14,7 @@ use crate::engine::open::{open, open_read_only};
 use crate::engine::options::{Env, Fsync, Options};
 use crate::engine::shared::Shared;
 use crate::engine::sweep::NoSweep;
+use crate::engine::wal::Replay;
 use crate::vfs::memory::{MemoryVfs, SyncFailure};
 use crate::workers::Workers;
 
@@ -224,6 +225,61 @@ fn a_record_says_what_is_synced_and_a_mark_only_if_none_follows() {
     let found = records(&world.vfs.crash_clone(2));
     let kinds: Vec<_> = found[6..].iter().map(|record| (record.kind, record.seqno)).collect();
     assert_eq!(kinds, [("mark", 5), ("batch", 6), ("mark", 6)]);
+}
+
+/// What reads beside a server takes every log once, the newest first.
+#[test]
+fn whoever_reads_beside_a_writer_sees_no_damage() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Always).unwrap();
+    let mut key = 0;
+    let mut commit = |rotates: bool| {
+        let seqno = shared.commit(&put(key, 20)).unwrap();
+        shared.acknowledge(seqno).unwrap();
+        if rotates {
+            shared.seal().unwrap();
+        }
+        key += 1;
+    };
+    (0..20).for_each(|n| commit(n % 7 == 6));
+    let state = shared.versions.lock().state.clone();
+    let replay = Replay {
+        vfs: &world.vfs,
+        files: &shared.files,
+        salt: shared.salt,
+        logs: &state.logs,
+        flushed: 0,
+        durable: 0,
+    };
+    let mut seen = 0;
+    let found = replay.run(&mut |_, _, _| {
+        seen += 1;
+        commit(seen % 5 == 0);
+        Ok(())
+    });
+    assert_eq!((found.unwrap().records, seen), (20, 20));
+}
+
+/// Whoever syncs is told that all is durable once that is provable, also if more was written meanwhile.
+#[test]
+fn a_sync_is_provable_beside_others_who_write() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Never).unwrap();
+    shared.commit(&put(1, 20)).unwrap();
+    shared.sync().unwrap();
+    shared.commit(&put(2, 20)).unwrap();
+    shared.sync_to(2).unwrap();
+    shared.commit(&put(3, 20)).unwrap();
+    shared.sync().unwrap();
+    let log = shared.files.log(shared.writer.lock().log.number());
+    let crashed = world.vfs.crash_clone(1);
+    for bit in 0..crashed.contents()[&log].len() as u64 * 8 {
+        let flipped = World::new(crashed.kill_clone());
+        flipped.vfs.flip_bit(&log, bit).unwrap();
+        if let Ok(again) = flipped.open(Fsync::Never) {
+            assert!((1..=3).all(|key| holds(&again, key)), "{bit}");
+        }
+    }
 }
 
 #[test]
