@@ -10,7 +10,7 @@ pub enum Event {
     Opened {
         /// Log records replayed.
         replayed: u64,
-        /// Bytes of torn tail that were cut.
+        /// Bytes of torn tail, which never happened.
         torn_bytes: u64,
         /// Milliseconds it took.
         took_ms: u64,

@@ -1,4 +1,5 @@
-//! THE READ PATH of one key: memtables → hot rows → level 0, newest first → each level below.
+//! THE READ PATH of one key: memtables, also some that are in tables by now → hot rows → level 0, newest first → each
+//! level below.
 //!
 //! The first version found at or before the view's seqno is the newest, since each place is newer than those after
 //! it; range marks may hide it. What was found in tables is offered to the hot rows, unless it is about to change.

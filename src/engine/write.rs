@@ -34,8 +34,11 @@ use super::version::Edit;
 use super::wal::{Chunk, Claim, LARGE, LogFile, LogWriter};
 use crate::workers::Lane;
 
-/// A buffer larger than this is written out by whoever filled it.
-const BUFFERED_MAX: u64 = 256 << 10;
+/// A buffer larger than this is written out by a thread of its own, since a busy disk may hold up a write for a good part
+/// of a second: longer than a commit that nobody waits for should take. It takes no memory that the memtable would not.
+const BUFFERED: u64 = 256 << 10;
+/// One that is larger than this part of a memtable, too, is written out by whoever filled it.
+const BUFFERED_PART: u64 = 4;
 /// A buffer that has grown larger than this is not kept.
 const BUFFER_KEPT_MAX: usize = 1 << 20;
 /// Zeros are written ahead of the log's end in steps of this part of a memtable, or of this size.
@@ -59,6 +62,8 @@ pub(crate) struct Writer {
     pub(crate) next: VecDeque<(Arc<LogFile>, Arc<Memtable>)>,
     /// The last buffers of logs that were rotated away, not yet taken off.
     pub(crate) closed: Vec<Chunk>,
+    /// Somebody is on the way to write out what is buffered.
+    pub(crate) write_out_asked: bool,
 }
 
 /// What the output lock guards: what was taken off the writer and where it has come.
@@ -140,13 +145,17 @@ impl Shared {
         self.hot.forget(seqno, &payload);
         self.progress.publish(seqno);
         let buffered = writer.log.buffered();
+        let asks = buffered > BUFFERED && !std::mem::replace(&mut writer.write_out_asked, true);
         drop(writer);
 
         self.stats.commits.add(1);
         self.stats.commit_bytes.add(bytes.len() as u64);
-        if buffered > BUFFERED_MAX {
-            // If this fails, whoever asks whether the commit is safe hears of it.
+        // If this fails, whoever asks whether the commit is safe hears of it.
+        if buffered > (self.limits.memtable / BUFFERED_PART).max(BUFFERED) {
             let _ = self.write_out();
+        } else if asks {
+            let shared = self.clone();
+            self.env.workers.submit(Lane::Sync, move || drop(shared.write_out()));
         }
         if self.progress.fsync() == Fsync::EverySecond {
             self.sync_within_a_second();
@@ -272,6 +281,7 @@ impl Shared {
         }
         {
             let mut writer = self.writer.lock();
+            writer.write_out_asked = false;
             output.queue.extend(writer.closed.drain(..));
             output.queue.extend(writer.log.take(std::mem::take(&mut output.spare)));
         }

@@ -155,7 +155,7 @@ fn views_are_whole_and_reads_never_go_back_while_everything_moves() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    assert!(db.stats().flushes > 3);
+    assert!(db.stats().flushes > 0);
     db.close().unwrap();
 }
 

@@ -12,11 +12,12 @@
 //!
 //! Of the forms that can say it the first is used, and no other is read: there is one way only to write a record.
 //!
-//! `head_crc` covers the database's salt, the file's number, the record's offset and the rest of the head, filled with
+//! `head_crc` covers the database's salt, the file's number, the record's offset and the head from its tag on, filled with
 //! zeros to 24 bytes; `body_crc` (itself in the head) covers the payload. So a record that was copied, misdirected, or
 //! left over from another file never validates, nor do zeros (kind 0 does not exist), and one that a user stored as a
 //! value does not pass for a record, because users do not know the salt. The head has a checksum of its own so that a
-//! scan for records behind a damaged one costs one checksum of 32 bytes a position at most: that of salt and number is known.
+//! scan for records behind a damaged one costs one checksum of 32 bytes a position at most: that of salt and number is
+//! known.
 //!
 //! The tag alone says where the fields lie, and has a parity of its own: a flipped bit in it is noticed by that. A flip
 //! anywhere else leaves all other fields what they were, and no CRC is the same for two things that differ in one bit.
@@ -25,7 +26,7 @@ use std::ops::Deref;
 
 /// The longest head.
 pub(crate) const HEAD_MAX: usize = 4 + 1 + 4 + 8 + 4;
-/// A head with zeros behind it.
+/// A head with zeros behind it: what is copied, since that is the quicker copy.
 pub(crate) const HEAD_FILLED: usize = 24;
 /// The longest payload.
 pub(crate) const PAYLOAD_MAX: usize = u32::MAX as usize;
@@ -39,7 +40,7 @@ const BEHIND_END: u64 = 1 << 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// The first of a file: names the format and the file before.
+    /// The first of a file: names the format, the file before, and the commit that it goes on from.
     Open = 1,
     /// A batch: the commit after the one before it.
     Batch = 2,
@@ -165,7 +166,7 @@ impl Place {
     fn claim_word(self, offset: u64, claim: Claim) -> (u8, u64) {
         let behind = self.file.wrapping_sub(claim.file);
         let back = offset.wrapping_sub(claim.offset);
-        if behind >= BEHIND_END || claim.file == 0 {
+        if behind >= BEHIND_END || claim.file == 0 || claim > (Claim { file: self.file, offset }) {
             (0, 0)
         } else if behind > 0 || back >= 1 << 32 {
             (3, claim.offset | behind << 40)
