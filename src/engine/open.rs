@@ -167,6 +167,7 @@ impl Parts {
                 next: VecDeque::new(),
                 closed: Vec::new(),
                 write_out_asked: false,
+                room_asked: false,
             }),
             preparing: Mutex::new(()),
             output: Mutex::new(Output::default()),

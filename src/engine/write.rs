@@ -14,6 +14,9 @@
 //! What can fail is asked before anything happens: limits, poison, room on the disk. From the append on nothing
 //! fails, so that log, memtable and what views see never disagree.
 
+mod output;
+mod room;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +24,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 
+pub(crate) use self::output::Output;
 use super::batch::Batch;
 use super::compaction::pressure::Pace;
 use super::error::{Error, Result};
 use super::event::Event;
-use super::flush;
-use super::key::{SEQNO_MAX, Seqno};
+use super::key::Seqno;
 use super::memtable::Memtable;
 use super::options::Fsync;
 use super::shared::Shared;
-use super::version::Edit;
 use super::wal::{Chunk, Claim, LARGE, LogFile, LogWriter};
 use crate::workers::Lane;
 
@@ -41,12 +43,6 @@ const BUFFERED: u64 = 256 << 10;
 const BUFFERED_PART: u64 = 4;
 /// A buffer that has grown larger than this is not kept.
 const BUFFER_KEPT_MAX: usize = 1 << 20;
-/// Zeros are written ahead of the log's end in steps of this part of a memtable, or of this size.
-const ZEROED_PART: u64 = 64;
-const ZEROED_MAX: u64 = 256 << 10;
-/// Logs that are made ahead. Making one takes two syncs, which a busy disk may hold up for most of a second: as long as
-/// a memtable takes to fill.
-const LOGS_AHEAD: usize = 2;
 /// This long after a sync somebody looks whether the log needs a mark.
 const IDLE: Duration = Duration::from_millis(100);
 /// How long a write may be unsynced under `Fsync::EverySecond`.
@@ -64,45 +60,8 @@ pub(crate) struct Writer {
     pub(crate) closed: Vec<Chunk>,
     /// Somebody is on the way to write out what is buffered.
     pub(crate) write_out_asked: bool,
-}
-
-/// What the output lock guards: what was taken off the writer and where it has come.
-#[derive(Default)]
-pub(crate) struct Output {
-    /// Not yet written, in order. More than what is being written only after the disk was full.
-    queue: VecDeque<Chunk>,
-    /// Used again: an empty list of records, and what joins several into one write.
-    spare: Vec<Bytes>,
-    joined: Vec<u8>,
-    /// The logs with bytes that are written and not synced, oldest first.
-    unsynced: Vec<Arc<LogFile>>,
-    /// The end of what is written.
-    written: Claim,
-    /// The end of what was synced last.
-    synced: Claim,
-    /// The end of the zeros behind what is written, if it is the same log's.
-    zeroed: Claim,
-}
-
-impl Output {
-    /// Sees to it that the next records find zeros in their place that are on disk: then a sync writes their bytes and
-    /// nothing else, while a file that grows costs it a second write, of its new length, and two thirds more time.
-    ///
-    /// Where so much is written at a time that it would soon be through, that is not worth writing everything twice.
-    fn zero_ahead(&mut self, log: &LogFile, step: u64) {
-        let Claim { file, offset: end } = self.written;
-        if file != log.number {
-            return;
-        }
-        let from = if self.zeroed.file == file { self.zeroed.offset.max(end) } else { end };
-        let synced = if self.synced.file == file { end.saturating_sub(self.synced.offset) } else { end };
-        if from - end > step / 2 || synced > step / 2 {
-            return;
-        }
-        // Without them all is as safe, but somewhat slower: after a failure it is left at that.
-        let done = log.zero(from..from + step).is_ok();
-        self.zeroed = Claim { file, offset: if done { from + step } else { u64::MAX } };
-    }
+    /// Somebody is on the way to set space aside for a log, or could not.
+    pub(crate) room_asked: bool,
 }
 
 impl Shared {
@@ -146,6 +105,7 @@ impl Shared {
         self.progress.publish(seqno);
         let buffered = writer.log.buffered();
         let asks = buffered > BUFFERED && !std::mem::replace(&mut writer.write_out_asked, true);
+        self.reserve_ahead(&mut writer);
         drop(writer);
 
         self.stats.commits.add(1);
@@ -169,94 +129,6 @@ impl Shared {
         let stop = || self.progress.check().is_err();
         let world = (&*self.env.clock, &*self.env.workers, &self.stats);
         self.pressure.wait(bytes, pace, active_bytes, stop, world);
-    }
-
-    /// The writer lock, with room for a batch in memtable and log: from here on nothing fails.
-    fn lock_with_room(self: &Arc<Self>, payload: usize) -> Result<MutexGuard<'_, Writer>> {
-        let mut writer = self.writer.lock();
-        loop {
-            self.progress.check()?;
-            let (bytes, full) = (writer.memtable.bytes(), self.limits.memtable);
-            // While the next log is being prepared, which takes two syncs, this one goes on for a while.
-            if bytes < full || self.rotate(&mut writer) || bytes < full + full / 2 {
-                break;
-            }
-            MutexGuard::unlocked(&mut writer, || self.prepare_log())?;
-        }
-        if writer.seqno >= SEQNO_MAX {
-            return Err(Error::invalid("the database has seen all commits that there can be"));
-        }
-        match writer.log.make_room(payload) {
-            Ok(()) => Ok(writer),
-            Err(error) => {
-                drop(writer);
-                Err(self.note_disk_error(error))
-            }
-        }
-    }
-
-    /// Seals the memtable and goes on with a new one in the next log; false if that is not prepared.
-    pub(crate) fn rotate(self: &Arc<Self>, writer: &mut Writer) -> bool {
-        let Some((file, memtable)) = writer.next.pop_front() else { return false };
-        let (before, claim) = (writer.log.position(), writer.log.claim());
-        writer.closed.extend(writer.log.take(Vec::new()));
-        writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno);
-        let sealed = std::mem::replace(&mut writer.memtable, memtable.clone());
-        sealed.seal();
-        let outgrown = {
-            let _versions = self.versions.lock();
-            let mut next = (**self.current.load()).clone();
-            next.memtable = memtable;
-            next.sealed.insert(0, sealed);
-            let outgrown = next.keep_what_fits(&self.limits);
-            self.current.store(Arc::new(next));
-            outgrown
-        };
-        flush::let_go(self, outgrown);
-        let shared = self.clone();
-        self.env.workers.submit(Lane::Idle, move || {
-            // If it fails, the commit that needs the log tries again and hears why.
-            let _ = (0..LOGS_AHEAD).try_for_each(|_| shared.prepare_log());
-        });
-        self.memtable_sealed();
-        true
-    }
-
-    /// Seals the memtable if there is anything in it, so that a flush takes all commits so far.
-    pub(crate) fn seal(self: &Arc<Self>) -> Result<()> {
-        let mut writer = self.writer.lock();
-        while writer.memtable.seqnos().is_some() && !self.rotate(&mut writer) {
-            MutexGuard::unlocked(&mut writer, || self.prepare_log())?;
-        }
-        Ok(())
-    }
-
-    /// Creates the file of a log to come, unless enough are there. It is used only once the manifest requires it, so that no
-    /// log can vanish unnoticed.
-    pub(crate) fn prepare_log(self: &Arc<Self>) -> Result<()> {
-        // One at a time: whoever waits here finds it made.
-        let _turn = self.preparing.lock();
-        self.progress.check_poison()?;
-        if self.writer.lock().next.len() >= LOGS_AHEAD {
-            return Ok(());
-        }
-        let number = self.files.take_number();
-        let vfs = &self.env.vfs;
-        let made = LogFile::create(&**vfs, self.files.log(number), number).and_then(|file| {
-            vfs.sync_dir(&self.dir).map_err(|e| Error::io("syncing", &self.dir, e))?;
-            Ok(file)
-        });
-        let file = made.map_err(|error| self.note_disk_error(error))?;
-        if let Err(error) = self.apply(Edit { logs_started: vec![number], ..Edit::default() }) {
-            // Unless nobody knows whether the manifest names it: then it must be there.
-            if self.progress.poisoned().is_none() {
-                let _ = vfs.remove(&file.path);
-            }
-            return Err(error);
-        }
-        let memtable = Arc::new(Memtable::new(number, self.limits.memtable));
-        self.writer.lock().next.push_back((file, memtable));
-        Ok(())
     }
 
     /// Hands everything committed so far to the system.
@@ -461,7 +333,7 @@ impl Shared {
         self.env.listener.event(&Event::Synced { seqno });
         if let Some(log) = logs.last().filter(|_| self.progress.fsync() == Fsync::Always) {
             let mut output = self.output.lock();
-            output.zero_ahead(log, (self.limits.memtable / ZEROED_PART).min(ZEROED_MAX));
+            output.zero_ahead(log, self.limits.memtable);
             output.synced = end;
         }
         if is_unsaid {

@@ -12,6 +12,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
@@ -36,23 +37,38 @@ pub(crate) struct LogFile {
     pub(crate) number: u64,
     pub(crate) path: PathBuf,
     file: Arc<dyn File>,
+    /// Disk space is set aside up to here.
+    reserved: AtomicU64,
 }
 
 impl LogFile {
     /// Creates the file; its name is durable once the directory is synced.
     pub(crate) fn create(vfs: &dyn Vfs, path: PathBuf, number: u64) -> Result<Arc<Self>> {
         let file = vfs.create(&path).map_err(|e| Error::io("creating the log", &path, e))?;
-        Ok(Arc::new(Self { number, path, file }))
+        Ok(Arc::new(Self { number, path, file, reserved: AtomicU64::new(0) }))
     }
 
     /// No file at all, for a database that is only read.
     pub(crate) fn nowhere() -> Arc<Self> {
-        Arc::new(Self { number: u64::MAX, path: PathBuf::new(), file: Arc::new(Nowhere) })
+        let reserved = AtomicU64::new(0);
+        Arc::new(Self { number: u64::MAX, path: PathBuf::new(), file: Arc::new(Nowhere), reserved })
     }
 
     /// Makes everything written so far durable.
     pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync().map_err(|e| Error::io("syncing the log", &self.path, e))
+    }
+
+    /// Sets disk space aside up to here.
+    pub(crate) fn reserve(&self, upto: u64) -> Result<()> {
+        self.file.reserve(upto).map_err(|e| Error::io("setting space aside for the log", &self.path, e))?;
+        self.reserved.fetch_max(upto, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Where the space that is set aside ends.
+    pub(crate) fn reserved(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
     }
 
     /// Fills a range that nothing was written to yet with zeros, and has them on their way to the disk.
@@ -192,8 +208,6 @@ pub(crate) struct LogWriter {
     slab: BytesMut,
     /// What is known to be on disk, for the next record to say.
     claim: Claim,
-    /// Disk space is set aside up to here.
-    reserved: u64,
     /// The last record says that all before it is on disk: a mark would say nothing new.
     says_all: bool,
 }
@@ -204,7 +218,7 @@ impl LogWriter {
         let place = Place::new(salt, log.number);
         let chunk = Chunk::new(log, 0, Vec::new(), seqno);
         let slab = BytesMut::new();
-        let mut writer = Self { place, chunk, slab, claim, reserved: 0, says_all: false };
+        let mut writer = Self { place, chunk, slab, claim, says_all: false };
         let open = Opening { before, seqno }.encode();
         writer.push(Kind::Open, seqno, &open, crc32fast::hash(&open));
         writer.says_all = claim == before && claim != Claim::default();
@@ -242,25 +256,25 @@ impl LogWriter {
         if payload > PAYLOAD_MAX || need > OFFSET_MAX {
             return Err(Error::invalid("a batch is too large for the log"));
         }
-        if need <= self.reserved {
+        let log = &self.chunk.log;
+        let reserved = log.reserved();
+        if need <= reserved {
             return Ok(());
         }
-        let step = (self.reserved / 2).clamp(RESERVE_MIN, RESERVE_MAX);
-        let log = &self.chunk.log;
         // Where there is no space for a whole step there may be for this one record.
-        for upto in [need + step, need] {
-            match log.file.reserve(upto) {
-                Ok(()) => {
-                    self.reserved = upto;
-                    return Ok(());
-                }
-                Err(e) if upto == need => {
-                    return Err(Error::io("setting space aside for the log", &log.path, e));
-                }
-                Err(_) => {}
-            }
-        }
-        Ok(())
+        let step = (reserved / 2).clamp(RESERVE_MIN, RESERVE_MAX);
+        log.reserve(need + step).or_else(|_| log.reserve(need))
+    }
+
+    /// How far space is to be set aside by somebody else, so that no append ever waits for it; `None` while there is enough.
+    pub(crate) fn room_wanted(&self) -> Option<u64> {
+        let ahead = self.end().clamp(RESERVE_MIN, RESERVE_MAX);
+        (self.end() + ahead > self.chunk.log.reserved()).then(|| self.end() + 2 * ahead)
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> &Arc<LogFile> {
+        &self.chunk.log
     }
 
     /// Appends a batch, the next commit; `body_crc` is the payload's checksum. Returns the payload in its place, for
