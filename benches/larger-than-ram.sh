@@ -1,15 +1,22 @@
 #!/usr/bin/env bash
 # Data far larger than memory: `serve --memory 256MiB` in a hard memory cgroup of 768 MiB, 8 million keys of 400 random
 # bytes loaded at pipeline 16, then uniform GETs, hot GETs and a 50/50 mix at pipeline DEPTH, and every key compared.
-# Needs root, for the cgroup (version 1 or 2).
+# Needs root, for the cgroup (version 1 or 2). With PEER=1 the same is asked of the least that a server over RocksDB can
+# be (benches/peers/src/bin/rocksdb-server.rs), in the same cgroup and without syncs.
 #
-#   DEPTH=1 benches/larger-than-ram.sh [KEYS] [SECONDS] [DIR]
+#   [PEER=1] [DEPTH=1] benches/larger-than-ram.sh [KEYS] [SECONDS] [DIR]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 keys=${1:-8000000} seconds=${2:-60} dir=${3:-$(mktemp -d -p .)}
 fsync=${FSYNC:-always} port=${PORT:-7379} memory=${MEMORY:-256MiB} limit=$((768 << 20))
 binary=${SILTSTONE:-target/release/siltstone}
-[ -x "$binary" ] || cargo build --release
+serve="$binary serve --dir $dir/data --port $port --memory $memory --fsync $fsync"
+if [ -n "${PEER:-}" ]; then
+    cargo build --release --manifest-path benches/peers/Cargo.toml
+    serve="benches/peers/target/release/rocksdb-server $dir/data $port"
+elif [ ! -x "$binary" ]; then
+    cargo build --release
+fi
 load=${LOAD:-benches/load/target/release/siltstone-load}
 [ -x "$load" ] || cargo build --release --manifest-path benches/load/Cargo.toml
 
@@ -25,7 +32,7 @@ else
 fi
 
 log=$(mktemp)
-sh -c "echo \$\$ >$group/cgroup.procs; exec $binary serve --dir $dir/data --port $port --memory $memory --fsync $fsync" 2>"$log" &
+sh -c "echo \$\$ >$group/cgroup.procs; exec $serve" 2>"$log" &
 server=$!
 trap 'kill $server 2>/dev/null || true; wait $server 2>/dev/null || true; rmdir "$group" 2>/dev/null || true; rm -rf "$dir" "$log"' EXIT
 until grep -q 'listening on' "$log"; do kill -0 $server; sleep 0.1; done
