@@ -119,7 +119,6 @@ pub(crate) enum Keys {
         step: u8,
     },
     /// Word `at` says how many keys follow it.
-    #[expect(dead_code, reason = "the commands that count their keys come with their types")]
     Counted {
         /// The word with the count.
         at: u8,
@@ -197,6 +196,8 @@ impl Access {
     pub(crate) const TAKE: Self = Self::all(&["RW", "access", "delete"]);
     /// SET: with GET what it held is told.
     pub(crate) const SET: Self = Self::all(&["RW", "access", "update", "variable_flags"]);
+    /// From the first, of which a part goes, into the second.
+    pub(crate) const MOVE: Self = Self { others: Self::INSERT.others_too(), ..Self::TAKE };
     /// From the first to the second.
     pub(crate) const COPY: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::READ };
     /// From the first, which goes, to the second.
@@ -251,6 +252,8 @@ impl Flags {
     pub(crate) const LEAN: Self = Self(1024);
     /// About the connection, whatever its group: @connection.
     pub(crate) const CONNECTION: Self = Self(2048);
+    /// Reads elements by rank: its keys are locked while it does, and it sees what is newest, durable or not.
+    pub(crate) const RANKED: Self = Self(4096);
 
     /// Whether all of `other` are set.
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -349,6 +352,11 @@ impl Command {
     /// Never runs on an event loop, since it may take long whatever is cached.
     pub(crate) const fn slow(self) -> Self {
         self.flag(Flags::SLOW)
+    }
+
+    /// Reads elements by rank.
+    pub(crate) const fn ranked(self) -> Self {
+        self.flag(Flags::RANKED)
     }
 
     /// What COMMAND DOCS tells.

@@ -187,6 +187,15 @@ fn perform(
 ) -> Result {
     let databases = instance.keyspace().databases();
     match command.action {
+        Action::Read(run) if command.flags.has(Flags::RANKED) => {
+            let txn = instance.store().reading(command.lock_set(session.database, &args), tier)?;
+            session.needs = session.needs.max(store::Reads::seqno(&txn));
+            // What it reads after this is no older.
+            session.floor = session.floor.max(store::Reads::seqno(&txn));
+            session.view = None;
+            let space = databases.space(&txn, session.database)?;
+            run(&txn, &Call { args, space, command, instance, lookups }, reply)
+        }
         Action::Read(run) => {
             let view = match session.view.take() {
                 Some(view) if view_serves(&view, tier) => view,

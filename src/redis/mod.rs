@@ -44,6 +44,7 @@ pub(crate) mod hash;
 pub(crate) mod instance;
 pub(crate) mod keys;
 pub mod keyspace;
+pub(crate) mod list;
 pub(crate) mod number;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;
@@ -59,6 +60,7 @@ use command::Family;
 pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "string", commands: string::COMMANDS },
     Family { group: "hash", commands: hash::COMMANDS },
+    Family { group: "list", commands: list::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },

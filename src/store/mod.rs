@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use certificates::Certificates;
 use ids::Ids;
 use locks::Locks;
+use ranked::Directories;
 use reaper::Reaper;
 use watch::Watches;
 
@@ -60,6 +61,7 @@ pub struct Store {
     ids: Ids,
     watches: Arc<Watches>,
     certificates: Arc<Certificates>,
+    directories: Directories,
     reaper: Reaper,
     /// The largest `now` anybody was told, in Unix milliseconds.
     now_ms: AtomicU64,
@@ -67,12 +69,18 @@ pub struct Store {
     logged_ms: AtomicU64,
 }
 
+/// The part of the memory that the directories of planes by rank may take.
+const DIRECTORIES_PART: u64 = 32;
+
 /// How far the logged `now` may lag behind, in milliseconds.
 const CLOCK_LAG_MS: u64 = 1000;
 
 impl Store {
     /// Opens or creates the store in a directory.
-    pub fn open(mut env: Env, dir: &Path, options: Options, realms: &[Realm]) -> Result<Arc<Self>> {
+    pub fn open(mut env: Env, dir: &Path, mut options: Options, realms: &[Realm]) -> Result<Arc<Self>> {
+        let directories_bytes = options.memory / DIRECTORIES_PART;
+        options.memory -= directories_bytes;
+        let directories = Directories::new(usize::try_from(directories_bytes).unwrap_or(usize::MAX));
         let certificates = Certificates::new(realms);
         env.sweep = certificates.clone();
         let (clock, workers) = (env.clock.clone(), env.workers.clone());
@@ -92,6 +100,7 @@ impl Store {
             ids,
             watches: Watches::new(),
             certificates,
+            directories,
             reaper: Reaper::default(),
             now_ms: AtomicU64::new(logged_ms),
             logged_ms: AtomicU64::new(logged_ms),
@@ -141,6 +150,11 @@ impl Store {
             Tier::Cached => {}
             Tier::Disk => self.db.wait_for_pace(),
         }
+        self.reading(keys, tier)
+    }
+
+    /// A transaction on these keys that will change nothing: it sees what is newest, and nobody changes it meanwhile.
+    pub fn reading(self: &Arc<Self>, keys: LockSet, tier: Tier) -> Result<Txn> {
         let held = self.locks.lock(keys, tier == Tier::Disk).ok_or(Error::WouldWait(None))?;
         // After the last lock: whoever held one of them before is in this view.
         let view = self.view_newest(tier).for_update();

@@ -16,9 +16,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::certificates;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::locks::{Held, LockKey};
 use super::overlay::{Overlay, Undo};
+use super::ranked::{Directory, Ranked};
 use super::realm::{SYSTEM, put_ordered, system_row, tag};
 use super::view::{Reads, RowScan, View};
 use super::{Store, deadline};
@@ -32,6 +33,9 @@ thread_local! {
 
 /// A transaction that wins space may itself store this many bytes, keys included, when the disk is full.
 const FREEING_BYTES_MAX: usize = 64 << 10;
+
+/// A plane of more elements is not read through in the cached tier.
+const RANKED_CACHED_MAX: u64 = 512;
 
 type Hook = Box<dyn FnOnce(Seqno) + Send>;
 
@@ -48,6 +52,8 @@ pub struct Txn {
     touched_groups: Vec<(u16, HashSet<LockKey>)>,
     hooks: Vec<Hook>,
     building: Vec<Vec<u8>>,
+    /// The planes it has changed.
+    planes: Vec<Plane>,
     /// The earliest deadline staged, in Unix milliseconds.
     due_ms: u64,
     /// How many things it removes since they were due.
@@ -56,6 +62,15 @@ pub struct Txn {
     freeing: bool,
     /// Given back last.
     _held: Held,
+}
+
+/// A plane by rank that a transaction has changed.
+struct Plane {
+    prefix: Vec<u8>,
+    /// What it is like now; `None` if a change was undone, so that its rows must be asked.
+    directory: Option<Arc<Directory>>,
+    /// How many changes of rows could be undone when it was staged.
+    undo: usize,
 }
 
 /// A moment within a transaction.
@@ -81,6 +96,7 @@ impl Txn {
             touched_groups: Vec::new(),
             hooks: Vec::new(),
             building: Vec::new(),
+            planes: Vec::new(),
             due_ms: u64::MAX,
             expired: 0,
             undo: None,
@@ -111,6 +127,17 @@ impl Txn {
             undo.push((name, before));
         } else {
             self.overlay.set(row, value);
+        }
+    }
+
+    /// Stages what has become of a plane by rank, whose rows were staged before.
+    pub fn set_ranked(&mut self, plane: Ranked) {
+        let (prefix, directory) = plane.into_parts();
+        let plane =
+            Plane { prefix, directory: Some(directory), undo: self.undo.as_ref().map_or(0, Vec::len) };
+        match self.planes.iter_mut().find(|staged| staged.prefix == plane.prefix) {
+            Some(staged) => *staged = plane,
+            None => self.planes.push(plane),
         }
     }
 
@@ -226,6 +253,9 @@ impl Txn {
                 None => self.overlay.unset(&row),
             }
         }
+        for plane in self.planes.iter_mut().filter(|plane| plane.undo > to.undo) {
+            plane.directory = None;
+        }
         self.counts.truncate(to.counts);
         self.touched.truncate(to.touched);
         self.touched_groups.truncate(to.touched_groups);
@@ -255,6 +285,12 @@ impl Txn {
             committed
         })?;
         self.building.clear();
+        for Plane { prefix, directory, .. } in self.planes.drain(..) {
+            match directory {
+                Some(directory) => self.store.directories.set(&prefix, directory),
+                None => self.store.directories.forget(&prefix),
+            }
+        }
         for hook in self.hooks.drain(..) {
             hook(seqno);
         }
@@ -386,6 +422,25 @@ impl Reads for Txn {
 
     fn staged_count(&self, counter: u64) -> i64 {
         self.counts.iter().filter(|count| count.0 == counter).map(|count| count.1).sum()
+    }
+
+    fn ranked(&self, prefix: &[u8], len: u64) -> Result<Ranked> {
+        let staged = self.planes.iter().find(|plane| plane.prefix == prefix);
+        let known = match staged {
+            Some(plane) => plane.directory.clone(),
+            None => self.store.directories.get(prefix),
+        };
+        if let Some(directory) = known {
+            return Ok(Ranked::with(prefix, directory));
+        }
+        if self.tier() == Tier::Cached && len > RANKED_CACHED_MAX {
+            return Err(Error::WouldWait(None));
+        }
+        let plane = Ranked::open(self, prefix)?;
+        if self.overlay.is_empty() {
+            self.store.directories.set(prefix, plane.directory().clone());
+        }
+        Ok(plane)
     }
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::error::Result;
 use super::overlay::{Overlay, OverlayCursor};
+use super::ranked::Ranked;
 use crate::engine::{self, Seqno, Tier};
 use crate::random::Random;
 
@@ -40,6 +41,9 @@ pub trait Reads {
         to: Bound<&[u8]>,
         random: &mut Random,
     ) -> Result<Option<(Vec<u8>, Bytes)>>;
+    /// A plane by rank, which has so many elements. Quick in a transaction that has its key locked; anywhere else all of it
+    /// is read.
+    fn ranked(&self, prefix: &[u8], len: u64) -> Result<Ranked>;
     /// What a transaction has staged for a row; `None` outside of one.
     fn staged(&self, _row: &[u8]) -> Option<Bytes> {
         None
@@ -124,6 +128,10 @@ impl Reads for View {
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {
         RowScan { stored: self.rows.scan(from, to), staged: None, at: At::Nowhere, reverse: false }
+    }
+
+    fn ranked(&self, prefix: &[u8], _len: u64) -> Result<Ranked> {
+        Ranked::open(self, prefix)
     }
 
     fn draw(

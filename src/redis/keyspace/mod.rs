@@ -34,7 +34,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
-pub use collection::{COUNTED, Collection, Element, Plane};
+pub use collection::{COUNTED, Collection, Element, Ordered, Plane};
 pub use copy::copy;
 pub use databases::{Databases, Size, map_row, row_of_key};
 pub use key::{delete, expire, load, load_as, load_many, overwrite, remove, rename, replace};

@@ -1,8 +1,13 @@
 //! How many elements each segment has, and how far its deltas got, in memory: chunks of segments, each with its sum.
 //! Finding a segment by separator is two binary searches; what lies before it, a sum over chunks and one within the
-//! chunk.
+//! chunk. A clone shares its chunks with the original until either changes them.
 
-const CHUNK_MAX: usize = 256;
+use std::sync::Arc;
+
+const CHUNK_MAX: usize = 128;
+/// What an entry takes beside its separator, and a chunk beside its entries, in bytes.
+const ENTRY_BYTES: usize = 56;
+const CHUNK_BYTES: usize = 64;
 
 /// What is known of a segment and its deltas without reading them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,11 +27,11 @@ pub(super) struct Place {
     at: usize,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     /// What the separator begins with, so that most comparisons need not go and look at it.
     head: u64,
-    separator: Box<[u8]>,
+    separator: Arc<[u8]>,
     tally: Tally,
 }
 
@@ -48,17 +53,18 @@ fn head(subkey: &[u8]) -> u64 {
     u64::from_be_bytes(head)
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Chunk {
     count: u64,
     segments: Vec<Entry>,
 }
 
 /// The counts. No chunk is empty.
-#[derive(Debug, Default)]
-pub(super) struct Directory {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Directory {
     total: u64,
-    chunks: Vec<Chunk>,
+    chunks: Vec<Arc<Chunk>>,
+    separator_bytes: usize,
 }
 
 impl Directory {
@@ -66,12 +72,23 @@ impl Directory {
         self.total
     }
 
+    /// About how much memory it takes, in bytes, if nothing of it is shared.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let chunks = self.chunks.iter().map(|chunk| CHUNK_BYTES + chunk.segments.len() * ENTRY_BYTES);
+        chunks.sum::<usize>() + self.separator_bytes
+    }
+
+    fn chunk_mut(&mut self, chunk: usize) -> Option<&mut Chunk> {
+        self.chunks.get_mut(chunk).map(Arc::make_mut)
+    }
+
     /// Adds a segment at the end.
     pub(super) fn push(&mut self, separator: &[u8], tally: Tally) {
         if self.chunks.last().is_none_or(|chunk| chunk.segments.len() >= CHUNK_MAX) {
-            self.chunks.push(Chunk::default());
+            self.chunks.push(Arc::default());
         }
-        if let Some(chunk) = self.chunks.last_mut() {
+        self.separator_bytes += separator.len();
+        if let Some(chunk) = self.chunks.last_mut().map(Arc::make_mut) {
             chunk.segments.push(Entry::new(separator, tally));
             chunk.count += u64::from(tally.count);
             self.total += u64::from(tally.count);
@@ -81,7 +98,7 @@ impl Directory {
     /// The segment that a subkey belongs to; `None` if there is no segment at all.
     pub(super) fn find(&self, subkey: &[u8]) -> Option<Place> {
         let sought = (head(subkey), subkey);
-        let begun = |chunk: &Chunk| chunk.segments.first().is_some_and(|first| first.begins_by(sought));
+        let begun = |chunk: &Arc<Chunk>| chunk.segments.first().is_some_and(|first| first.begins_by(sought));
         let chunk = self.chunks.partition_point(begun).checked_sub(1)?;
         let segments = &self.chunks.get(chunk)?.segments;
         let at = segments.partition_point(|entry| entry.begins_by(sought)).checked_sub(1)?;
@@ -148,25 +165,25 @@ impl Directory {
     }
 
     pub(super) fn set(&mut self, place: Place, tally: Tally) {
-        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return };
-        if let Some(entry) = chunk.segments.get_mut(place.at) {
-            let delta = i64::from(tally.count) - i64::from(entry.tally.count);
-            entry.tally = tally;
-            chunk.count = chunk.count.wrapping_add_signed(delta);
-            self.total = self.total.wrapping_add_signed(delta);
-        }
+        let Some(chunk) = self.chunk_mut(place.chunk) else { return };
+        let Some(entry) = chunk.segments.get_mut(place.at) else { return };
+        let delta = i64::from(tally.count) - i64::from(entry.tally.count);
+        entry.tally = tally;
+        chunk.count = chunk.count.wrapping_add_signed(delta);
+        self.total = self.total.wrapping_add_signed(delta);
     }
 
     /// Adds a segment after another, still without elements.
     pub(super) fn insert_after(&mut self, place: Place, separator: &[u8]) -> Place {
         let mut new = Place { at: place.at + 1, ..place };
-        let Some(chunk) = self.chunks.get_mut(place.chunk) else { return new };
+        self.separator_bytes += separator.len();
+        let Some(chunk) = self.chunk_mut(place.chunk) else { return new };
         chunk.segments.insert(new.at, Entry::new(separator, Tally::default()));
         if chunk.segments.len() > CHUNK_MAX {
             let segments = chunk.segments.split_off(CHUNK_MAX / 2);
             let count = segments.iter().map(|entry| u64::from(entry.tally.count)).sum();
             chunk.count -= count;
-            self.chunks.insert(place.chunk + 1, Chunk { count, segments });
+            self.chunks.insert(place.chunk + 1, Arc::new(Chunk { count, segments }));
             if new.at >= CHUNK_MAX / 2 {
                 new = Place { chunk: new.chunk + 1, at: new.at - CHUNK_MAX / 2 };
             }
@@ -177,11 +194,12 @@ impl Directory {
     /// Removes a segment with what it still counts.
     pub(super) fn remove(&mut self, place: Place) {
         self.set(place, Tally::default());
-        if let Some(chunk) = self.chunks.get_mut(place.chunk) {
-            chunk.segments.remove(place.at);
-            if chunk.segments.is_empty() {
-                self.chunks.remove(place.chunk);
-            }
+        let Some(chunk) = self.chunk_mut(place.chunk) else { return };
+        let separator = chunk.segments.remove(place.at).separator;
+        let is_empty = chunk.segments.is_empty();
+        self.separator_bytes -= separator.len();
+        if is_empty {
+            self.chunks.remove(place.chunk);
         }
     }
 

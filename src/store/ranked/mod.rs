@@ -45,6 +45,7 @@
 //! a million elements loaded at random, on a disk in memory; an element by rank takes 10 µs afterwards. It belongs to
 //! one moment of the rows: it is changed along with a transaction, and given up if that does not commit.
 
+mod cache;
 mod change;
 mod delta;
 mod directory;
@@ -55,8 +56,11 @@ mod segment;
 mod tests;
 
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
-use self::directory::{Directory, Place, Tally};
+pub(crate) use self::cache::Directories;
+pub(crate) use self::directory::Directory;
+use self::directory::{Place, Tally};
 use self::segment::Segment;
 use super::error::{Error, Result};
 use super::realm::after_prefix;
@@ -66,15 +70,37 @@ use crate::codec::order;
 /// Is shown an element's subkey and value, and says whether to go on.
 type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
-/// A plane by rank.
+/// A plane by rank. Get it from [`Reads::ranked`], and give it back with [`Txn::set_ranked`] if it was changed.
 pub struct Ranked {
     prefix: Vec<u8>,
-    directory: Directory,
+    directory: Arc<Directory>,
 }
 
 impl Ranked {
+    /// An empty plane.
+    pub fn new(prefix: &[u8]) -> Self {
+        Self { prefix: prefix.to_vec(), directory: Arc::default() }
+    }
+
+    /// A plane of which is known how many elements each segment has.
+    pub(super) fn with(prefix: &[u8], directory: Arc<Directory>) -> Self {
+        Self { prefix: prefix.to_vec(), directory }
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<u8>, Arc<Directory>) {
+        (self.prefix, self.directory)
+    }
+
+    pub(super) fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    fn directory_mut(&mut self) -> &mut Directory {
+        Arc::make_mut(&mut self.directory)
+    }
+
     /// Reads how many elements each segment has.
-    pub fn open(reads: &dyn Reads, prefix: &[u8]) -> Result<Self> {
+    pub(super) fn open(reads: &dyn Reads, prefix: &[u8]) -> Result<Self> {
         let end = after_prefix(prefix).ok_or(Error::Damaged("a plane's prefix"))?;
         let mut scan = reads.scan(Bound::Included(prefix), Bound::Excluded(&end));
         let mut directory = Directory::default();
@@ -89,7 +115,7 @@ impl Ranked {
             }
             directory.push(&separator_of(prefix, &row)?, tally);
         }
-        Ok(Self { prefix: prefix.to_vec(), directory })
+        Ok(Self::with(prefix, Arc::new(directory)))
     }
 
     /// How many elements there are.
@@ -143,6 +169,23 @@ impl Ranked {
                 }
             }
             skip = 0;
+        }
+        Ok(())
+    }
+
+    /// Visits the elements from a rank back to the first, until told to stop.
+    pub fn range_back(&self, reads: &dyn Reads, from: u64, visit: &mut Visit<'_>) -> Result<()> {
+        let Some((place, within)) = self.directory.at(from) else { return Ok(()) };
+        let (mut place, mut count) = (Some(place), within as usize + 1);
+        while let Some(at) = place {
+            let segment = self.segment(reads, at)?;
+            for (subkey, value) in segment.iter().take(count).rev() {
+                if visit(subkey, value).is_break() {
+                    return Ok(());
+                }
+            }
+            count = usize::MAX;
+            place = self.directory.previous(at);
         }
         Ok(())
     }

@@ -103,7 +103,7 @@ impl Segment {
         self.bytes.get(start as usize..middle as usize).unwrap_or_default()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> + ExactSizeIterator {
         self.entries.iter().map(|&entry| {
             let value = self.bytes.get(entry.1 as usize..entry.2 as usize).unwrap_or_default();
             (self.subkey(entry), value)

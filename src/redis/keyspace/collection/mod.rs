@@ -6,6 +6,7 @@
 //! does not exist for any reader; the reaper takes it away, and the count does not include it meanwhile.
 
 mod inline;
+mod order;
 mod random;
 mod rows;
 
@@ -16,8 +17,9 @@ use bytes::Bytes;
 use self::inline::{Entry, EntryRef};
 use super::meta::{Body, Meta, Owner};
 use super::{META, Result, Space, Type, key, lock_key};
-use crate::store::{REDIS, Reads, Txn, take_ordered};
+use crate::store::{REDIS, Ranked, Reads, Txn, take_ordered};
 
+pub use self::order::Ordered;
 pub(super) use self::random::random_row;
 
 /// The largest collection, in bytes, that lies within its key's meta row.
@@ -63,6 +65,8 @@ pub struct Collection {
     head: Bytes,
     elements: Elements,
     elements_due_ms: Option<u64>,
+    /// The plane that is in order by rank, once it was changed.
+    ranked: Option<Ranked>,
     changed: bool,
 }
 
@@ -106,6 +110,7 @@ impl Collection {
             head: Bytes::new(),
             elements: Elements::Inline(Vec::new()),
             elements_due_ms: None,
+            ranked: None,
             changed: false,
         }
     }
@@ -128,6 +133,7 @@ impl Collection {
             head,
             elements,
             elements_due_ms: meta.elements_due_ms,
+            ranked: None,
             old: Some(meta),
             changed: false,
         })
@@ -281,6 +287,11 @@ impl Collection {
                         txn.put(rows::deadline_row(prefix, new, plane, subkey), Bytes::new());
                     }
                 }
+                if plane == COUNTED && self.kind == Type::SortedSet {
+                    let before = old.as_ref().map(|old| &old.value[..]);
+                    let ranked = order::ranked_mut(&mut self.ranked, self.kind, prefix, *len, txn)?;
+                    order::revalue(ranked, txn, subkey, before, Some(value))?;
+                }
                 if plane == COUNTED && old.is_none() {
                     *len += 1;
                 }
@@ -315,6 +326,10 @@ impl Collection {
                 if let Some(deadline_ms) = old.deadline_ms {
                     txn.delete(rows::deadline_row(prefix, deadline_ms, plane, subkey));
                 }
+                if plane == COUNTED && self.kind == Type::SortedSet {
+                    let ranked = order::ranked_mut(&mut self.ranked, self.kind, prefix, *len, txn)?;
+                    order::revalue(ranked, txn, subkey, Some(&old.value), None)?;
+                }
                 if plane == COUNTED {
                     *len = len.saturating_sub(1);
                 }
@@ -344,7 +359,7 @@ impl Collection {
     }
 
     /// Stages the key's meta row; an emptied collection's key is removed.
-    pub fn save(self, txn: &mut Txn) -> Result<()> {
+    pub fn save(mut self, txn: &mut Txn) -> Result<()> {
         if !self.changed {
             return Ok(());
         }
@@ -354,6 +369,9 @@ impl Collection {
                 key::remove(txn, self.space, &self.name, old);
             }
             return Ok(());
+        }
+        if let Some(ranked) = self.ranked.take() {
+            txn.set_ranked(ranked);
         }
         let (body, elements_due_ms) = match self.elements {
             Elements::Packed(_) => return Ok(()),
@@ -409,7 +427,11 @@ impl Collection {
         }
         let owner = Owner { home: self.space.id, id: txn.new_id()? };
         let prefix = owner.prefix();
+        self.ranked = order::spill(txn, self.kind, &prefix, entries)?;
         for Entry { plane, subkey, element } in entries {
+            if self.kind == Type::List {
+                continue;
+            }
             let value = rows::encode(subkey, &element.value, element.deadline_ms);
             txn.put(rows::element_row(&prefix, *plane, subkey), value);
             if let Some(deadline_ms) = element.deadline_ms {

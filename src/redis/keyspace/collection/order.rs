@@ -1,0 +1,274 @@
+//! Collections whose elements have ranks: lists, and sorted sets.
+//!
+//! ```text
+//! list         the counted plane itself is ranked:     place  → element                   place: list/place.rs
+//! sorted set   the counted plane has rows:             member → score
+//!              and plane 1 is ranked:                  score ‖ member → empty             score: codec::order's f64, -0 as 0
+//! ```
+//!
+//! Ranked planes are the store's (`store::ranked`). A small collection keeps its elements in the meta row like any other and
+//! is sorted when that is asked for.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use super::inline::{self, Entry};
+use super::{COUNTED, Collection, Elements, Plane, Result, Type, place, rows};
+use crate::codec::order;
+use crate::store::{Ranked, Reads, Txn};
+
+/// A sorted set's plane in order of scores.
+const BY_SCORE: Plane = 1;
+
+type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// The elements in order of rank: a list's places and values, or a sorted set's scores with members, and nothing.
+pub enum Ordered<'a> {
+    /// Of a small collection.
+    Few(Vec<(Bytes, Bytes)>),
+    /// As changed and not saved yet.
+    Changed(&'a Ranked),
+    /// As stored.
+    Stored(Ranked),
+}
+
+impl Ordered<'_> {
+    fn ranked(&self) -> std::result::Result<&Ranked, &[(Bytes, Bytes)]> {
+        match self {
+            Self::Few(few) => Err(few),
+            Self::Changed(ranked) => Ok(ranked),
+            Self::Stored(ranked) => Ok(ranked),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.ranked().map_or_else(|few| few.len() as u64, Ranked::len)
+    }
+
+    /// How many come before a subkey, which need not be there.
+    pub fn rank(&self, reads: &dyn Reads, subkey: &[u8]) -> Result<u64> {
+        Ok(match self.ranked() {
+            Ok(ranked) => ranked.rank(reads, subkey)?.0,
+            Err(few) => few.partition_point(|(other, _)| **other < *subkey) as u64,
+        })
+    }
+
+    /// The element of a rank.
+    pub fn at(&self, reads: &dyn Reads, rank: u64) -> Result<Option<(Bytes, Bytes)>> {
+        Ok(match self.ranked() {
+            Ok(ranked) => ranked.at(reads, rank)?.map(|(subkey, value)| (subkey.into(), value.into())),
+            Err(few) => usize::try_from(rank).ok().and_then(|rank| few.get(rank)).cloned(),
+        })
+    }
+
+    /// Visits the elements from a rank on, until told to stop.
+    pub fn range(&self, reads: &dyn Reads, from: u64, visit: &mut Visit<'_>) -> Result<()> {
+        match self.ranked() {
+            Ok(ranked) => ranked.range(reads, from, visit)?,
+            Err(few) => {
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                let _ = few.iter().skip(from).try_for_each(|(subkey, value)| visit(subkey, value));
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits the elements from a rank back to the first, until told to stop.
+    pub fn range_back(&self, reads: &dyn Reads, from: u64, visit: &mut Visit<'_>) -> Result<()> {
+        match self.ranked() {
+            Ok(ranked) => ranked.range_back(reads, from, visit)?,
+            Err(few) => {
+                let count = usize::try_from(from).map_or(0, |from| from.saturating_add(1));
+                let _ = few.iter().take(count).rev().try_for_each(|(subkey, value)| visit(subkey, value));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A member's place in order of scores.
+fn by_score(score: &[u8], member: &[u8]) -> Vec<u8> {
+    let mut negative_zero = Vec::with_capacity(8);
+    order::put_f64(&mut negative_zero, -0.0);
+    let mut subkey = Vec::with_capacity(score.len() + member.len());
+    if score == negative_zero {
+        order::put_f64(&mut subkey, 0.0);
+    } else {
+        subkey.extend_from_slice(score);
+    }
+    subkey.extend_from_slice(member);
+    subkey
+}
+
+/// The prefix of the ranked plane.
+fn ranked_prefix(kind: Type, prefix: &[u8]) -> Vec<u8> {
+    rows::element_row(prefix, if kind == Type::List { COUNTED } else { BY_SCORE }, &[])
+}
+
+/// The ranked plane of a collection with so many elements, to be changed.
+pub(super) fn ranked_mut<'a>(
+    ranked: &'a mut Option<Ranked>,
+    kind: Type,
+    prefix: &[u8],
+    len: u64,
+    txn: &Txn,
+) -> Result<&'a mut Ranked> {
+    let found = match ranked.take() {
+        Some(ranked) => ranked,
+        None => txn.ranked(&ranked_prefix(kind, prefix), len)?,
+    };
+    Ok(ranked.insert(found))
+}
+
+/// Moves a member from one score to another; `None` is no score.
+pub(super) fn revalue(
+    ranked: &mut Ranked,
+    txn: &mut Txn,
+    member: &[u8],
+    before: Option<&[u8]>,
+    after: Option<&[u8]>,
+) -> Result<()> {
+    let [before, after] = [before, after].map(|score| score.map(|score| by_score(score, member)));
+    if before != after {
+        if let Some(before) = before {
+            ranked.remove_known(txn, &before)?;
+        }
+        if let Some(after) = after {
+            ranked.insert_new(txn, &after, &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// Stages the ranked plane of a collection that moves to rows of its own; `None` if it has none.
+pub(super) fn spill(txn: &mut Txn, kind: Type, prefix: &[u8], entries: &[Entry]) -> Result<Option<Ranked>> {
+    if !matches!(kind, Type::List | Type::SortedSet) {
+        return Ok(None);
+    }
+    let mut ranked = Ranked::new(&ranked_prefix(kind, prefix));
+    for (subkey, value) in in_order(kind, entries.to_vec()) {
+        ranked.insert_new(txn, &subkey, &value)?;
+    }
+    Ok(Some(ranked))
+}
+
+/// The elements of a small collection in order.
+fn in_order(kind: Type, entries: Vec<Entry>) -> Vec<(Bytes, Bytes)> {
+    let counted = entries.into_iter().filter(|entry| entry.plane == COUNTED);
+    if kind == Type::List {
+        return counted.map(|entry| (entry.subkey, entry.element.value)).collect();
+    }
+    let by_score = counted.map(|entry| by_score(&entry.element.value, &entry.subkey).into());
+    let mut few: Vec<_> = by_score.map(|subkey| (subkey, Bytes::new())).collect();
+    few.sort_unstable();
+    few
+}
+
+impl Collection {
+    /// The elements in order of rank: of a list, or a sorted set.
+    pub fn ordered(&self, reads: &dyn Reads) -> Result<Ordered<'_>> {
+        Ok(match &self.elements {
+            Elements::Packed(packed) => {
+                Ordered::Few(in_order(self.kind, inline::unpack(packed, reads.now_ms())))
+            }
+            Elements::Inline(entries) => Ordered::Few(in_order(self.kind, entries.clone())),
+            Elements::Rows { prefix, len, .. } => match &self.ranked {
+                Some(ranked) => Ordered::Changed(ranked),
+                None => Ordered::Stored(reads.ranked(&ranked_prefix(self.kind, prefix), *len)?),
+            },
+        })
+    }
+
+    /// Adds an element to a list, at a place that is free.
+    pub fn insert_at(&mut self, txn: &mut Txn, place: &[u8], value: &[u8]) -> Result<()> {
+        self.edit(txn.now_ms());
+        if let Elements::Rows { prefix, len, .. } = &mut self.elements {
+            let ranked = ranked_mut(&mut self.ranked, self.kind, prefix, *len, txn)?;
+            ranked.insert_new(txn, place, value)?;
+            *len += 1;
+            return Ok(());
+        }
+        self.put(txn, COUNTED, place, value, None)?;
+        Ok(())
+    }
+
+    /// Replaces an element of a list, at its place.
+    pub fn set_at(&mut self, txn: &mut Txn, place: &[u8], value: &[u8]) -> Result<()> {
+        self.edit(txn.now_ms());
+        if let Elements::Rows { prefix, len, .. } = &mut self.elements {
+            ranked_mut(&mut self.ranked, self.kind, prefix, *len, txn)?.insert(txn, place, value)?;
+            return Ok(());
+        }
+        self.put(txn, COUNTED, place, value, None)?;
+        Ok(())
+    }
+
+    /// Removes an element of a list, which is there, from its place.
+    pub fn remove_at(&mut self, txn: &mut Txn, place: &[u8]) -> Result<()> {
+        self.edit(txn.now_ms());
+        if let Elements::Rows { prefix, len, .. } = &mut self.elements {
+            ranked_mut(&mut self.ranked, self.kind, prefix, *len, txn)?.remove_known(txn, place)?;
+            *len = len.saturating_sub(1);
+            return Ok(());
+        }
+        self.remove(txn, COUNTED, place)?;
+        Ok(())
+    }
+
+    /// Removes the elements of ranks `from` to `to` (excluded); how many there were. Of a list, or a sorted set.
+    pub fn remove_ranks(&mut self, txn: &mut Txn, from: u64, to: u64) -> Result<u64> {
+        self.edit(txn.now_ms());
+        let to = to.min(self.len(txn)?);
+        let count = to.saturating_sub(from);
+        if count == 0 {
+            return Ok(0);
+        }
+        // All of it: the key goes, and its elements with it, unread.
+        if let Elements::Rows { len, .. } = &mut self.elements
+            && count == *len
+        {
+            *len = 0;
+            return Ok(count);
+        }
+        if self.is_inline() {
+            let ordered = self.ordered(txn)?;
+            let mut gone = Vec::new();
+            ordered.range(txn, from, &mut |subkey, _| {
+                gone.push(self.subkey_of(subkey).to_vec());
+                if gone.len() as u64 == count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if let Elements::Inline(entries) = &mut self.elements {
+                for subkey in gone {
+                    let _ = place(entries, COUNTED, &subkey).map(|at| entries.remove(at));
+                }
+            }
+            return Ok(count);
+        }
+        let kind = self.kind;
+        let Elements::Rows { prefix, len, .. } = &mut self.elements else { return Ok(0) };
+        let ranked = ranked_mut(&mut self.ranked, kind, prefix, *len, txn)?;
+        if kind == Type::SortedSet {
+            let mut gone = Vec::new();
+            ranked.range(txn, from, &mut |subkey, _| {
+                gone.push(rows::element_row(prefix, COUNTED, subkey.get(SCORE_BYTES..).unwrap_or_default()));
+                if gone.len() as u64 == count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            for row in gone {
+                txn.delete(row);
+            }
+        }
+        ranked.remove_range(txn, from, to)?;
+        *len = len.saturating_sub(count);
+        Ok(count)
+    }
+
+    /// The subkey in the counted plane of an element in order.
+    fn subkey_of<'a>(&self, subkey: &'a [u8]) -> &'a [u8] {
+        if self.kind == Type::List { subkey } else { subkey.get(SCORE_BYTES..).unwrap_or_default() }
+    }
+}
+
+/// Bytes of a score.
+const SCORE_BYTES: usize = 8;

@@ -1,0 +1,161 @@
+//! Commands that take elements from the ends of lists.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use super::{End, List, wait_if_many};
+use crate::redis::command::Call;
+use crate::redis::error::{Error, Result};
+use crate::redis::protocol::reply::Reply;
+use crate::store::Txn;
+
+/// `LPOP key [count]`
+pub(super) fn lpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    pop(txn, call, reply, End::Left)
+}
+
+/// `RPOP key [count]`
+pub(super) fn rpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    pop(txn, call, reply, End::Right)
+}
+
+fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, end: End) -> Result {
+    if call.len() > 3 {
+        return Err(Error::Arity(call.command.name));
+    }
+    let count = (call.len() == 3).then(|| positive(call, 2)).transpose()?;
+    let Some(list) = List::load(txn, call.space, call.get(1))? else {
+        if count.is_some() {
+            reply.null_array()
+        } else {
+            reply.null()
+        }
+        return Ok(());
+    };
+    let popped = if count == Some(0) { Vec::new() } else { take(txn, list, end, count.unwrap_or(1))? };
+    if count.is_some() {
+        reply.array(popped.len());
+    }
+    popped.iter().for_each(|element| reply.bulk(element));
+    Ok(())
+}
+
+/// A word that must be a number not below zero.
+fn positive(call: &Call<'_>, at: usize) -> Result<u64> {
+    let out_of_range = || Error::text("ERR value is out of range, must be positive");
+    u64::try_from(call.int(at).map_err(|_| out_of_range())?).map_err(|_| out_of_range())
+}
+
+/// Takes up to so many elements from an end, and stages the rest.
+fn take(txn: &mut Txn, mut list: List, end: End, count: u64) -> Result<Vec<Bytes>> {
+    let len = list.len(txn)?;
+    let count = count.min(len);
+    wait_if_many(txn, count)?;
+    let mut taken = Vec::new();
+    let mut visit = |_: &[u8], value: &[u8]| {
+        taken.push(Bytes::copy_from_slice(value));
+        if taken.len() as u64 == count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let ordered = list.elements.ordered(txn)?;
+    match end {
+        End::Left => ordered.range(txn, 0, &mut visit)?,
+        End::Right => ordered.range_back(txn, len - 1, &mut visit)?,
+    }
+    drop(ordered);
+    match end {
+        End::Left => list.elements.remove_ranks(txn, 0, count)?,
+        End::Right => list.elements.remove_ranks(txn, len - count, len)?,
+    };
+    list.save(txn)?;
+    Ok(taken)
+}
+
+/// `LMOVE source destination LEFT | RIGHT LEFT | RIGHT`
+pub(super) fn lmove(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (from, to) = (End::parse(call.get(3))?, End::parse(call.get(4))?);
+    let moved = move_one(txn, call, from, to)?;
+    reply.bulk_or_null(moved.as_deref());
+    Ok(())
+}
+
+/// `RPOPLPUSH source destination`
+pub(super) fn rpoplpush(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let moved = move_one(txn, call, End::Right, End::Left)?;
+    reply.bulk_or_null(moved.as_deref());
+    Ok(())
+}
+
+/// Moves an element from the list at word 1 to the one at word 2, which may be the same.
+fn move_one(txn: &mut Txn, call: &Call<'_>, from: End, to: End) -> Result<Option<Bytes>> {
+    let (source, target) = (call.get(1), call.get(2));
+    let Some(list) = List::load(txn, call.space, source)? else { return Ok(None) };
+    // Refused before anything is taken.
+    let is_rotation = source == target;
+    if !is_rotation {
+        List::load(txn, call.space, target)?;
+    } else if list.len(txn)? == 1 {
+        return Ok(list.at(txn, 0)?.map(|(_, value)| value));
+    }
+    let Some(element) = take(txn, list, from, 1)?.pop() else { return Ok(None) };
+    let mut list = List::load_or_new(txn, call.space, target)?;
+    list.push(txn, to, &element)?;
+    list.save(txn)?;
+    Ok(Some(element))
+}
+
+/// `LMPOP numkeys key [key ...] LEFT | RIGHT [COUNT count]`
+pub(super) fn lmpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let many = Many::parse(call, 1)?;
+    if !many.pop(txn, call, reply)? {
+        reply.null_array();
+    }
+    Ok(())
+}
+
+/// What LMPOP and BLMPOP are asked for.
+struct Many {
+    /// The words that are keys.
+    keys: std::ops::Range<usize>,
+    end: End,
+    count: u64,
+}
+
+impl Many {
+    /// From the word on that says how many keys there are.
+    fn parse(call: &Call<'_>, at: usize) -> Result<Self> {
+        let count = call.int(at).ok().filter(|&n| n > 0).and_then(|n| usize::try_from(n).ok());
+        let Some(keys) = count else { return Err(Error::text("ERR numkeys should be greater than 0")) };
+        let keys = at + 1..(at + 1).saturating_add(keys);
+        if keys.end >= call.len() {
+            return Err(Error::Syntax);
+        }
+        let end = End::parse(call.get(keys.end))?;
+        let mut options = call.walk(keys.end + 1);
+        let mut count = None;
+        while !options.is_done() {
+            if count.is_some() || !options.accept("count") {
+                return Err(Error::Syntax);
+            }
+            let positive = || Error::text("ERR count should be greater than 0");
+            let n =
+                crate::redis::number::parse_i64(options.word()?).filter(|&n| n > 0).ok_or_else(positive)?;
+            count = Some(n as u64);
+        }
+        Ok(Self { keys, end, count: count.unwrap_or(1) })
+    }
+
+    /// Takes from the first list that there is; whether there was one.
+    fn pop(&self, txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result<bool> {
+        for at in self.keys.clone() {
+            let Some(list) = List::load(txn, call.space, call.get(at))? else { continue };
+            let popped = take(txn, list, self.end, self.count)?;
+            reply.array(2);
+            reply.bulk(call.get(at));
+            reply.array(popped.len());
+            popped.iter().for_each(|element| reply.bulk(element));
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
