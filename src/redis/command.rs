@@ -123,6 +123,8 @@ pub(crate) enum Keys {
         /// The word with the count.
         at: u8,
     },
+    /// Word 1, which is written, and those that word 2 counts.
+    StoreCounted,
     /// Any key of any database: the command has the store to itself.
     All,
 }
@@ -143,6 +145,11 @@ impl Keys {
     /// the command itself will complain.
     pub(crate) fn places(self, args: &Args<'_>) -> impl Iterator<Item = usize> + use<> {
         let words = args.len();
+        let store = (self == Self::StoreCounted).then_some(1);
+        let counted = |at: usize| {
+            let count = args.int(at).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            (at + 1, (at + 1).saturating_add(count).min(words), 1)
+        };
         let (from, to, step) = match self {
             Self::None | Self::All => (0, 0, 1),
             Self::Range { first, last, step } => {
@@ -153,13 +160,10 @@ impl Keys {
                 };
                 (usize::from(first), to.min(words), usize::from(step))
             }
-            Self::Counted { at } => {
-                let count = args.int(usize::from(at)).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-                let from = usize::from(at) + 1;
-                (from, from.saturating_add(count).min(words), 1)
-            }
+            Self::Counted { at } => counted(usize::from(at)),
+            Self::StoreCounted => counted(2),
         };
-        (from..to).step_by(step.max(1))
+        store.into_iter().chain((from..to).step_by(step.max(1)))
     }
 }
 
@@ -198,6 +202,8 @@ impl Access {
     pub(crate) const SET: Self = Self::all(&["RW", "access", "update", "variable_flags"]);
     /// From the first, of which a part goes, into the second.
     pub(crate) const MOVE: Self = Self { others: Self::INSERT.others_too(), ..Self::TAKE };
+    /// The first is replaced by what is made of the others.
+    pub(crate) const STORE: Self = Self { others: Self::READ.others_too(), ..Self::OVERWRITE };
     /// From the first to the second.
     pub(crate) const COPY: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::READ };
     /// From the first, which goes, to the second.

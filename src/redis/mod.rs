@@ -53,6 +53,7 @@ pub(crate) mod stats;
 pub(crate) mod string;
 pub(crate) mod table;
 pub(crate) mod transaction;
+pub(crate) mod zset;
 
 use command::Family;
 
@@ -61,6 +62,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "string", commands: string::COMMANDS },
     Family { group: "hash", commands: hash::COMMANDS },
     Family { group: "list", commands: list::COMMANDS },
+    Family { group: "sorted-set", commands: zset::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },

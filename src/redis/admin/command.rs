@@ -166,6 +166,7 @@ fn categories(entry: &Entry) -> Vec<&'static str> {
 fn positions(keys: Keys) -> (i64, i64, i64) {
     match keys {
         Keys::None | Keys::All | Keys::Counted { .. } => (0, 0, 0),
+        Keys::StoreCounted => (1, 1, 1),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
     }
 }
@@ -199,6 +200,8 @@ fn describe(entry: &Entry, reply: &mut Reply) {
 
 /// How to find the keys, as new clients understand it.
 fn key_specs(command: &Command, reply: &mut Reply) {
+    const ONE: [(&str, i64); 3] = [("lastkey", 0), ("keystep", 1), ("limit", 0)];
+    const COUNTED: [(&str, i64); 3] = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
     match (command.keys, command.access.others) {
         (Keys::None | Keys::All, _) => reply.array(0),
         (Keys::Range { first, last, step }, None) => {
@@ -209,15 +212,18 @@ fn key_specs(command: &Command, reply: &mut Reply) {
         }
         // One each: only commands of two keys treat them differently.
         (Keys::Range { first, step, .. }, Some(others)) => {
-            let fields = [("lastkey", 0), ("keystep", 1), ("limit", 0)];
             reply.array(2);
-            key_spec(command.access.first, first, "range", fields, reply);
-            key_spec(others, first + step, "range", fields, reply);
+            key_spec(command.access.first, first, "range", ONE, reply);
+            key_spec(others, first + step, "range", ONE, reply);
         }
         (Keys::Counted { at }, _) => {
-            let fields = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
             reply.array(1);
-            key_spec(command.access.first, at, "keynum", fields, reply);
+            key_spec(command.access.first, at, "keynum", COUNTED, reply);
+        }
+        (Keys::StoreCounted, others) => {
+            reply.array(2);
+            key_spec(command.access.first, 1, "range", ONE, reply);
+            key_spec(others.unwrap_or(command.access.first), 2, "keynum", COUNTED, reply);
         }
     }
 }

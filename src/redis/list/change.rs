@@ -129,9 +129,9 @@ pub(super) fn lrem(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
     };
     let ordered = list.elements.ordered(txn)?;
     if count >= 0 {
-        ordered.range(txn, 0, &mut visit)?
+        ordered.range(txn, 0, &mut visit)?;
     } else {
-        ordered.range_back(txn, len - 1, &mut visit)?
+        ordered.range_back(txn, len - 1, &mut visit)?;
     }
     drop(ordered);
     for place in &places {

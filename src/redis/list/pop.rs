@@ -27,9 +27,9 @@ fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, end: End) -> Result {
     let count = (call.len() == 3).then(|| positive(call, 2)).transpose()?;
     let Some(list) = List::load(txn, call.space, call.get(1))? else {
         if count.is_some() {
-            reply.null_array()
+            reply.null_array();
         } else {
-            reply.null()
+            reply.null();
         }
         return Ok(());
     };
@@ -37,7 +37,9 @@ fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, end: End) -> Result {
     if count.is_some() {
         reply.array(popped.len());
     }
-    popped.iter().for_each(|element| reply.bulk(element));
+    for element in &popped {
+        reply.bulk(element);
+    }
     Ok(())
 }
 
@@ -153,7 +155,9 @@ impl Many {
             reply.array(2);
             reply.bulk(call.get(at));
             reply.array(popped.len());
-            popped.iter().for_each(|element| reply.bulk(element));
+            for element in &popped {
+                reply.bulk(element);
+            }
             return Ok(true);
         }
         Ok(false)

@@ -112,9 +112,9 @@ pub(super) fn lpos(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
         };
         let ordered = list.elements.ordered(reads)?;
         if rank > 0 {
-            ordered.range(reads, 0, &mut visit)?
+            ordered.range(reads, 0, &mut visit)?;
         } else {
-            ordered.range_back(reads, len - 1, &mut visit)?
+            ordered.range_back(reads, len - 1, &mut visit)?;
         }
     }
     if count.is_some() {

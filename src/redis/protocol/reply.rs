@@ -270,23 +270,44 @@ impl Reply {
     }
 }
 
-/// A double as Redis prints it: `3`, `0.1`, `1e+20`, `inf`.
+/// A double as Redis prints it, in the fewest digits that give it back: `3`, `0.1`, `1e+20`, `inf`.
 pub(crate) fn format_double(n: f64) -> String {
+    /// Zeros that an integer may end in beyond its digits, and decimals of a number written without an exponent.
+    const PLAIN: i32 = 7;
     if n.is_nan() {
         return "nan".to_owned();
     }
     if n.is_infinite() {
         return if n > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let magnitude = n.abs();
-    if n == 0.0 || (1e-5..1e17).contains(&magnitude) {
-        return format!("{n}");
+    if n == 0.0 {
+        return if n.is_sign_negative() { "-0" } else { "0" }.to_owned();
     }
-    let text = format!("{n:e}");
-    match text.split_once('e') {
-        Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
-        _ => text,
+    // Integers that a double holds exactly.
+    if n.fract() == 0.0 && n.abs() < 4_503_599_627_370_496.0 {
+        return itoa::Buffer::new().format(n as i64).to_owned();
     }
+    let scientific = format!("{:e}", n.abs());
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let digits: String = digits.chars().filter(|&c| c != '.').collect();
+    let (len, exponent) = (digits.len() as i32, exponent.parse::<i32>().unwrap_or(0));
+    let sign = if n < 0.0 { "-" } else { "" };
+    // The number is its digits, times ten to this.
+    let shift = exponent + 1 - len;
+    if shift >= 0 && exponent < len + PLAIN - i32::from(n < 0.0) {
+        return format!("{sign}{digits}{}", "0".repeat(shift as usize));
+    }
+    if shift < 0 && (shift > -PLAIN || exponent.abs() < 4) {
+        let point = len + shift;
+        if point <= 0 {
+            return format!("{sign}0.{}{digits}", "0".repeat(-point as usize));
+        }
+        let (whole, part) = digits.split_at(point as usize);
+        return format!("{sign}{whole}.{part}");
+    }
+    let (first, rest) = digits.split_at(1);
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{first}{point}{rest}e{exponent:+}")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! ```text
 //! list         the counted plane itself is ranked:     place  → element                   place: list/place.rs
 //! sorted set   the counted plane has rows:             member → score
-//!              and plane 1 is ranked:                  score ‖ member → empty             score: codec::order's f64, -0 as 0
+//!              and plane 1 is ranked:                  score ‖ member → empty             score: 8 bytes that sort
 //! ```
 //!
 //! Ranked planes are the store's (`store::ranked`). A small collection keeps its elements in the meta row like any other and
@@ -15,7 +15,6 @@ use bytes::Bytes;
 
 use super::inline::{self, Entry};
 use super::{COUNTED, Collection, Elements, Plane, Result, Type, place, rows};
-use crate::codec::order;
 use crate::store::{Ranked, Reads, Txn};
 
 /// A sorted set's plane in order of scores.
@@ -43,7 +42,7 @@ impl Ordered<'_> {
     }
 
     /// How many there are.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.ranked().map_or_else(|few| few.len() as u64, Ranked::len)
     }
 
@@ -90,16 +89,7 @@ impl Ordered<'_> {
 
 /// A member's place in order of scores.
 fn by_score(score: &[u8], member: &[u8]) -> Vec<u8> {
-    let mut negative_zero = Vec::with_capacity(8);
-    order::put_f64(&mut negative_zero, -0.0);
-    let mut subkey = Vec::with_capacity(score.len() + member.len());
-    if score == negative_zero {
-        order::put_f64(&mut subkey, 0.0);
-    } else {
-        subkey.extend_from_slice(score);
-    }
-    subkey.extend_from_slice(member);
-    subkey
+    [score, member].concat()
 }
 
 /// The prefix of the ranked plane.

@@ -1,0 +1,125 @@
+//! Commands that take members from the ends of sorted sets.
+
+use super::range::each;
+use super::{Window, load_to_change, wait_if_many};
+use crate::redis::command::Call;
+use crate::redis::error::{Error, Result};
+use crate::redis::keyspace::{Collection, Type};
+use crate::redis::number;
+use crate::redis::protocol::reply::{Protocol, Reply};
+use crate::store::Txn;
+
+/// `ZPOPMIN key [count]`
+pub(super) fn zpopmin(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    pop(txn, call, reply, false)
+}
+
+/// `ZPOPMAX key [count]`
+pub(super) fn zpopmax(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    pop(txn, call, reply, true)
+}
+
+fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, highest: bool) -> Result {
+    if call.len() > 3 {
+        return Err(Error::Syntax);
+    }
+    let positive = || Error::text("ERR value is out of range, must be positive");
+    let count = match call.len() {
+        3 => Some(number::parse_i64(call.get(2)).and_then(|n| u64::try_from(n).ok()).ok_or_else(positive)?),
+        _ => None,
+    };
+    let popped = match load_to_change(txn, call)? {
+        Some(set) => take(txn, set, highest, count.unwrap_or(1))?,
+        None => Vec::new(),
+    };
+    // In RESP3, and only if a count was given, a pair for each.
+    let pairs = count.is_some() && reply.protocol() == Protocol::Resp3;
+    reply.array(if pairs { popped.len() } else { 2 * popped.len() });
+    for (member, score) in popped {
+        if pairs {
+            reply.array(2);
+        }
+        reply.bulk(&member);
+        reply.double(score);
+    }
+    Ok(())
+}
+
+/// Takes up to so many members from an end, and stages the rest.
+fn take(txn: &mut Txn, mut set: Collection, highest: bool, count: u64) -> Result<Vec<(Vec<u8>, f64)>> {
+    let len = set.len(txn)?;
+    let count = count.min(len);
+    wait_if_many(txn, count)?;
+    let window = if highest { Window { from: len - count, to: len } } else { Window { from: 0, to: count } };
+    let mut taken = Vec::new();
+    each(txn, &set, window, highest, &mut |member, score| taken.push((member.to_vec(), score)))?;
+    if count > 0 {
+        set.remove_ranks(txn, window.from, window.to)?;
+        set.save(txn)?;
+    }
+    Ok(taken)
+}
+
+/// `ZMPOP numkeys key [key ...] MIN | MAX [COUNT count]`
+pub(super) fn zmpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let many = Many::parse(call, 1)?;
+    if !many.pop(txn, call, reply)? {
+        reply.null_array();
+    }
+    Ok(())
+}
+
+/// What ZMPOP and BZMPOP are asked for.
+struct Many {
+    /// The words that are keys.
+    keys: std::ops::Range<usize>,
+    highest: bool,
+    count: u64,
+}
+
+impl Many {
+    /// From the word on that says how many keys there are.
+    fn parse(call: &Call<'_>, at: usize) -> Result<Self> {
+        let keys = call.int(at).ok().filter(|&n| n > 0).and_then(|n| usize::try_from(n).ok());
+        let keys = keys.ok_or(Error::text("ERR numkeys should be greater than 0"))?;
+        let keys = at + 1..(at + 1).saturating_add(keys);
+        let mut options = call.walk(keys.end);
+        let highest = if options.accept("max") {
+            true
+        } else if options.accept("min") {
+            false
+        } else {
+            return Err(Error::Syntax);
+        };
+        let mut count = None;
+        while !options.is_done() {
+            if count.is_some() || !options.accept("count") {
+                return Err(Error::Syntax);
+            }
+            let positive = || Error::text("ERR count should be greater than 0");
+            let n = number::parse_i64(options.word()?).filter(|&n| n > 0).ok_or_else(positive)?;
+            count = Some(n as u64);
+        }
+        Ok(Self { keys, highest, count: count.unwrap_or(1) })
+    }
+
+    /// Takes from the first sorted set that there is; whether there was one.
+    fn pop(&self, txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result<bool> {
+        for at in self.keys.clone() {
+            let Some(set) = Collection::load(txn, call.space, call.get(at), Type::SortedSet)? else {
+                continue;
+            };
+            let popped = take(txn, set, self.highest, self.count)?;
+            reply.array(2);
+            reply.bulk(call.get(at));
+            reply.array(popped.len());
+            for (member, score) in popped {
+                reply.array(2);
+                reply.bulk(&member);
+                reply.double(score);
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}

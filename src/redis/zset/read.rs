@@ -1,0 +1,128 @@
+//! Commands that look at single members, and at all of them a part at a time.
+
+use std::ops::{Bound, ControlFlow};
+
+use super::{MEMBERS, decode_score, encode_score, load, score_of};
+use crate::redis::command::Call;
+use crate::redis::cursors::Walked;
+use crate::redis::error::{Error, Result};
+use crate::redis::glob;
+use crate::redis::keys::{ScanOptions, cursor};
+use crate::redis::keyspace::lock_key;
+use crate::redis::protocol::reply::{Reply, format_double};
+use crate::store::Reads;
+
+/// `ZCARD key`
+pub(super) fn zcard(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let len = load(reads, call)?.map_or(Ok(0), |set| set.len(reads))?;
+    reply.int(i64::try_from(len).unwrap_or(i64::MAX));
+    Ok(())
+}
+
+fn tell_score(reply: &mut Reply, score: Option<f64>) {
+    match score {
+        Some(score) => reply.double(score),
+        None => reply.null(),
+    }
+}
+
+/// `ZSCORE key member`
+pub(super) fn zscore(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let set = load(reads, call)?;
+    let score = set.map(|set| score_of(reads, &set, call.get(2))).transpose()?.flatten();
+    tell_score(reply, score);
+    Ok(())
+}
+
+/// `ZMSCORE key member [member ...]`
+pub(super) fn zmscore(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let members: Vec<&[u8]> = call.from(2).collect();
+    let found = match load(reads, call)? {
+        Some(set) => set.get_many(reads, MEMBERS, &members)?,
+        None => vec![None; members.len()],
+    };
+    reply.array(found.len());
+    for element in found {
+        tell_score(reply, element.map(|element| decode_score(&element.value)).transpose()?);
+    }
+    Ok(())
+}
+
+/// `ZRANK key member [WITHSCORE]`
+pub(super) fn zrank(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    rank(reads, call, reply, |before, _| before)
+}
+
+/// `ZREVRANK key member [WITHSCORE]`
+pub(super) fn zrevrank(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    rank(reads, call, reply, |before, len| len - 1 - before)
+}
+
+fn rank(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply, of: fn(u64, u64) -> u64) -> Result {
+    if call.len() > 4 {
+        return Err(Error::Arity(call.command.name));
+    }
+    let with_score = call.len() == 4;
+    if with_score && !call.is(3, "withscore") {
+        return Err(Error::Syntax);
+    }
+    let set = load(reads, call)?;
+    let found = set.map(|set| Ok(score_of(reads, &set, call.get(2))?.map(|score| (set, score)))).transpose();
+    let Some((set, score)) = found.map(Option::flatten).map_err(|error: Error| error)? else {
+        if with_score {
+            reply.null_array();
+        } else {
+            reply.null();
+        }
+        return Ok(());
+    };
+    let place = [&encode_score(score)[..], call.get(2)].concat();
+    let before = set.ordered(reads)?.rank(reads, &place)?;
+    if with_score {
+        reply.array(2);
+    }
+    reply.int(i64::try_from(of(before, set.len(reads)?)).unwrap_or(i64::MAX));
+    if with_score {
+        reply.double(score);
+    }
+    Ok(())
+}
+
+/// `ZSCAN key cursor [MATCH pattern] [COUNT count]`. A small set is told whole.
+pub(super) fn zscan(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let cursor = cursor(call.get(2))?;
+    let set = load(reads, call)?;
+    let options = ScanOptions::parse(cursor, &mut call.walk(3), |_| false)?;
+    if options.kind.is_some() {
+        return Err(Error::Syntax);
+    }
+    let walked = Walked::Key(lock_key(call.space.database, call.get(1)).0);
+    let mut told = Vec::new();
+    let mut stopped = None;
+    if let Some(set) = set {
+        let after = call.instance.cursors.place(walked, options.cursor);
+        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let steps_max = if set.is_inline() { usize::MAX } else { options.count };
+        let mut steps = 0;
+        set.each(reads, MEMBERS, from, Bound::Unbounded, false, &mut |member, element| {
+            steps += 1;
+            if glob::matches(options.pattern, member) {
+                told.push((member.to_vec(), element.value.clone()));
+            }
+            if steps >= steps_max {
+                stopped = Some(member.to_vec());
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    let cursor = stopped.map_or(0, |member| call.instance.cursors.after(walked, &member));
+    reply.array(2);
+    reply.bulk(cursor.to_string().as_bytes());
+    reply.array(2 * told.len());
+    for (member, score) in &told {
+        reply.bulk(member);
+        reply.bulk(format_double(decode_score(score)?).as_bytes());
+    }
+    Ok(())
+}
