@@ -77,6 +77,30 @@ impl<'a> Args<'a> {
     }
 }
 
+/// Words that are kept, when the bytes that they arrived in are not.
+#[derive(Clone, Debug)]
+pub(crate) struct Words {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Words {
+    /// Copies them.
+    pub(crate) fn new<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        for word in words {
+            spans.push(Span { at: bytes.len() as u32, len: word.len() as u32 });
+            bytes.extend_from_slice(word);
+        }
+        Self { bytes, spans }
+    }
+
+    /// The words.
+    pub(crate) fn args(&self) -> Args<'_> {
+        Args::new(&self.bytes, &self.spans)
+    }
+}
+
 /// A place in the words, moving right: `while let Some(option) = walk.next() { … }`.
 pub(crate) struct Walk<'a> {
     args: Args<'a>,

@@ -42,8 +42,10 @@ pub(crate) struct Client {
     pub(crate) pending_bytes: AtomicUsize,
     pub(crate) output_bytes: AtomicUsize,
     pub(crate) names: Mutex<Names>,
+    /// Whether a command of it waits.
+    pub(crate) blocked: AtomicBool,
     killed: AtomicBool,
-    /// Wakes the connection, so that it sees that it was killed.
+    /// Wakes the connection, so that it sees what is new.
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -51,6 +53,11 @@ impl Client {
     /// Ends the connection as soon as may be.
     pub(crate) fn kill(&self) {
         self.killed.store(true, Relaxed);
+        self.wake();
+    }
+
+    /// Has the connection look at what is new.
+    pub(crate) fn wake(&self) {
         (self.wake)();
     }
 
@@ -66,9 +73,12 @@ impl Client {
         let command = command.and_then(|id| super::table::table().flat().find(|entry| entry.id == id));
         let queued = self.queued.load(Relaxed);
         let mut flags = String::new();
-        for (letter, on) in
-            [('x', queued >= 0), ('e', self.no_evict.load(Relaxed)), ('T', self.no_touch.load(Relaxed))]
-        {
+        for (letter, on) in [
+            ('x', queued >= 0),
+            ('b', self.blocked.load(Relaxed)),
+            ('e', self.no_evict.load(Relaxed)),
+            ('T', self.no_touch.load(Relaxed)),
+        ] {
             if on {
                 flags.push(letter);
             }
@@ -143,6 +153,7 @@ impl Clients {
             pending_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
             names: Mutex::default(),
+            blocked: AtomicBool::new(false),
             killed: AtomicBool::new(false),
             wake,
         });

@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::args::Args;
+use super::blocking::{self, Blocked};
 use super::command::{Action, Call, Command, Flags, Keys, Lookups, NAME_BYTES_MAX};
 use super::error::{Error, Result};
 use super::instance::Instance;
@@ -11,6 +12,7 @@ use super::protocol::reply::Reply;
 use super::session::{ReplyMode, Session};
 use super::stats::{SLOW_WORD_BYTES, SLOW_WORDS, Slow};
 use super::table::{Entry, table};
+use super::waiters::News;
 use super::{keyspace, transaction};
 use crate::store::{self, Miss, Tier, Txn};
 
@@ -24,6 +26,8 @@ pub(crate) enum Flow {
     Wait(Option<Miss>),
     /// CLIENT PAUSE holds it up: nothing happened; run it again later.
     Paused,
+    /// It waits for a key: nothing happened; [`resume`] when there is news.
+    Block,
 }
 
 /// Runs one command.
@@ -71,27 +75,63 @@ pub(crate) fn run(
     if command.flags.has(Flags::SLOW) && tier == Tier::Cached {
         return Flow::Wait(None);
     }
-    let errors = reply.errors();
+    let before = Before { mark, errors: reply.errors() };
     let lookups = Lookups::default();
     let result = match command.action {
         Action::Exec => transaction::exec(instance, session, reply, tier, &lookups),
-        _ => perform(instance, session, command, args, reply, tier, &lookups),
+        _ => perform(instance, session, entry, args, reply, tier, &lookups, None),
     };
+    if let Err(error) = &result {
+        if error.would_wait() && tier == Tier::Cached {
+            reply.truncate(mark);
+            // A transaction would be run from its start for each of its blocks.
+            return Flow::Wait(if matches!(command.action, Action::Exec) {
+                None
+            } else {
+                error.clone().miss()
+            });
+        }
+        if session.blocked.is_some() {
+            reply.truncate(mark);
+            *start_ns = instance.clock().monotonic_ns();
+            return Flow::Block;
+        }
+    }
+    conclude(instance, session, entry, args, reply, &before, result, &lookups, start_ns);
+    Flow::Done
+}
+
+/// What the output was before a command ran.
+struct Before {
+    mark: usize,
+    errors: u64,
+}
+
+/// What is left to do when a command has run: its error is written, and it is counted.
+#[expect(clippy::too_many_arguments, reason = "the end of a function that has them all")]
+fn conclude(
+    instance: &Instance,
+    session: &mut Session,
+    entry: &Entry,
+    args: Args<'_>,
+    reply: &mut Reply,
+    before: &Before,
+    result: Result,
+    lookups: &Lookups,
+    start_ns: &mut u64,
+) {
+    let mark = before.mark;
     if let Err(error) = result {
         reply.truncate(mark);
-        if error.would_wait() && tier == Tier::Cached {
-            // A transaction would be run from its start for each of its blocks.
-            return Flow::Wait(if matches!(command.action, Action::Exec) { None } else { error.miss() });
-        }
         instance.stats.error(&error.wire());
         reply.error(&error);
     }
     let now_ns = instance.clock().monotonic_ns();
     let spent_ns = now_ns.saturating_sub(*start_ns);
     *start_ns = now_ns;
-    session.stats.commands[entry.id].ran(spent_ns, reply.errors() != errors);
-    session.stats.looked_up(&lookups);
-    if instance.slow_ns().is_some_and(|limit| spent_ns >= limit) && command.name != "exec" {
+    session.stats.commands[entry.id].ran(spent_ns, reply.errors() != before.errors);
+    session.stats.looked_up(lookups);
+    if instance.slow_ns().is_some_and(|limit| spent_ns >= limit) && entry.command.name != "exec" {
         remember_slow(instance, session, args, spent_ns);
     }
     match session.reply_mode {
@@ -100,6 +140,61 @@ pub(crate) fn run(
         ReplyMode::Skip => {
             reply.truncate(mark);
             session.reply_mode = ReplyMode::On;
+        }
+    }
+}
+
+/// Goes on with a command that waits: runs it again if it has the turn, and ends it if its time is over.
+pub(crate) fn resume(
+    instance: &Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    tier: Tier,
+    start_ns: &mut u64,
+) -> Flow {
+    let Some(mut blocked) = session.blocked.take() else { return Flow::Done };
+    let before = Before { mark: reply.len(), errors: reply.errors() };
+    let lookups = Lookups::default();
+    let news = if blocked.trying { Some(News::Turn) } else { blocked.place.news() };
+    let result = match news {
+        Some(News::Turn) => {
+            blocked.trying = true;
+            let args = blocked.words.args();
+            perform(instance, session, blocked.entry, args, reply, tier, &lookups, Some(&blocked))
+        }
+        Some(News::Refused) => Err(Error::text("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
+        Some(News::Late) => {
+            blocked.answer_late(reply);
+            Ok(())
+        }
+        None if blocked.left_ns(*start_ns) == Some(0) => {
+            blocked.answer_late(reply);
+            Ok(())
+        }
+        None => {
+            session.blocked = Some(blocked);
+            return Flow::Block;
+        }
+    };
+    let database = blocked.place.wanted().database;
+    let held = |name: &[u8]| blocking::held(instance, database, name);
+    match result {
+        Err(error) if error.would_wait() && tier == Tier::Cached => {
+            reply.truncate(before.mark);
+            session.blocked = Some(blocked);
+            return Flow::Wait(error.miss());
+        }
+        Err(Error::Block(_)) => {
+            reply.truncate(before.mark);
+            blocked.trying = false;
+            blocked.place.keep(&held);
+            session.blocked = Some(blocked);
+            return Flow::Block;
+        }
+        result => {
+            let Blocked { entry, words, place, .. } = *blocked;
+            place.leave(&held);
+            conclude(instance, session, entry, words.args(), reply, &before, result, &lookups, start_ns);
         }
     }
     Flow::Done
@@ -175,17 +270,21 @@ fn refuse(instance: &Instance, session: &mut Session, error: &Error, reply: &mut
     }
 }
 
-/// Runs a command in a view or transaction of its own.
+/// Runs a command in a view or transaction of its own. One that wants to wait does so when this returns; `again` if it
+/// has waited already, and has the turn.
+#[expect(clippy::too_many_arguments, reason = "what a command is run with")]
 fn perform(
     instance: &Instance,
     session: &mut Session,
-    command: &'static Command,
+    entry: &'static Entry,
     args: Args<'_>,
     reply: &mut Reply,
     tier: Tier,
     lookups: &Lookups,
+    again: Option<&Blocked>,
 ) -> Result {
     let databases = instance.keyspace().databases();
+    let command = entry.command;
     match command.action {
         Action::Read(run) if command.flags.has(Flags::RANKED) => {
             let txn = instance.store().reading(command.lock_set(session.database, &args), tier)?;
@@ -198,14 +297,25 @@ fn perform(
         }
         Action::Read(run) => {
             let view = match session.view.take() {
-                Some(view) if view_serves(&view, tier) => view,
+                Some(view) if view_serves(&view, tier) && again.is_none() => view,
+                // What it was woken for may not be durable yet; its reply waits for that.
+                _ if again.is_some() => {
+                    let view = instance.store().view_newest(tier);
+                    session.floor = session.floor.max(store::Reads::seqno(&view));
+                    view
+                }
                 _ => instance.store().view(session.floor, tier),
             };
             session.needs = session.needs.max(store::Reads::seqno(&view));
             let space = databases.space(&view, session.database)?;
+            if let Some(blocked) = again
+                && !blocked.is_ready(&view, space)?
+            {
+                return Err(blocking::still());
+            }
             let result = run(&view, &Call { args, space, command, instance, lookups }, reply);
             session.view = Some(view);
-            result
+            wait_if_asked(instance, session, entry, args, result, again, true)
         }
         Action::Write(run) => {
             let locks = command.lock_set(session.database, &args);
@@ -213,12 +323,20 @@ fn perform(
             // Whatever is answered, an error too, may tell of commits that are visible but not durable yet.
             session.needs = session.needs.max(store::Reads::seqno(&txn));
             let space = databases.space(&txn, session.database)?;
-            run(&mut txn, &Call { args, space, command, instance, lookups }, reply)?;
-            commit(session, txn)
+            if let Some(blocked) = again
+                && !blocked.is_ready(&txn, space)?
+            {
+                return Err(blocking::still());
+            }
+            let result = run(&mut txn, &Call { args, space, command, instance, lookups }, reply);
+            // The locks are held still.
+            wait_if_asked(instance, session, entry, args, result, again, false)?;
+            commit(instance, session, txn, again)
         }
         Action::Session(run) => {
             let space = keyspace::Space::unresolved(session.database);
-            run(session, &Call { args, space, command, instance, lookups }, reply)
+            let result = run(session, &Call { args, space, command, instance, lookups }, reply);
+            wait_if_asked(instance, session, entry, args, result, again, false)
         }
         Action::Container => {
             super::admin::command::help(command, reply);
@@ -232,12 +350,33 @@ fn view_serves(view: &store::View, tier: Tier) -> bool {
     store::Reads::tier(view) == tier
 }
 
-/// Commits, and notes that the reply waits for it.
-pub(crate) fn commit(session: &mut Session, txn: Txn) -> Result {
-    let seqno = txn.commit()?;
-    session.needs = session.needs.max(seqno);
-    session.floor = session.floor.max(seqno);
+/// Lets a command that asked for it wait, unless it does so already.
+fn wait_if_asked(
+    instance: &Instance,
+    session: &mut Session,
+    entry: &'static Entry,
+    args: Args<'_>,
+    result: Result,
+    again: Option<&Blocked>,
+    look: bool,
+) -> Result {
+    if let Err(Error::Block(block)) = &result
+        && again.is_none()
+    {
+        let blocked = Blocked::begin(instance, session, entry, args, block, look);
+        session.blocked = Some(Box::new(blocked));
+    }
+    result
+}
+
+/// Commits, notes that the reply waits for it, and gives those their turn who waited for what it changed. `by` is the
+/// command's own place among them, if it has waited.
+pub(crate) fn commit(instance: &Instance, session: &mut Session, txn: Txn, by: Option<&Blocked>) -> Result {
+    let committed = txn.commit_and_tell()?;
+    session.needs = session.needs.max(committed.seqno);
+    session.floor = session.floor.max(committed.seqno);
     session.view = None;
+    session.wave = instance.waiters.touched(&committed, &session.client, by.map(|blocked| &blocked.place));
     Ok(())
 }
 

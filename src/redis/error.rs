@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::blocking::Block;
 use super::keyspace;
 use crate::store::{self, EngineError, Miss};
 
@@ -25,6 +26,8 @@ pub(crate) enum Error {
     Arity(&'static str),
     /// `ERR invalid expire time in '…' command`.
     InvalidExpire(&'static str),
+    /// No failure: the command waits for a key, and is run again when it was touched.
+    Block(Box<Block>),
     /// Any other text, with its code first: `ERR …`.
     Text(Cow<'static, str>),
     /// The store's; [`store::Error::WouldWait`] makes dispatch run the command again where it may wait.
@@ -51,6 +54,7 @@ impl Error {
             Self::InvalidExpire(name) => {
                 return Cow::Owned(format!("ERR invalid expire time in '{name}' command"));
             }
+            Self::Block(_) => "ERR the command would have to wait",
             Self::Text(text) => text,
             Self::Store(error) => return Cow::Owned(store_wire(error)),
         })

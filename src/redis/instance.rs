@@ -11,6 +11,7 @@ use super::clients::Clients;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
 use super::stats::Stats;
+use super::waiters::Waiters;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::random::Random;
@@ -52,6 +53,8 @@ pub(crate) struct Instance {
     pub(crate) clients: Clients,
     pub(crate) stats: Stats,
     pub(crate) cursors: Cursors,
+    /// Clients that wait for keys.
+    pub(crate) waiters: Arc<Waiters>,
     pub(crate) saved: Mutex<Saved>,
     pub(crate) started_ms: u64,
     /// 40 hexadecimal digits, different at each start.
@@ -82,7 +85,7 @@ impl Instance {
             format!("{:016x}{:016x}{:08x}", random.next_u64(), random.next_u64(), random.next_u64() >> 32);
         let started_ms = env.clock.now_ms();
         let seqno = keyspace.store().view_newest(Tier::Cached).seqno();
-        Arc::new_cyclic(|this| Self {
+        let instance = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             keyspace,
             config: ArcSwap::from_pointee(config),
@@ -90,6 +93,7 @@ impl Instance {
             clients: Clients::default(),
             stats: Stats::default(),
             cursors: Cursors::new(random.next_u64()),
+            waiters: Arc::default(),
             saved: Mutex::new(Saved { at_s: started_ms / 1000, seqno, ..Saved::default() }),
             started_ms,
             run_id,
@@ -100,7 +104,10 @@ impl Instance {
             random: Mutex::new(random),
             stop,
             env,
-        })
+        });
+        let waiters = instance.waiters.clone();
+        instance.keyspace.on_reaped(move |committed| waiters.reaped(committed));
+        instance
     }
 
     /// The keys of all databases.

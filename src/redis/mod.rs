@@ -24,6 +24,12 @@
 //! Options: `let mut options = call.walk(3); while let Some(word) = options.next() …` or `options.accept("NX")`.
 //! Other databases: `call.instance.keyspace().databases().space(reads, n)`, with their keys locked by
 //! `.locks(fn(&Args, &mut LockSet))` on the row. A command that may run long whatever is cached (KEYS) is `.slow()`.
+//! A command that may wait for a key (BLPOP) is `.flag(Flags::BLOCKING)`, and where it finds nothing it ends with
+//! `return Err(Block::on(Type::List, parse_timeout(word, txn.now_ms())?).into())` ([`blocking`]): it is run again, whole,
+//! whenever one of its keys (or of `.keys([source])`) was touched and holds that type, in the order in which clients came;
+//! when the time is over the answer is a null array. Inside MULTI it is answered at once (`.or_null()`: with null);
+//! a script that meets `Error::Block(block)` answers `block.refuse(reply)`. XREADGROUP: `.any_change()`; XREAD:
+//! `.again_as(words)`, with `$` replaced. Nothing else is needed: whatever is saved through a `Txn` wakes who waits.
 //! A subcommand is a row named `object|encoding` in a [`command::container`]; its words still count from `OBJECT`.
 //!
 //! **A data type** is one folder, and one line in [`FAMILIES`].
@@ -32,6 +38,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod args;
+pub(crate) mod blocking;
 pub(crate) mod clients;
 pub(crate) mod command;
 pub(crate) mod connection;
@@ -53,6 +60,7 @@ pub(crate) mod stats;
 pub(crate) mod string;
 pub(crate) mod table;
 pub(crate) mod transaction;
+pub(crate) mod waiters;
 pub(crate) mod zset;
 
 use command::Family;
@@ -67,4 +75,6 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },
+    #[cfg(test)]
+    Family { group: "generic", commands: blocking::tests::COMMANDS },
 ];

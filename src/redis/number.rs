@@ -109,10 +109,33 @@ fn format_extended(value: X87DoubleExtended) -> String {
     fixed
 }
 
-/// Reads a double as Redis's `getDoubleFromObject` does: decimal or hexadecimal-free text, `inf` allowed, no NaN.
+/// Reads a double as Redis's `getDoubleFromObject` does: decimal or hexadecimal text, `inf` allowed, no NaN.
 pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?;
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if let Some(digits) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
+        let n = parse_hexadecimal(digits)?;
+        return Some(if text.starts_with('-') { -n } else { n });
+    }
     text.parse::<f64>().ok().filter(|n| !n.is_nan())
+}
+
+/// `ff`, `1.8p-2`: what `strtod` takes after `0x`.
+fn parse_hexadecimal(text: &str) -> Option<f64> {
+    let (digits, exponent) = match text.split_once(['p', 'P']) {
+        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut n = 0.0;
+    for digit in whole.chars().chain(fraction.chars()) {
+        n = n * 16.0 + f64::from(digit.to_digit(16)?);
+    }
+    let shift = exponent.saturating_sub(i32::try_from(fraction.len()).ok()?.saturating_mul(4));
+    Some(n * 2.0_f64.powi(shift))
 }
 
 #[cfg(test)]
@@ -132,6 +155,23 @@ mod tests {
         assert_eq!(parse_u64(b"18446744073709551615"), Some(u64::MAX));
         assert_eq!(parse_u64(b"18446744073709551616"), None);
         assert_eq!(parse_u64(b"-1"), None);
+    }
+
+    #[test]
+    fn doubles_are_read_as_c_reads_them() {
+        for (text, n) in [
+            ("1.5", 1.5),
+            ("-0x10", -16.0),
+            ("0x1.8p1", 3.0),
+            ("0X.8", 0.5),
+            ("+1e3", 1000.0),
+            ("inf", f64::INFINITY),
+        ] {
+            assert_eq!(parse_f64(text.as_bytes()), Some(n), "{text}");
+        }
+        for bad in ["", "0x", "0x.", "0xg", "0x1p", "nan", " 1", "1 "] {
+            assert_eq!(parse_f64(bad.as_bytes()), None, "{bad}");
+        }
     }
 
     #[test]

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::dispatch::{self, Flow};
 use super::instance::Instance;
 use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
 use super::protocol::reply::Reply;
 use super::session::Session;
-use crate::store::{Miss, Seqno, Tier};
+use crate::store::{Miss, Reads, Seqno, Tier};
 
 /// Output at which a pipeline pauses until the client has taken it.
 const OUTPUT_BYTES_SOFT: usize = 1 << 20;
@@ -24,6 +25,10 @@ pub(crate) enum Pace {
     Wait(Option<Miss>),
     /// CLIENT PAUSE holds the next command up.
     Paused,
+    /// A command waits for a key: run on when [`Pipeline::has_news`], or [`Pipeline::blocked_left`] has passed.
+    Block,
+    /// Others have their turn with what the last command did: run on when [`Pipeline::is_free`].
+    Yield,
     /// Much output lies ready: send it, then run on.
     Full,
     /// The connection ends once its output is sent.
@@ -120,10 +125,42 @@ impl Pipeline {
         pace
     }
 
+    /// How long its command still waits; `None`: for ever.
+    pub(crate) fn blocked_left(&self) -> Option<Duration> {
+        let now_ns = self.instance.clock().monotonic_ns();
+        self.session.blocked.as_ref()?.left_ns(now_ns).map(Duration::from_nanos)
+    }
+
+    /// Whether there is news for its command that waits.
+    pub(crate) fn has_news(&self) -> bool {
+        self.session.blocked.as_ref().is_some_and(|blocked| blocked.place.has_news())
+    }
+
+    /// Whether nobody has a turn any more that its last command set off.
+    pub(crate) fn is_free(&self) -> bool {
+        self.session.wave.as_ref().is_none_or(|wave| wave.strong_count() == 0)
+    }
+
     fn run_until(&mut self, tier: Tier, ns: &mut u64) -> Pace {
+        if self.session.blocked.is_some() && !self.session.client.is_killed() {
+            match dispatch::resume(&self.instance, &mut self.session, &mut self.reply, tier, ns) {
+                Flow::Done => {}
+                Flow::Wait(miss) => return Pace::Wait(miss),
+                Flow::Paused => return Pace::Paused,
+                Flow::Block => return Pace::Block,
+            }
+        }
         loop {
             if self.session.closing || self.session.client.is_killed() {
                 return Pace::Close;
+            }
+            if !self.is_free() {
+                return Pace::Yield;
+            }
+            if self.session.wave.take().is_some() {
+                // What others had of it shows from now on, durable or not.
+                self.session.floor = self.instance.store().view_newest(tier).seqno();
+                self.session.view = None;
             }
             if self.reply.len() >= OUTPUT_BYTES_SOFT {
                 return Pace::Full;
@@ -145,6 +182,10 @@ impl Pipeline {
                 // Each command of a long pipeline would be a journey of its own: they go to the disk together.
                 Flow::Wait(miss) => return Pace::Wait(miss.filter(|_| input.len() == length)),
                 Flow::Paused => return Pace::Paused,
+                Flow::Block => {
+                    self.done += length;
+                    return Pace::Block;
+                }
             }
             if !self.limits.authenticated && self.session.authenticated {
                 self.set_limits();

@@ -1,12 +1,14 @@
 //! One connection's state: who it is, which database it selected, what it queues and watches.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 
+use super::blocking::Blocked;
 use super::clients::Client;
 use super::protocol::reply::Protocol;
 use super::stats::LoopStats;
 use super::transaction::Queue;
+use super::waiters::Wave;
 use crate::store::{Seqno, View, Watch};
 
 /// Which replies a client wants: CLIENT REPLY.
@@ -39,6 +41,10 @@ pub(crate) struct Session {
     pub(crate) queue: Option<Queue>,
     /// What it watches.
     pub(crate) watch: Option<Watch>,
+    /// Its command that waits.
+    pub(crate) blocked: Option<Box<Blocked>>,
+    /// The turns of waiting clients that its last commit set off: it goes on once they have ended.
+    pub(crate) wave: Option<Weak<Wave>>,
     /// The newest commit that its replies depend on: they leave once it is acknowledged.
     pub(crate) needs: Seqno,
     /// Its own last commit: its reads see at least that.
@@ -60,6 +66,8 @@ impl Session {
             reply_mode: ReplyMode::On,
             queue: None,
             watch: None,
+            blocked: None,
+            wave: None,
             needs: 0,
             floor: 0,
             closing: false,

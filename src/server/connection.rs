@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -150,6 +150,14 @@ async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedRead
                     connection.deliver(turn);
                     break;
                 }
+                Pace::Block => {
+                    connection.deliver(turn);
+                    if !connection.wait_for_news(turn, &read).await {
+                        return;
+                    }
+                }
+                // Its output leaves when others have had what it brought.
+                Pace::Yield => connection.wait_for_others().await,
                 Pace::Paused => {
                     connection.deliver(turn);
                     tokio::time::sleep(PAUSE_CHECK).await;
@@ -321,6 +329,56 @@ impl Connection {
         if let Some(waker) = self.waker.lock().as_ref() {
             waker.wake_by_ref();
         }
+    }
+
+    /// Waits until its command that waits should be looked after, or its time is over. Reads nothing meanwhile, but
+    /// sends. False if the connection is at its end.
+    async fn wait_for_news(&self, turn: &Turn, read: &OwnedReadHalf) -> bool {
+        // Of all that may be said of a socket, this covers the end of its input without also covering input.
+        let mut closed = pin!(read.ready(Interest::PRIORITY));
+        let left = self.state.borrow().pipeline.as_ref().and_then(|pipeline| pipeline.blocked_left());
+        let mut late = pin!(async {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        });
+        poll_fn(|cx| {
+            self.register(cx);
+            loop {
+                {
+                    let mut state = self.state.borrow_mut();
+                    let State { pipeline: Some(pipeline), broken: false, held, .. } = &mut *state else {
+                        return Poll::Ready(false);
+                    };
+                    if self.client.is_killed() || pipeline.has_news() || late.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(true);
+                    }
+                    if closed.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(false);
+                    }
+                    if *held || pipeline.reply().len() == 0 {
+                        return Poll::Pending;
+                    }
+                }
+                match self.write.as_ref().poll_write_ready(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => self.send(turn),
+                    Poll::Ready(Err(_)) => return Poll::Ready(false),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits until nobody has a turn any more that its last command set off.
+    async fn wait_for_others(&self) {
+        poll_fn(|cx| {
+            self.register(cx);
+            let free = self.state.borrow().pipeline.as_ref().is_none_or(|pipeline| pipeline.is_free());
+            if free || self.client.is_killed() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Waits until all output is sent. False if that cannot be.

@@ -300,7 +300,8 @@ impl Turn {
             let now_ms = self.instance.store().now_ms();
             for connection in self.connections.borrow().values() {
                 let last_ms = connection.client().last_ms.load(std::sync::atomic::Ordering::Relaxed);
-                if now_ms.saturating_sub(last_ms) > timeout_ms {
+                let waits = connection.client().blocked.load(std::sync::atomic::Ordering::Relaxed);
+                if now_ms.saturating_sub(last_ms) > timeout_ms && !waits {
                     connection.client().kill();
                 }
             }

@@ -33,7 +33,7 @@ pub use locks::{LockKey, LockSet};
 pub use ranked::Ranked;
 pub use realm::{DYNAMO, FORMAT_VERSION, REDIS, SYSTEM, after_prefix, put_ordered, realm_row, take_ordered};
 pub use reaper::GRACE_MS;
-pub use txn::{Savepoint, Txn};
+pub use txn::{Committed, Savepoint, Txn};
 pub use view::{Reads, RowScan, Snapshot, View};
 pub use watch::Watch;
 

@@ -73,6 +73,17 @@ struct Plane {
     undo: usize,
 }
 
+/// What a transaction did.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// The commit that the reply must wait for.
+    pub seqno: Seqno,
+    /// The keys that changed.
+    pub touched: Vec<LockKey>,
+    /// The groups of watches of which all may have changed.
+    pub touched_groups: Vec<u16>,
+}
+
 /// A moment within a transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Savepoint {
@@ -270,10 +281,15 @@ impl Txn {
 
     /// Makes it happen. Returns the commit that the reply must wait for: its own, or, where nothing was staged, the
     /// newest that it may have read.
-    pub fn commit(mut self) -> Result<Seqno> {
+    pub fn commit(self) -> Result<Seqno> {
+        Ok(self.commit_and_tell()?.seqno)
+    }
+
+    /// The same; returns also what others than those who watch may have to be told.
+    pub fn commit_and_tell(mut self) -> Result<Committed> {
         self.bury_unlinked();
         if self.is_empty() {
-            return Ok(self.view.seqno());
+            return Ok(Committed { seqno: self.view.seqno(), ..Committed::default() });
         }
         let seqno = BATCH.with_borrow_mut(|batch| {
             batch.clear();
@@ -304,7 +320,11 @@ impl Txn {
         if self.due_ms != u64::MAX {
             self.store.due_at(self.due_ms);
         }
-        Ok(seqno)
+        Ok(Committed {
+            seqno,
+            touched: std::mem::take(&mut self.touched),
+            touched_groups: self.touched_groups.iter().map(|(group, _)| *group).collect(),
+        })
     }
 
     fn fill(&mut self, batch: &mut Batch) {

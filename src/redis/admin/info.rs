@@ -102,7 +102,7 @@ fn clients(call: &Call<'_>, out: &mut String) {
     line(out, "maxclients", call.instance.config().maxclients);
     line(out, "client_recent_max_input_buffer", most(|one| &one.input_bytes).unwrap_or(0));
     line(out, "client_recent_max_output_buffer", most(|one| &one.output_bytes).unwrap_or(0));
-    line(out, "blocked_clients", 0);
+    line(out, "blocked_clients", call.instance.waiters.len());
     line(out, "tracking_clients", 0);
     line(out, "clients_in_timeout_table", 0);
     line(out, "peak_clients", call.instance.clients.peak());

@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
+use super::super::blocking::{Block, parse_timeout_ms};
 use super::super::command::Call;
 use super::super::error::{Error, Result};
 use super::super::instance::Instance;
-use super::super::number;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use crate::store::{Reads, Tier};
@@ -118,8 +118,11 @@ pub(super) fn shutdown(session: &mut Session, call: &Call<'_>, _: &mut Reply) ->
 }
 
 pub(super) fn wait(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    call.int(1)?;
-    timeout(call.get(2))?;
+    let replicas = call.int(1)?;
+    let timeout_ms = parse_timeout_ms(call.get(2), call.instance.clock().now_ms())?;
+    if replicas > 0 {
+        return Err(Block::for_time(timeout_ms).into());
+    }
     reply.int(0);
     Ok(())
 }
@@ -132,15 +135,10 @@ pub(super) fn waitaof(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Re
     if call.int(2)? < 0 {
         return Err(Error::text("ERR value is out of range, must be positive"));
     }
-    timeout(call.get(3))?;
+    parse_timeout_ms(call.get(3), call.instance.clock().now_ms())?;
     let synced = local == 0 || call.instance.store().db().sync().is_ok();
     reply.array(2);
     reply.int(i64::from(local == 1 && synced));
     reply.int(0);
     Ok(())
-}
-
-fn timeout(word: &[u8]) -> Result<i64> {
-    let ms = number::parse_i64(word).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
-    if ms < 0 { Err(Error::text("ERR timeout is negative")) } else { Ok(ms) }
 }

@@ -275,12 +275,17 @@ fn unpause(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
-/// Nothing blocks yet, so there is nobody to unblock.
 fn unblock(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    call.int(2)?;
-    if call.len() > 4 || (call.len() == 4 && !call.is(3, "timeout") && !call.is(3, "error")) {
+    if call.len() > 4 {
+        return Err(Error::text(
+            "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.",
+        ));
+    }
+    if call.len() == 4 && !call.is(3, "timeout") && !call.is(3, "error") {
         return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
     }
-    reply.int(0);
+    let id = call.int(2)?;
+    let found = u64::try_from(id).is_ok_and(|id| call.instance.waiters.unblock(id, call.is(3, "error")));
+    reply.int(found.into());
     Ok(())
 }

@@ -32,7 +32,7 @@ mod walk;
 
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use collection::{COUNTED, Collection, Element, Ordered, Plane};
 pub use copy::copy;
@@ -44,7 +44,7 @@ pub use walk::{Met, random, walk};
 use parking_lot::Mutex;
 use recount::Recounts;
 
-use crate::store::{self, Env, LockKey, Options, REDIS, Realm, Store, put_ordered};
+use crate::store::{self, Committed, Env, LockKey, Options, REDIS, Realm, Store, put_ordered};
 
 /// What the keyspace answers with when it cannot.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -122,11 +122,15 @@ pub fn lock_key(database: u16, name: &[u8]) -> LockKey {
     LockKey(hasher.finish())
 }
 
+type Listener = Box<dyn Fn(&Committed) + Send + Sync>;
+
 /// The keys of all databases.
 pub struct Keyspace {
     store: Arc<Store>,
     databases: Databases,
     recounts: Mutex<Recounts>,
+    /// Told of what the reaper commits.
+    reaped: OnceLock<Listener>,
 }
 
 impl Keyspace {
@@ -137,7 +141,8 @@ impl Keyspace {
         let databases = Databases::open(&store, databases)?;
         // Plain reads see what is durable: from the first one on that includes what opening wrote.
         store.db().sync().map_err(store::Error::from)?;
-        let keyspace = Arc::new(Self { store, databases, recounts: Mutex::default() });
+        let keyspace =
+            Arc::new(Self { store, databases, recounts: Mutex::default(), reaped: OnceLock::new() });
         reap::attach(&keyspace);
         Ok(keyspace)
     }
@@ -145,6 +150,12 @@ impl Keyspace {
     /// The store underneath: views, transactions, locks.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// Has somebody told of every commit that the reaper makes, once it is visible.
+    pub fn on_reaped(&self, listener: impl Fn(&Committed) + Send + Sync + 'static) {
+        // Whoever comes second would be the owner of another server over the same keys, which there is none of.
+        let _ = self.reaped.set(Box::new(listener));
     }
 
     /// Which keyspace each database stands for.

@@ -127,7 +127,10 @@ impl Keyspace {
                 txn.arm(&prefix, due_ms, name);
             }
         }
-        txn.commit()?;
+        let committed = txn.commit_and_tell()?;
+        if let Some(listener) = self.reaped.get() {
+            listener(&committed);
+        }
         Ok(removed)
     }
 

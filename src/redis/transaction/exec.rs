@@ -72,8 +72,12 @@ fn attempt(
             }
             txn.undo(savepoint);
             reply.truncate(mark);
-            instance.stats.error(&error.wire());
-            reply.error(&error);
+            if let Error::Block(block) = error {
+                block.refuse(reply);
+            } else {
+                instance.stats.error(&error.wire());
+                reply.error(&error);
+            }
         }
         let spent_ns = instance.clock().monotonic_ns().saturating_sub(start_ns);
         ran.push((entry.id, spent_ns, reply.errors() != errors));
@@ -81,7 +85,7 @@ fn attempt(
     for (id, spent_ns, failed) in ran {
         session.stats.commands[id].ran(spent_ns, failed);
     }
-    dispatch::commit(session, txn)
+    dispatch::commit(instance, session, txn, None)
 }
 
 /// Whether running it again does no harm: it acts through the transaction, or on nothing that EXEC does not restore.
