@@ -125,6 +125,8 @@ pub(crate) enum Keys {
     },
     /// Word 1, which is written, and those that word 2 counts.
     StoreCounted,
+    /// Word 1, and the word after STORE or STOREDIST, the last one if there are several.
+    FirstAndStore,
     /// Any key of any database: the command has the store to itself.
     All,
 }
@@ -138,6 +140,8 @@ impl Keys {
     pub(crate) const PAIR: Self = Self::Range { first: 1, last: 2, step: 1 };
     /// All words.
     pub(crate) const REST: Self = Self::Range { first: 1, last: -1, step: 1 };
+    /// All words but the last: BLPOP, which ends with a timeout.
+    pub(crate) const BEFORE_LAST: Self = Self::Range { first: 1, last: -2, step: 1 };
     /// Every other word: MSET.
     pub(crate) const EVERY_OTHER: Self = Self::Range { first: 1, last: -1, step: 2 };
 
@@ -145,7 +149,12 @@ impl Keys {
     /// the command itself will complain.
     pub(crate) fn places(self, args: &Args<'_>) -> impl Iterator<Item = usize> + use<> {
         let words = args.len();
-        let store = (self == Self::StoreCounted).then_some(1);
+        let is_store = |at: &usize| args.is(*at, "store") || args.is(*at, "storedist");
+        let other = match self {
+            Self::StoreCounted => Some(1),
+            Self::FirstAndStore => (2..words.saturating_sub(1)).rev().find(is_store).map(|at| at + 1),
+            _ => None,
+        };
         let counted = |at: usize| {
             let count = args.int(at).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
             (at + 1, (at + 1).saturating_add(count).min(words), 1)
@@ -162,8 +171,10 @@ impl Keys {
             }
             Self::Counted { at } => counted(usize::from(at)),
             Self::StoreCounted => counted(2),
+            Self::FirstAndStore => (1, words.min(2), 1),
         };
-        store.into_iter().chain((from..to).step_by(step.max(1)))
+        let (before, after) = if self == Self::StoreCounted { (other, None) } else { (None, other) };
+        before.into_iter().chain((from..to).step_by(step.max(1))).chain(after)
     }
 }
 
@@ -202,6 +213,8 @@ impl Access {
     pub(crate) const SET: Self = Self::all(&["RW", "access", "update", "variable_flags"]);
     /// From the first, of which a part goes, into the second.
     pub(crate) const MOVE: Self = Self { others: Self::INSERT.others_too(), ..Self::TAKE };
+    /// What the first holds is told, or the second is replaced by it.
+    pub(crate) const QUERY: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::READ };
     /// The first is replaced by what is made of the others.
     pub(crate) const STORE: Self = Self { others: Self::READ.others_too(), ..Self::OVERWRITE };
     /// From the first to the second.

@@ -46,6 +46,7 @@ pub(crate) mod cursors;
 pub(crate) mod dispatch;
 pub(crate) mod error;
 pub(crate) mod expiry;
+pub(crate) mod geo;
 pub(crate) mod glob;
 pub(crate) mod hash;
 pub(crate) mod instance;
@@ -71,6 +72,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "hash", commands: hash::COMMANDS },
     Family { group: "list", commands: list::COMMANDS },
     Family { group: "sorted-set", commands: zset::COMMANDS },
+    Family { group: "geo", commands: geo::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },

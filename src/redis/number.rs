@@ -86,6 +86,11 @@ fn parse_extended(text: &[u8]) -> Option<X87DoubleExtended> {
     (value.is_finite()).then_some(value)
 }
 
+/// A double with at most 17 decimals, as if in extended precision.
+pub(crate) fn format_f64_extended(n: f64) -> String {
+    X87DoubleExtended::from_str(&format!("{n:.60}")).map_or_else(|_| n.to_string(), format_extended)
+}
+
 /// `%.17Lf` with trailing zeros cut.
 fn format_extended(value: X87DoubleExtended) -> String {
     const DECIMALS: i32 = 17;

@@ -166,7 +166,7 @@ fn categories(entry: &Entry) -> Vec<&'static str> {
 fn positions(keys: Keys) -> (i64, i64, i64) {
     match keys {
         Keys::None | Keys::All | Keys::Counted { .. } => (0, 0, 0),
-        Keys::StoreCounted => (1, 1, 1),
+        Keys::StoreCounted | Keys::FirstAndStore => (1, 1, 1),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
     }
 }
@@ -220,6 +220,13 @@ fn key_specs(command: &Command, reply: &mut Reply) {
             reply.array(1);
             key_spec(command.access.first, at, "keynum", COUNTED, reply);
         }
+        (Keys::FirstAndStore, others) => {
+            reply.array(3);
+            key_spec(command.access.first, 1, "range", ONE, reply);
+            for keyword in ["STORE", "STOREDIST"] {
+                keyword_spec(others.unwrap_or(command.access.first), keyword, command.arity, reply);
+            }
+        }
         (Keys::StoreCounted, others) => {
             reply.array(2);
             key_spec(command.access.first, 1, "range", ONE, reply);
@@ -229,17 +236,36 @@ fn key_specs(command: &Command, reply: &mut Reply) {
 }
 
 fn key_spec(flags: KeyFlags, index: u8, find: &str, fields: [(&str, i64); 3], reply: &mut Reply) {
+    begin_key_spec(flags, "index", reply);
+    reply.map(1);
+    reply.bulk(b"index");
+    reply.int(index.into());
+    find_keys(find, fields, reply);
+}
+
+/// A key after a keyword, which stands at or after the last word that must be there.
+fn keyword_spec(flags: KeyFlags, keyword: &str, arity: i8, reply: &mut Reply) {
+    begin_key_spec(flags, "keyword", reply);
+    reply.map(2);
+    reply.bulk(b"keyword");
+    reply.bulk(keyword.as_bytes());
+    reply.bulk(b"startfrom");
+    reply.int(arity.unsigned_abs().into());
+    find_keys("range", [("lastkey", 0), ("keystep", 1), ("limit", 0)], reply);
+}
+
+fn begin_key_spec(flags: KeyFlags, search: &str, reply: &mut Reply) {
     reply.map(3);
     reply.bulk(b"flags");
     tell_flags(flags, reply);
     reply.bulk(b"begin_search");
     reply.map(2);
     reply.bulk(b"type");
-    reply.bulk(b"index");
+    reply.bulk(search.as_bytes());
     reply.bulk(b"spec");
-    reply.map(1);
-    reply.bulk(b"index");
-    reply.int(index.into());
+}
+
+fn find_keys(find: &str, fields: [(&str, i64); 3], reply: &mut Reply) {
     reply.bulk(b"find_keys");
     reply.map(2);
     reply.bulk(b"type");

@@ -22,6 +22,16 @@ const N_FROM_END: &str = "O(N) where N is the number of elements to traverse to 
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
+        write("blmove", 6, Keys::PAIR, pop::blmove).access(Access::MOVE).flag(Flags::BLOCKING).flag(Flags::NO_SCRIPT)
+            .doc("Pops an element from a list, pushes it to another list and returns it. Blocks until an element is available otherwise. Deletes the list if the last element was moved.", "6.2.0", "O(1)"),
+        write("blmpop", -5, Keys::Counted { at: 2 }, pop::blmpop).access(Access::TAKE).flag(Flags::LEAN).flag(Flags::BLOCKING)
+            .doc("Pops the first element from one of multiple lists. Blocks until an element is available otherwise. Deletes the list if the last element was popped.", "7.0.0", "O(N+M) where N is the number of provided keys and M is the number of elements returned."),
+        write("blpop", -3, Keys::BEFORE_LAST, pop::blpop).access(Access::TAKE).flag(Flags::LEAN).flag(Flags::BLOCKING).flag(Flags::NO_SCRIPT)
+            .doc("Removes and returns the first element in a list. Blocks until an element is available otherwise. Deletes the list if the last element was popped.", "2.0.0", "O(N) where N is the number of provided keys."),
+        write("brpop", -3, Keys::BEFORE_LAST, pop::brpop).access(Access::TAKE).flag(Flags::LEAN).flag(Flags::BLOCKING).flag(Flags::NO_SCRIPT)
+            .doc("Removes and returns the last element in a list. Blocks until an element is available otherwise. Deletes the list if the last element was popped.", "2.0.0", "O(N) where N is the number of provided keys."),
+        write("brpoplpush", 4, Keys::PAIR, pop::brpoplpush).access(Access::MOVE).flag(Flags::BLOCKING).flag(Flags::NO_SCRIPT)
+            .doc("Pops an element from a list, pushes it to another list and returns it. Block until an element is available otherwise. Deletes the list if the last element was popped.", "2.2.0", "O(1)"),
         read("lindex", 3, Keys::FIRST, read::lindex).ranked()
             .doc("Returns an element from a list by its index.", "1.0.0", "O(log N)"),
         write("linsert", 5, Keys::FIRST, change::linsert).access(Access::INSERT)

@@ -1,14 +1,16 @@
-//! Commands that take elements from the ends of lists.
+//! Commands that take elements from the ends of lists, and those that wait for them.
 
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
 use super::{End, List, wait_if_many};
+use crate::redis::blocking::{Block, parse_timeout};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::keyspace::Type;
 use crate::redis::protocol::reply::Reply;
-use crate::store::Txn;
+use crate::store::{Reads, Txn};
 
 /// `LPOP key [count]`
 pub(super) fn lpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
@@ -113,6 +115,63 @@ pub(super) fn lmpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
         reply.null_array();
     }
     Ok(())
+}
+
+/// `BLPOP key [key ...] timeout`
+pub(super) fn blpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    pop_or_wait(txn, call, reply, End::Left)
+}
+
+/// `BRPOP key [key ...] timeout`
+pub(super) fn brpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    pop_or_wait(txn, call, reply, End::Right)
+}
+
+fn pop_or_wait(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, end: End) -> Result {
+    let timeout_ms = parse_timeout(call.get(call.len() - 1), txn.now_ms())?;
+    for at in 1..call.len() - 1 {
+        let Some(list) = List::load(txn, call.space, call.get(at))? else { continue };
+        let popped = take(txn, list, end, 1)?;
+        reply.array(2);
+        reply.bulk(call.get(at));
+        for element in &popped {
+            reply.bulk(element);
+        }
+        return Ok(());
+    }
+    Err(Block::on(Type::List, timeout_ms).into())
+}
+
+/// `BLMOVE source destination LEFT | RIGHT LEFT | RIGHT timeout`
+pub(super) fn blmove(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (from, to) = (End::parse(call.get(3))?, End::parse(call.get(4))?);
+    move_or_wait(txn, call, reply, (from, to), call.get(5))
+}
+
+/// `BRPOPLPUSH source destination timeout`
+pub(super) fn brpoplpush(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    move_or_wait(txn, call, reply, (End::Right, End::Left), call.get(3))
+}
+
+fn move_or_wait(
+    txn: &mut Txn,
+    call: &Call<'_>,
+    reply: &mut Reply,
+    (from, to): (End, End),
+    timeout: &[u8],
+) -> Result {
+    let timeout_ms = parse_timeout(timeout, txn.now_ms())?;
+    let moved = move_one(txn, call, from, to)?;
+    let waits = || Block::on(Type::List, timeout_ms).keys([call.get(1)]).or_null();
+    reply.bulk(&moved.ok_or_else(waits)?);
+    Ok(())
+}
+
+/// `BLMPOP timeout numkeys key [key ...] LEFT | RIGHT [COUNT count]`
+pub(super) fn blmpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let timeout_ms = parse_timeout(call.get(1), txn.now_ms())?;
+    let many = Many::parse(call, 2)?;
+    if many.pop(txn, call, reply)? { Ok(()) } else { Err(Block::on(Type::List, timeout_ms).into()) }
 }
 
 /// What LMPOP and BLMPOP are asked for.

@@ -138,10 +138,14 @@ impl Reply {
 
     /// A floating-point number, in the fewest digits that give it back.
     pub(crate) fn double(&mut self, n: f64) {
-        let text = format_double(n);
+        self.double_text(&format_double(n));
+    }
+
+    /// A floating-point number in these digits.
+    pub(crate) fn double_text(&mut self, digits: &str) {
         match self.protocol {
-            Protocol::Resp2 => self.bulk(text.as_bytes()),
-            Protocol::Resp3 => self.line(b',', text.as_bytes()),
+            Protocol::Resp2 => self.bulk(digits.as_bytes()),
+            Protocol::Resp3 => self.line(b',', digits.as_bytes()),
         }
     }
 

@@ -21,8 +21,9 @@ use super::protocol::reply::{Protocol, Reply};
 use crate::codec::order;
 use crate::store::{self, Reads, Tier, Txn};
 
-pub(crate) use self::add::{Conditions, set_score};
-pub(crate) use self::span::Window;
+pub(crate) use self::add::{Conditions, Outcome, set_score};
+pub(crate) use self::range::{each_scored, store};
+use self::span::Window;
 
 /// The members.
 pub(crate) const MEMBERS: Plane = 0;
@@ -35,6 +36,14 @@ const INTERSECTED: &str = "O(N*K)+O(M*log(M)) worst case with N being the smalle
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
+        write("bzmpop", -5, Keys::Counted { at: 2 }, pop::bzmpop).access(Access::TAKE).flag(Flags::LEAN).flag(Flags::BLOCKING)
+            .doc("Removes and returns a member by score from one or more sorted sets. Blocks until a member is available otherwise. Deletes the sorted set if the last element was popped.", "7.0.0", "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped."),
+        write("bzpopmax", -3, Keys::BEFORE_LAST, pop::bzpopmax).access(Access::TAKE).flag(Flags::LEAN).flag(Flags::BLOCKING).flag(Flags::NO_SCRIPT)
+            .fast()
+            .doc("Removes and returns the member with the highest score from one or more sorted sets. Blocks until a member available otherwise.  Deletes the sorted set if the last element was popped.", "5.0.0", LOG_N),
+        write("bzpopmin", -3, Keys::BEFORE_LAST, pop::bzpopmin).access(Access::TAKE).flag(Flags::LEAN).flag(Flags::BLOCKING).flag(Flags::NO_SCRIPT)
+            .fast()
+            .doc("Removes and returns the member with the lowest score from one or more sorted sets. Blocks until a member is available otherwise. Deletes the sorted set if the last element was popped.", "5.0.0", LOG_N),
         write("zadd", -4, Keys::FIRST, add::zadd)
             .fast()
             .doc("Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't exist.", "1.2.0", "O(log(N)) for each item added, where N is the number of elements in the sorted set."),

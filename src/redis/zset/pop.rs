@@ -1,13 +1,14 @@
-//! Commands that take members from the ends of sorted sets.
+//! Commands that take members from the ends of sorted sets, and those that wait for them.
 
 use super::range::each;
 use super::{Window, load_to_change, wait_if_many};
+use crate::redis::blocking::{Block, parse_timeout};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::keyspace::{Collection, Type};
 use crate::redis::number;
 use crate::redis::protocol::reply::{Protocol, Reply};
-use crate::store::Txn;
+use crate::store::{Reads, Txn};
 
 /// `ZPOPMIN key [count]`
 pub(super) fn zpopmin(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
@@ -52,7 +53,10 @@ fn take(txn: &mut Txn, mut set: Collection, highest: bool, count: u64) -> Result
     wait_if_many(txn, count)?;
     let window = if highest { Window { from: len - count, to: len } } else { Window { from: 0, to: count } };
     let mut taken = Vec::new();
-    each(txn, &set, window, highest, &mut |member, score| taken.push((member.to_vec(), score)))?;
+    each(txn, &set, window, highest, &mut |member, score| {
+        taken.push((member.to_vec(), score));
+        true
+    })?;
     if count > 0 {
         set.remove_ranks(txn, window.from, window.to)?;
         set.save(txn)?;
@@ -67,6 +71,38 @@ pub(super) fn zmpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
         reply.null_array();
     }
     Ok(())
+}
+
+/// `BZPOPMIN key [key ...] timeout`
+pub(super) fn bzpopmin(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    pop_or_wait(txn, call, reply, false)
+}
+
+/// `BZPOPMAX key [key ...] timeout`
+pub(super) fn bzpopmax(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    pop_or_wait(txn, call, reply, true)
+}
+
+fn pop_or_wait(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, highest: bool) -> Result {
+    let timeout_ms = parse_timeout(call.get(call.len() - 1), txn.now_ms())?;
+    for at in 1..call.len() - 1 {
+        let Some(set) = Collection::load(txn, call.space, call.get(at), Type::SortedSet)? else { continue };
+        for (member, score) in take(txn, set, highest, 1)? {
+            reply.array(3);
+            reply.bulk(call.get(at));
+            reply.bulk(&member);
+            reply.double(score);
+        }
+        return Ok(());
+    }
+    Err(Block::on(Type::SortedSet, timeout_ms).into())
+}
+
+/// `BZMPOP timeout numkeys key [key ...] MIN | MAX [COUNT count]`
+pub(super) fn bzmpop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let timeout_ms = parse_timeout(call.get(1), txn.now_ms())?;
+    let many = Many::parse(call, 2)?;
+    if many.pop(txn, call, reply)? { Ok(()) } else { Err(Block::on(Type::SortedSet, timeout_ms).into()) }
 }
 
 /// What ZMPOP and BZMPOP are asked for.

@@ -87,12 +87,16 @@ fn distinct(
     // Each that is met is taken with the chance that there still is of being wanted.
     let (mut left, mut needed) = (len, wanted);
     let mut told = Vec::new();
+    if needed == 0 {
+        return Ok(told);
+    }
     each(reads, set, Window { from: 0, to: len }, false, &mut |member, score| {
-        if needed > 0 && random.below(left) < needed {
+        if random.below(left) < needed {
             told.push((member.to_vec(), score));
             needed -= 1;
         }
         left -= 1;
+        needed > 0
     })?;
     random.shuffle(&mut told);
     Ok(told)

@@ -102,13 +102,13 @@ impl Query {
     }
 }
 
-/// Visits the members of some ranks, with their scores.
+/// Visits the members of some ranks, with their scores, until told not to go on.
 pub(super) fn each(
     reads: &dyn Reads,
     set: &Collection,
     window: Window,
     reverse: bool,
-    visit: &mut dyn FnMut(&[u8], f64),
+    visit: &mut dyn FnMut(&[u8], f64) -> bool,
 ) -> Result {
     let mut left = window.len();
     if left == 0 {
@@ -117,12 +117,13 @@ pub(super) fn each(
     wait_if_many(reads, left)?;
     let mut damaged = None;
     let mut show = |place: &[u8], _: &[u8]| {
+        left -= 1;
         match score_and_member(place) {
-            Ok((score, member)) => visit(member, score),
+            Ok((score, member)) if visit(member, score) && left > 0 => return ControlFlow::Continue(()),
+            Ok(_) => {}
             Err(error) => damaged = Some(error),
         }
-        left -= 1;
-        if left == 0 || damaged.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        ControlFlow::Break(())
     };
     let ordered = set.ordered(reads)?;
     if reverse {
@@ -131,6 +132,18 @@ pub(super) fn each(
         ordered.range(reads, window.from, &mut show)?;
     }
     damaged.map_or(Ok(()), Err)
+}
+
+/// Visits the members with scores from the start of a range to before its end, until told not to go on.
+pub(crate) fn each_scored(
+    reads: &dyn Reads,
+    set: &Collection,
+    scores: std::ops::Range<f64>,
+    visit: &mut dyn FnMut(&[u8], f64) -> bool,
+) -> Result {
+    let span = Span::Scores(ScoreBound::from(scores.start), ScoreBound::below(scores.end));
+    let window = span.window(reads, &set.ordered(reads)?, false)?;
+    each(reads, set, window, false, visit)
 }
 
 fn tell(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply, form: Form) -> Result {
@@ -143,6 +156,7 @@ fn tell(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply, form: Form) -> Re
     open_members(reply, window.len() as usize, query.scores);
     each(reads, &set, window, query.reverse, &mut |member, score| {
         tell_member(reply, member, query.scores.then_some(score));
+        true
     })
 }
 
@@ -230,13 +244,16 @@ pub(super) fn zrangestore(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> 
     let mut found = Vec::new();
     if let Some(source) = source {
         let window = query.window(txn, &source)?;
-        each(txn, &source, window, query.reverse, &mut |member, score| found.push((member.to_vec(), score)))?;
+        each(txn, &source, window, query.reverse, &mut |member, score| {
+            found.push((member.to_vec(), score));
+            true
+        })?;
     }
     store(txn, call, call.get(1), found, reply)
 }
 
 /// Puts a sorted set of these members into the place of whatever a key holds, and tells how many they are.
-pub(super) fn store(
+pub(crate) fn store(
     txn: &mut Txn,
     call: &Call<'_>,
     name: &[u8],

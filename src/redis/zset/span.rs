@@ -42,6 +42,16 @@ pub(super) struct ScoreBound {
 }
 
 impl ScoreBound {
+    /// This score, and those above it or below it.
+    pub(super) fn from(score: f64) -> Self {
+        Self { score, excluded: false }
+    }
+
+    /// The scores below this one.
+    pub(super) fn below(score: f64) -> Self {
+        Self { score, excluded: true }
+    }
+
     /// `1.5`, `(1.5`, `-inf`, …
     pub(super) fn parse(word: &[u8]) -> Result<Self> {
         let (excluded, digits) = match word.strip_prefix(b"(") {
