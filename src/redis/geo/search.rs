@@ -26,7 +26,7 @@ struct Found {
 /// `GEOSEARCH key FROMMEMBER member | FROMLONLAT longitude latitude BYRADIUS radius unit | BYBOX width height unit …`
 pub(super) fn geosearch(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let set = zset::load(reads, call)?;
-    let query = Query::parse(reads, set.as_ref(), &mut call.walk(2), Form::Search, None, "geosearch")?;
+    let query = Query::parse(reads, set.as_ref(), &mut call.walk(2), Form::Search, None, &call.text(0))?;
     tell(reads, call, reply, set.as_ref(), &query)
 }
 
@@ -34,7 +34,7 @@ pub(super) fn geosearch(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -
 pub(super) fn geosearchstore(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let set = Collection::load(txn, call.space, call.get(2), Type::SortedSet)?;
     let form = Form::SearchStore;
-    let mut query = Query::parse(txn, set.as_ref(), &mut call.walk(3), form, None, "geosearchstore")?;
+    let mut query = Query::parse(txn, set.as_ref(), &mut call.walk(3), form, None, &call.text(0))?;
     query.target = Some(call.get(1));
     store(txn, call, reply, set.as_ref(), &query)
 }
@@ -75,7 +75,7 @@ fn around_place<'a>(
 ) -> Result<Query<'a>> {
     let centre = position(call.get(2), call.get(3))?;
     let (shape, metres) = circle(call.get(4), call.get(5))?;
-    Query::parse(reads, set, &mut call.walk(6), form, Some((Some(centre), shape, metres)), call.command.name)
+    Query::parse(reads, set, &mut call.walk(6), form, Some((Some(centre), shape, metres)), &call.text(0))
 }
 
 fn around_member<'a>(
@@ -86,7 +86,7 @@ fn around_member<'a>(
 ) -> Result<Query<'a>> {
     let centre = set.map(|set| centre_of_member(reads, set, call.get(2))).transpose()?;
     let (shape, metres) = circle(call.get(3), call.get(4))?;
-    Query::parse(reads, set, &mut call.walk(5), form, Some((centre, shape, metres)), call.command.name)
+    Query::parse(reads, set, &mut call.walk(5), form, Some((centre, shape, metres)), &call.text(0))
 }
 
 /// What is in the area, sorted and cut as asked for.

@@ -4,6 +4,7 @@ mod counts;
 mod deaths;
 mod draws;
 mod measure;
+mod order;
 mod world;
 
 use std::collections::BTreeMap;
