@@ -57,6 +57,7 @@ pub(crate) mod number;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;
 pub(crate) mod session;
+pub(crate) mod sort;
 pub(crate) mod stats;
 pub(crate) mod string;
 pub(crate) mod table;
@@ -74,6 +75,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "sorted-set", commands: zset::COMMANDS },
     Family { group: "geo", commands: geo::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
+    Family { group: "generic", commands: sort::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },

@@ -166,6 +166,20 @@ impl List {
     }
 }
 
+/// Makes a list of these elements, if there are any, of a key that there is not.
+pub(crate) fn store(
+    txn: &mut Txn,
+    space: Space,
+    name: &[u8],
+    elements: impl Iterator<Item = Bytes>,
+) -> Result {
+    let mut list = List::from(Collection::new(space, name, Type::List))?;
+    for element in elements {
+        list.push(txn, End::Right, &element)?;
+    }
+    if list.len(txn)? > 0 { list.save(txn) } else { Ok(()) }
+}
+
 /// The list at a call's key, for a command that only looks; `None` if there is no such key.
 fn load(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<List>> {
     let Some(meta) = call.load(reads, call.get(1))? else { return Ok(None) };

@@ -167,7 +167,7 @@ pub(crate) fn score_of(reads: &dyn Reads, set: &Collection, member: &[u8]) -> Re
 }
 
 /// A place in order of scores, taken apart.
-fn score_and_member(place: &[u8]) -> Result<(f64, &[u8])> {
+pub(crate) fn score_and_member(place: &[u8]) -> Result<(f64, &[u8])> {
     let (score, member) = place.split_at_checked(8).ok_or(store::Error::Damaged("a member's place"))?;
     Ok((decode_score(score)?, member))
 }
