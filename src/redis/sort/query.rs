@@ -64,7 +64,7 @@ impl<'a> Query<'a> {
                 // Whatever is the same for all is nothing to sort by.
                 query.by = Some(match Pattern::parse(options.word()?) {
                     Pattern::Fixed(_) | Pattern::Element => Pattern::NONE,
-                    pattern => pattern,
+                    pattern @ Pattern::Key { .. } => pattern,
                 });
             } else if options.accept("get") {
                 query.get.push(Pattern::parse(options.word()?));

@@ -166,7 +166,9 @@ impl Model {
     }
 
     fn make_all(&mut self, txn: &mut Txn, space: Space, changes: &[Change]) {
-        changes.iter().for_each(|change| self.make(txn, space, change));
+        for change in changes {
+            self.make(txn, space, change);
+        }
     }
 
     /// Compares all that can be asked for.
