@@ -67,6 +67,9 @@ use super::realm::after_prefix;
 use super::view::{Reads, RowScan};
 use crate::codec::order;
 
+/// How many segments of a long range are read at once.
+const SEGMENTS_AT_ONCE: usize = 32;
+
 /// Is shown an element's subkey and value, and says whether to go on.
 type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
@@ -149,63 +152,81 @@ impl Ranked {
 
     /// Visits the elements from a rank on, until told to stop.
     pub fn range(&self, reads: &dyn Reads, from: u64, visit: &mut Visit<'_>) -> Result<()> {
-        let Some((place, mut skip)) = self.directory.at(from) else { return Ok(()) };
-        let end = after_prefix(&self.prefix).ok_or(Error::Damaged("a plane's prefix"))?;
-        let first = self.row(place);
-        let mut scan = reads.scan(Bound::Included(&first), Bound::Excluded(&end));
-        scan.first()?;
-        while scan.valid() {
-            let row = scan.key().to_vec();
-            let separator = separator_of(&self.prefix, &row)?;
-            let mut segment = Segment::decode(scan.value())?;
-            scan.next()?;
-            while slot_of(&row, &scan).is_some() {
-                segment.apply_delta(&separator, scan.value())?;
-                scan.next()?;
-            }
-            for (subkey, value) in segment.iter().skip(skip as usize) {
-                if visit(subkey, value).is_break() {
-                    return Ok(());
-                }
-            }
-            skip = 0;
-        }
-        Ok(())
+        let Some((place, skip)) = self.directory.at(from) else { return Ok(()) };
+        let mut skip = skip as usize;
+        self.each_segment(reads, place, |at| self.directory.next(at), &mut |segment| {
+            let skipped = std::mem::take(&mut skip);
+            segment.iter().skip(skipped).try_for_each(|(subkey, value)| visit(subkey, value))
+        })
     }
 
     /// Visits the elements from a rank back to the first, until told to stop.
     pub fn range_back(&self, reads: &dyn Reads, from: u64, visit: &mut Visit<'_>) -> Result<()> {
         let Some((place, within)) = self.directory.at(from) else { return Ok(()) };
-        let (mut place, mut count) = (Some(place), within as usize + 1);
-        while let Some(at) = place {
-            let segment = self.segment(reads, at)?;
-            for (subkey, value) in segment.iter().take(count).rev() {
-                if visit(subkey, value).is_break() {
+        let mut count = within as usize + 1;
+        self.each_segment(reads, place, |at| self.directory.previous(at), &mut |segment| {
+            let taken = std::mem::replace(&mut count, usize::MAX);
+            segment.iter().take(taken).rev().try_for_each(|(subkey, value)| visit(subkey, value))
+        })
+    }
+
+    /// Visits segments, by their names: a scan would meet the tombstones of all those that are gone, which at the end of a
+    /// queue are many. The more are wanted the more are read at once.
+    fn each_segment(
+        &self,
+        reads: &dyn Reads,
+        first: Place,
+        following: impl Fn(Place) -> Option<Place>,
+        visit: &mut dyn FnMut(&Segment) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let (mut next, mut count) = (Some(first), 1);
+        while next.is_some() {
+            let places: Vec<Place> = std::iter::successors(next, |&at| following(at)).take(count).collect();
+            for segment in self.segments(reads, &places)? {
+                if visit(&segment).is_break() {
                     return Ok(());
                 }
             }
-            count = usize::MAX;
-            place = self.directory.previous(at);
+            next = places.last().and_then(|&last| following(last));
+            count = (2 * count).min(SEGMENTS_AT_ONCE);
         }
         Ok(())
     }
 
     /// A segment with its deltas' changes.
     fn segment(&self, reads: &dyn Reads, place: Place) -> Result<Segment> {
+        let segment = self.segments(reads, &[place])?.pop();
+        segment.ok_or(Error::Damaged("a segment is missing"))
+    }
+
+    /// Segments with their deltas' changes.
+    fn segments(&self, reads: &dyn Reads, places: &[Place]) -> Result<Vec<Segment>> {
         let missing = || Error::Damaged("a segment or a delta is missing");
-        let row = self.row(place);
-        let live = self.directory.tally(place).live;
-        if live == 0 {
-            return Segment::decode(&reads.get(&row)?.ok_or_else(missing)?);
+        let mut rows = Vec::with_capacity(places.len());
+        for &place in places {
+            let row = self.row(place);
+            let slots = 0..self.directory.tally(place).live;
+            let first = rows.len();
+            rows.push(row);
+            for slot in slots {
+                rows.push(slot_row(&rows[first], slot));
+            }
         }
-        let slots: Vec<Vec<u8>> = (0..live).map(|slot| slot_row(&row, slot)).collect();
-        let rows: Vec<&[u8]> = std::iter::once(&row).chain(&slots).map(Vec::as_slice).collect();
-        let mut values = reads.multi_get(&rows)?.into_iter();
-        let mut segment = Segment::decode(&values.next().flatten().ok_or_else(missing)?)?;
-        for delta in values {
-            segment.apply_delta(self.directory.separator(place), &delta.ok_or_else(missing)?)?;
+        let mut values = match &rows[..] {
+            [row] => vec![reads.get(row)?],
+            rows => reads.multi_get(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())?,
         }
-        Ok(segment)
+        .into_iter();
+        let mut segments = Vec::with_capacity(places.len());
+        for &place in places {
+            let mut segment = Segment::decode(&values.next().flatten().ok_or_else(missing)?)?;
+            for _ in 0..self.directory.tally(place).live {
+                let delta = values.next().flatten().ok_or_else(missing)?;
+                segment.apply_delta(self.directory.separator(place), &delta)?;
+            }
+            segments.push(segment);
+        }
+        Ok(segments)
     }
 
     fn row(&self, place: Place) -> Vec<u8> {
