@@ -6,6 +6,7 @@
 //!   kind 2   owner row  ‖ name              → owner          only where elements have rows of their own
 //!   kind 3   deadline   ‖ due ‖ name        → empty          `store::deadline`
 //!   kind 4   element    ‖ owner ‖ plane ‖ subkey → element   collection/
+//!                       ‖ owner ‖ plane ‖ …                  a plane by rank: `store::ranked`, collection/order.rs
 //! owner      := home keyspace ‖ id
 //! databases  := 0 ‖ 6 ‖ 1 ‖ 0 → version ‖ keyspace of database 0 ‖ keyspace of database 1 …
 //! ```

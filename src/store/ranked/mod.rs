@@ -1,5 +1,5 @@
 //! Ranked planes: an ordered map on disk that answers by position. ZRANK, ZRANGE with a deep offset, ZCOUNT,
-//! ZREMRANGEBYRANK and LINDEX cost O(log n). A prototype: its row format is what lists and sorted sets will use.
+//! ZREMRANGEBYRANK and LINDEX cost O(log n).
 //!
 //! ```text
 //! segment row := prefix of the plane ‖ separator ‖ 0 ‖ 1         → segment
@@ -41,9 +41,10 @@
 //! segment. A large value added at an end writes its neighbour, too, before it gets a segment of its own.
 //!
 //! What a segment holds is found by its separator; how many lie before it is kept in memory, by the [`Directory`] (32
-//! bytes a segment, and its separator), which a collection rebuilds from its rows when it is first touched: in 0.1 s for
+//! bytes a segment, and its separator), which is made from the rows when a plane is first touched: in 0.1 s for
 //! a million elements loaded at random, on a disk in memory; an element by rank takes 10 µs afterwards. It belongs to
-//! one moment of the rows: it is changed along with a transaction, and given up if that does not commit.
+//! one moment of the rows: a transaction changes one of its own, which shares what has not changed, and puts it in the
+//! place of the other when it commits ([`cache`]).
 
 mod cache;
 mod change;
