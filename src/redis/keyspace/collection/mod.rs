@@ -2,12 +2,13 @@
 //! data types and rows: a collection that fits [`INLINE_BYTES_MAX`] lies within the key's meta row, a larger one's
 //! elements have rows of their own, and a data type cannot tell which.
 //!
-//! A collection that has grown stays in rows until it is emptied, which removes its key. An element past its deadline
+//! A collection that has grown stays in rows until it is emptied, which removes its key, unless it is a stream. An element past its deadline
 //! does not exist for any reader; the reaper takes it away, and the count does not include it meanwhile.
 
 mod inline;
 mod order;
 mod random;
+mod ranges;
 mod rows;
 
 use std::ops::{Bound, ControlFlow, RangeBounds};
@@ -358,13 +359,15 @@ impl Collection {
         Ok(before.saturating_sub(self.physical_len()))
     }
 
-    /// Stages the key's meta row; an emptied collection's key is removed.
+    /// Stages the key's meta row; an emptied collection's key is removed, unless the type has a use for empty ones.
     pub fn save(mut self, txn: &mut Txn) -> Result<()> {
         if !self.changed {
             return Ok(());
         }
+        // It may be the head alone that changed.
+        self.edit(txn.now_ms());
         let deadline_ms = self.deadline_ms();
-        if self.physical_len() == 0 {
+        if self.physical_len() == 0 && !self.kind.may_be_empty() {
             if let Some(old) = &self.old {
                 key::remove(txn, self.space, &self.name, old);
             }
