@@ -1,6 +1,6 @@
 //! Commands that add entries, delete some, or say which ids there were.
 
-use super::entries::{Stream, pack};
+use super::entries::{NodeLimits, Stream, pack};
 use super::id::{self, Id, NewId};
 use super::trim::Options;
 use super::{load, tell_count};
@@ -51,7 +51,7 @@ pub(super) fn xadd(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
     if bytes as u64 > ENTRY_BYTES_MAX.min(call.instance.value_bytes_max()) {
         return Err(Error::text("ERR Elements are too large to be stored"));
     }
-    stream.append(txn, id, &pack(texts))?;
+    stream.append(txn, id, &pack(texts), NodeLimits::of(call))?;
     if let Some(trim) = options.trim {
         stream.trim(txn, trim)?;
     }

@@ -9,16 +9,40 @@ use super::head::{Back, Head, Node};
 use super::id::Id;
 use super::{ENTRIES, NODES};
 use crate::codec::varint;
+use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::keyspace::{Collection, Element, Plane, Space, Type};
 use crate::redis::protocol::reply::Reply;
 use crate::store::{self, Reads, Tier, Txn};
 
-/// Redis's `stream-node-max-entries`.
-pub(super) const NODE_ENTRIES_MAX: u64 = 100;
+/// How much a node holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NodeLimits {
+    /// Redis's `stream-node-max-entries`; 0 is no limit.
+    entries: u64,
+    /// Redis's `stream-node-max-bytes`; 0 is no limit.
+    bytes: u64,
+}
 
-/// Redis's `stream-node-max-bytes`.
-const NODE_BYTES_MAX: u64 = 4096;
+impl NodeLimits {
+    /// Those in force.
+    pub(super) fn of(_: &Call<'_>) -> Self {
+        Self { entries: 100, bytes: 4096 }
+    }
+
+    fn has_room(self, back: &Back, packed: &[u8]) -> bool {
+        (self.entries == 0 || back.entries < self.entries)
+            && (self.bytes == 0 || back.bytes + value_bytes(packed, true) < self.bytes)
+    }
+
+    /// How many entries a trimming with `~` takes away at most, unless it is told.
+    pub(super) fn trimmed_max(self) -> u64 {
+        match self.entries.saturating_mul(100) {
+            0 => 10_000,
+            entries => entries.min(1_000_000),
+        }
+    }
+}
 
 /// What an entry, and a field or value, take in a node beside their bytes; about.
 const ENTRY_BYTES: u64 = 9;
@@ -96,11 +120,6 @@ impl Stream {
     /// How many entries it has.
     pub(super) fn len(&self, reads: &dyn Reads) -> Result<u64> {
         Ok(self.rows.len(reads)?)
-    }
-
-    /// An entry's packed fields.
-    pub(super) fn entry(&self, reads: &dyn Reads, id: Id) -> Result<Option<Bytes>> {
-        Ok(self.rows.get(reads, ENTRIES, &id.bytes())?.map(|found| found.value))
     }
 
     /// Several entries' packed fields, in the order asked.
@@ -189,9 +208,11 @@ impl Stream {
     }
 
     /// Adds an entry, whose id is greater than any before.
-    pub(super) fn append(&mut self, txn: &mut Txn, id: Id, packed: &[u8]) -> Result {
+    pub(super) fn append(&mut self, txn: &mut Txn, id: Id, packed: &[u8], limits: NodeLimits) -> Result {
         let len = self.len(txn)?;
-        self.make_room(txn, packed)?;
+        if self.head.back.as_ref().is_some_and(|back| !limits.has_room(back, packed)) {
+            self.close_back(txn)?;
+        }
         self.rows.put_new(txn, ENTRIES, &id.bytes(), packed)?;
         self.head.added += 1;
         self.head.last = id;
@@ -210,13 +231,9 @@ impl Stream {
         Ok(())
     }
 
-    /// Closes the last node if the next entry does not fit.
-    fn make_room(&mut self, txn: &mut Txn, packed: &[u8]) -> Result {
-        let Some(Back { node, entries, bytes }) = self.head.back else { return Ok(()) };
-        if entries < NODE_ENTRIES_MAX && bytes + value_bytes(packed, true) < NODE_BYTES_MAX {
-            return Ok(());
-        }
-        self.head.back = None;
+    /// Makes way for another last node.
+    fn close_back(&mut self, txn: &mut Txn) -> Result {
+        let Some(Back { node, .. }) = self.head.back.take() else { return Ok(()) };
         if self.head.front.is_none() {
             self.head.front = Some(node);
         } else {
@@ -292,16 +309,67 @@ impl Stream {
         Ok(())
     }
 
-    /// Puts the next node, if there is one beside the last, in the first one's place.
+    /// Removes the first so many nodes, but not their entries.
+    pub(super) fn remove_nodes(&mut self, txn: &mut Txn, mut count: u64) -> Result {
+        if count > 0
+            && let Some(front) = self.head.front.take()
+        {
+            let first = front.first.bytes();
+            let closed =
+                self.rows.remove_first(txn, NODES, Bound::Excluded(&first), Bound::Unbounded, count - 1)?;
+            count -= 1 + closed;
+            self.head.closed = self.head.closed.saturating_sub(closed);
+            self.take_front(txn, front.last)?;
+        }
+        if count > 0 {
+            self.head.back = None;
+        }
+        Ok(())
+    }
+
+    /// Puts the next node, if there is one beside the last, in the first one's place, which is vacant.
     fn drop_front(&mut self, txn: &mut Txn) -> Result {
         let Some(gone) = self.head.front.take() else { return Ok(()) };
-        if self.head.closed == 0 {
-            return Ok(());
+        self.take_front(txn, gone.last)
+    }
+
+    fn take_front(&mut self, txn: &mut Txn, after: Id) -> Result {
+        if self.head.closed > 0 {
+            self.head.front = self.node_row(txn, Bound::Excluded(after), Bound::Unbounded, false)?;
         }
-        self.head.front = self.node_row(txn, Bound::Excluded(gone.last), Bound::Unbounded, false)?;
         if let Some(front) = self.head.front {
             self.rows.remove(txn, NODES, &front.first.bytes())?;
             self.head.closed -= 1;
+        }
+        Ok(())
+    }
+
+    /// Visits all nodes in order until told to stop.
+    pub(super) fn each_node(
+        &self,
+        reads: &dyn Reads,
+        visit: &mut dyn FnMut(Node) -> ControlFlow<()>,
+    ) -> Result {
+        let mut goes_on = self.head.front.is_none_or(|front| visit(front).is_continue());
+        if goes_on
+            && self.head.closed > 0
+            && let Some(front) = self.head.front
+        {
+            let after = front.last.bytes();
+            self.each(
+                reads,
+                NODES,
+                (Bound::Excluded(&after), Bound::Unbounded),
+                false,
+                &mut |_, element| {
+                    let flow = Node::decode(&element.value).map_or(ControlFlow::Break(()), &mut *visit);
+                    goes_on = flow.is_continue();
+                    flow
+                },
+            )?;
+        }
+        if goes_on && let Some(back) = self.head.back {
+            let _ = visit(back.node);
         }
         Ok(())
     }

@@ -157,7 +157,7 @@ pub(super) fn help(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
         "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
         "    Set the current group ID and entries_read counter.",
         "HELP",
-        "    Print this help.",
+        "    Prints this help.",
     ];
     reply.array(lines.len());
     for line in lines {

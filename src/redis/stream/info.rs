@@ -247,7 +247,7 @@ pub(super) fn help(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
         "STREAM <key> [FULL [COUNT <count>]",
         "    Show information about the stream.",
         "HELP",
-        "    Print this help.",
+        "    Prints this help.",
     ];
     reply.array(lines.len());
     for line in lines {

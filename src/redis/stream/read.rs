@@ -85,9 +85,10 @@ fn timeout_ms(call: &Call<'_>, at: usize) -> Result<u64> {
     u64::try_from(ms).map_err(|_| Error::text("ERR timeout is negative"))
 }
 
-/// The answer where no stream has anything: as if the time to wait were up at once.
-fn nothing_yet(_call: &Call<'_>, _block_ms: Option<u64>, reply: &mut Reply) {
+/// The answer where no stream has anything after these ids: as if the time to wait were up at once.
+fn nothing_yet(_call: &Call<'_>, _asked: &Asked<'_>, _after: &[Id], reply: &mut Reply) -> Result {
     reply.null_array();
+    Ok(())
 }
 
 /// The answer: a map of streams to entries, in the older protocol an array of pairs.
@@ -139,7 +140,7 @@ pub(super) fn xread(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Re
         streams.push((name, stream, after));
     }
     let mut told = Told::new(reply);
-    for (name, stream, after) in streams {
+    for (name, stream, after) in &streams {
         let (Some(stream), Some(from)) = (stream, after.next()) else { continue };
         let mark = reply.len();
         let open = Told::begin(reply, name);
@@ -152,10 +153,10 @@ pub(super) fn xread(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Re
         }
     }
     if told.streams == 0 {
-        nothing_yet(call, asked.block_ms, reply);
-    } else {
-        reply.end(told.open, told.streams);
+        let after: Vec<Id> = streams.iter().map(|(_, _, after)| *after).collect();
+        return nothing_yet(call, &asked, &after, reply);
     }
+    reply.end(told.open, told.streams);
     Ok(())
 }
 
@@ -197,7 +198,7 @@ pub(super) fn xreadgroup(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
         });
     }
     let mut told = Told::new(reply);
-    for ((name, _), after) in asked.streams(call).zip(after) {
+    for ((name, _), after) in asked.streams(call).zip(&after) {
         let (mut stream, mut team) = match alone.take() {
             Some(found) => found,
             None => find(txn, name)?,
@@ -216,10 +217,9 @@ pub(super) fn xreadgroup(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
         }
     }
     if told.streams == 0 {
-        nothing_yet(call, asked.block_ms, reply);
-    } else {
-        reply.end(told.open, told.streams);
+        return nothing_yet(call, &asked, &after, reply);
     }
+    reply.end(told.open, told.streams);
     Ok(())
 }
 

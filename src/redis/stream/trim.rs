@@ -1,14 +1,14 @@
 //! Trimming, and the options of XADD and XTRIM that ask for it.
 
-use std::ops::Bound;
+use std::ops::ControlFlow;
 
-use super::entries::{NODE_ENTRIES_MAX, Stream, id_of};
+use super::entries::{NodeLimits, Stream};
 use super::id::{self, Id, NewId};
-use super::{ENTRIES, load, tell_count};
+use super::{load, tell_count};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::protocol::reply::Reply;
-use crate::store::Txn;
+use crate::store::{Reads, Txn};
 
 /// What is left over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Options {
             return Err(limit_without_about());
         }
         let limit = is_about.then(|| match limit {
-            None => 100 * NODE_ENTRIES_MAX,
+            None => NodeLimits::of(call).trimmed_max(),
             Some(0) => u64::MAX,
             Some(limit) => limit,
         });
@@ -110,59 +110,72 @@ fn not_negative(n: i64, otherwise: &'static str) -> Result<u64> {
     u64::try_from(n).map_err(|_| Error::text(otherwise))
 }
 
+/// What goes from the front.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cut {
+    /// So many whole nodes.
+    nodes: u64,
+    /// How many entries, of these nodes and of the next.
+    entries: u64,
+    /// How many of the next.
+    more: u64,
+    /// The last entry that goes.
+    last: Id,
+}
+
 impl Stream {
     /// Removes entries from the front; how many.
     pub(super) fn trim(&mut self, txn: &mut Txn, trim: Trim) -> Result<u64> {
-        let limit = trim.limit.unwrap_or(u64::MAX);
-        let (mut len, mut removed, mut gone) = (self.len(txn)?, 0, None);
-        while let Some(node) = self.front() {
-            let is_whole = match trim.keep {
-                Keep::Last(keep) if len <= keep => break,
-                Keep::Last(keep) => len - node.live.min(len) >= keep,
-                Keep::From(id) => node.last < id,
-            };
-            if removed + node.live > limit || (!is_whole && trim.limit.is_some()) {
-                break;
+        let cut = self.cut(txn, trim)?;
+        if cut.entries > 0 {
+            self.remove_nodes(txn, cut.nodes)?;
+            if cut.more > 0
+                && let Some(node) = self.front()
+            {
+                self.set_front_live(txn, node.live.saturating_sub(cut.more))?;
             }
-            let (last, max) = match trim.keep {
-                _ if is_whole => (node.last, u64::MAX),
-                Keep::Last(keep) => (node.last, len - keep),
-                Keep::From(id) => match id.previous() {
-                    Some(last) => (last, u64::MAX),
-                    None => break,
-                },
-            };
-            let (count, last) = self.remove_until(txn, gone, last, max)?;
-            removed += count;
-            len = len.saturating_sub(count);
-            gone = gone.max(last);
-            self.set_front_live(txn, if is_whole { 0 } else { node.live.saturating_sub(count) })?;
-            if !is_whole {
-                break;
-            }
+            self.rows.remove_head(txn, &self.head.first.bytes(), &cut.last.bytes(), cut.entries)?;
+            self.find_first(txn, cut.last)?;
         }
-        if let Some(gone) = gone {
-            self.find_first(txn, gone)?;
-        }
-        Ok(removed)
+        Ok(cut.entries)
     }
 
-    /// Removes the first entries after an id and up to another, at most `max`: how many, and the last of them.
-    fn remove_until(
-        &mut self,
-        txn: &mut Txn,
-        after: Option<Id>,
-        to: Id,
-        max: u64,
-    ) -> Result<(u64, Option<Id>)> {
-        let from = after.and_then(Id::next).unwrap_or(self.head.first);
-        if from > to {
-            return Ok((0, None));
+    /// What a trimming takes away.
+    fn cut(&self, reads: &dyn Reads, trim: Trim) -> Result<Cut> {
+        let limit = trim.limit.unwrap_or(u64::MAX);
+        let len = self.len(reads)?;
+        let mut cut = Cut::default();
+        // The node that goes in part, and how many of its entries at most.
+        let mut part: Option<(Id, u64)> = None;
+        self.each_node(reads, &mut |node| {
+            let left = len.saturating_sub(cut.entries);
+            let is_whole = match trim.keep {
+                Keep::Last(keep) if left <= keep => return ControlFlow::Break(()),
+                Keep::Last(keep) => left.saturating_sub(node.live) >= keep,
+                Keep::From(id) => node.last < id,
+            };
+            if cut.entries + node.live > limit {
+                return ControlFlow::Break(());
+            }
+            if is_whole {
+                cut.nodes += 1;
+                cut.entries += node.live;
+                cut.last = node.last;
+                return ControlFlow::Continue(());
+            }
+            part = match trim.keep {
+                _ if trim.limit.is_some() => None,
+                Keep::Last(keep) => Some((node.last, left - keep)),
+                Keep::From(id) => id.previous().map(|last| (last, u64::MAX)),
+            };
+            ControlFlow::Break(())
+        })?;
+        if let Some((last, max)) = part {
+            let from = if cut.nodes > 0 { cut.last.next().unwrap_or(Id::MAX) } else { Id::MIN };
+            cut.more = self.range(reads, (from, last), false, max, &mut |id, _| cut.last = id)?;
+            cut.entries += cut.more;
         }
-        let (from, to) = (from.bytes(), to.bytes());
-        let (count, last) =
-            self.rows.remove_first(txn, ENTRIES, Bound::Included(&from), Bound::Included(&to), max)?;
-        Ok((count, if count > 0 { Some(id_of(&last)?) } else { None }))
+        Ok(cut)
     }
 }
 

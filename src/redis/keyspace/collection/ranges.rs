@@ -3,10 +3,10 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use bytes::Bytes;
-
 use super::inline::Entry;
 use super::{COUNTED, Collection, Elements, Plane, Result, rows};
+use crate::redis::keyspace::copy::copy_elements;
+use crate::redis::keyspace::meta::Owner;
 use crate::store::{Reads, Txn, after_prefix};
 
 /// How many rows are looked at before they are staged to go.
@@ -14,6 +14,12 @@ const STEP_ROWS: usize = 1024;
 
 /// Up to so many rows go one by one, more with a certificate of their death.
 const FEW_ROWS: usize = 64;
+
+/// Up to so many rows go one by one rather than that others are copied.
+const MANY_ROWS: u64 = 20_000;
+
+/// More than so many rows never go one by one, whatever there is to copy: a transaction holds them in memory.
+const MOST_ROWS: u64 = 1 << 20;
 
 impl Collection {
     /// Sets an element of which is known that it is not there, without looking for it. It has no deadline.
@@ -29,7 +35,7 @@ impl Collection {
     }
 
     /// Removes the first elements between two bounds, at most `max`, without looking into them: they must have no
-    /// deadlines, nor subkeys longer than 1024 bytes. How many there were, and the subkey of the last of them.
+    /// deadlines, nor subkeys longer than 1024 bytes. How many there were.
     pub fn remove_first(
         &mut self,
         txn: &mut Txn,
@@ -37,18 +43,15 @@ impl Collection {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         max: u64,
-    ) -> Result<(u64, Bytes)> {
+    ) -> Result<u64> {
         self.edit(txn.now_ms());
-        let (mut removed, mut last) = (0, Bytes::new());
+        let mut removed = 0;
         match &mut self.elements {
             Elements::Packed(_) => {}
             Elements::Inline(entries) => entries.retain(|Entry { plane: at, subkey, .. }| {
                 let goes =
                     *at == plane && removed < max && RangeBounds::<[u8]>::contains(&(from, to), &subkey[..]);
-                if goes {
-                    removed += 1;
-                    last.clone_from(subkey);
-                }
+                removed += u64::from(goes);
                 !goes
             }),
             Elements::Rows { prefix, len, .. } => {
@@ -62,7 +65,6 @@ impl Collection {
                     for row in found {
                         txn.delete(row);
                     }
-                    last = Bytes::from(end.clone()).slice(prefix.len() + 1..);
                     from = Bound::Excluded(end);
                     if is_all {
                         break;
@@ -73,7 +75,30 @@ impl Collection {
                 }
             }
         }
-        Ok((removed, last))
+        Ok(removed)
+    }
+
+    /// Removes the first `count` elements of the counted plane, of which `last` is the last and none lies before `first`,
+    /// as [`Collection::remove_first`] does. If they are many, and more than what is left, the rest moves to a new owner
+    /// instead, and they die with the old one.
+    pub fn remove_head(&mut self, txn: &mut Txn, first: &[u8], last: &[u8], count: u64) -> Result<()> {
+        self.edit(txn.now_ms());
+        match &mut self.elements {
+            Elements::Rows { owner, prefix, len, .. }
+                if count > MANY_ROWS && (count > len.saturating_sub(count) || count > MOST_ROWS) =>
+            {
+                let new = Owner { home: self.space.id, id: txn.new_id()? };
+                let after = rows::element_row(prefix, COUNTED, last);
+                copy_elements(txn, *owner, new, Bound::Excluded(after))?;
+                let len = len.saturating_sub(count);
+                self.elements = Elements::Rows { owner: new, prefix: new.prefix(), len };
+            }
+            _ => {
+                let bounds = (Bound::Included(first), Bound::Included(last));
+                self.remove_first(txn, COUNTED, bounds.0, bounds.1, count)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes all elements of a plane, not the counted one, whose subkeys begin with a prefix, which no element will
