@@ -4,8 +4,10 @@ use super::entries::{Entry, Stream, tell};
 use super::groups::{Delivery, Team};
 use super::id::{self, Id};
 use super::load;
+use crate::redis::blocking::{Block, parse_timeout_ms};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::keyspace::Type;
 use crate::redis::protocol::reply::{Open, Protocol, Reply};
 use crate::store::{Reads, Txn};
 
@@ -20,16 +22,16 @@ struct Asked<'a> {
     no_ack: bool,
     /// How many entries of each stream at most.
     count: u64,
-    /// How long to wait if there is nothing, in milliseconds; 0 is for ever.
-    block_ms: Option<u64>,
+    /// How long to wait if there is nothing, in milliseconds; `Some(None)` is for ever.
+    block: Option<Option<u64>>,
     /// The first key's word; as many ids follow as there are keys.
     keys_at: usize,
     keys: usize,
 }
 
 impl<'a> Asked<'a> {
-    fn parse(call: &Call<'a>, is_group: bool) -> Result<Self> {
-        let mut asked = Self { group: None, no_ack: false, count: 0, block_ms: None, keys_at: 0, keys: 0 };
+    fn parse(call: &Call<'a>, now_ms: u64, is_group: bool) -> Result<Self> {
+        let mut asked = Self { group: None, no_ack: false, count: 0, block: None, keys_at: 0, keys: 0 };
         let only = |option: &str| {
             let text = "option is only supported by XREADGROUP. You called XREAD instead.";
             if is_group { Ok(()) } else { Err(Error::text(format!("ERR The {option} {text}"))) }
@@ -39,7 +41,7 @@ impl<'a> Asked<'a> {
             let more = call.len() - at - 1;
             if more > 0 && call.is(at, "block") {
                 at += 1;
-                asked.block_ms = Some(timeout_ms(call, at)?);
+                asked.block = Some(parse_timeout_ms(call.get(at), now_ms)?);
             } else if more > 0 && call.is(at, "count") {
                 at += 1;
                 asked.count = u64::try_from(call.int(at)?).unwrap_or(0);
@@ -80,15 +82,19 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn timeout_ms(call: &Call<'_>, at: usize) -> Result<u64> {
-    let ms = call.int(at).map_err(|_| Error::text("ERR timeout is not an integer or out of range"))?;
-    u64::try_from(ms).map_err(|_| Error::text("ERR timeout is negative"))
-}
-
-/// The answer where no stream has anything after these ids: as if the time to wait were up at once.
-fn nothing_yet(_call: &Call<'_>, _asked: &Asked<'_>, _after: &[Id], reply: &mut Reply) -> Result {
-    reply.null_array();
-    Ok(())
+/// The answer where no stream has anything after these ids: that the client waits, if it wanted to.
+fn nothing_yet(call: &Call<'_>, asked: &Asked<'_>, after: &[Id], reply: &mut Reply) -> Result {
+    let Some(timeout_ms) = asked.block else {
+        reply.null_array();
+        return Ok(());
+    };
+    let block = Block::on(Type::Stream, timeout_ms);
+    if asked.group.is_some() {
+        return Err(block.any_change().into());
+    }
+    // `$` is what was last when the waiting began.
+    let options = call.from(0).take(asked.keys_at + asked.keys).map(<[u8]>::to_vec);
+    Err(block.again_as(options.chain(after.iter().map(|id| id.text().into_bytes())).collect()).into())
 }
 
 /// The answer: a map of streams to entries, in the older protocol an array of pairs.
@@ -119,7 +125,7 @@ impl Told {
 
 /// `XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]`
 pub(super) fn xread(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let asked = Asked::parse(call, false)?;
+    let asked = Asked::parse(call, reads.now_ms(), false)?;
     let mut streams = Vec::with_capacity(asked.keys);
     for (name, text) in asked.streams(call) {
         let stream = load(reads, call, name)?;
@@ -162,7 +168,7 @@ pub(super) fn xread(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Re
 
 /// `XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]`
 pub(super) fn xreadgroup(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let asked = Asked::parse(call, true)?;
+    let asked = Asked::parse(call, txn.now_ms(), true)?;
     let Some((group_name, consumer)) = asked.group else {
         return Err(Error::text("ERR Missing GROUP option for XREADGROUP"));
     };
