@@ -14,7 +14,6 @@ const CONSUMERS: [&str; 3] = ["alice", "bob", "carl"];
 #[derive(Default)]
 struct Group {
     last: u64,
-    consumers: BTreeMap<&'static str, ()>,
     pending: BTreeMap<u64, (&'static str, u64)>,
 }
 
@@ -104,7 +103,6 @@ impl Model {
         let told = |entries: Vec<Value>| array(vec![array(vec![bulk("s"), array(entries)])]);
         match (words[0].as_str(), who) {
             ("NEW", Some(who)) => {
-                group.consumers.insert(who, ());
                 let found: Vec<(u64, &String)> = (self.entries.range(group.last + 1..))
                     .map(|(ms, value)| (*ms, value))
                     .take(number() as usize)
@@ -119,7 +117,6 @@ impl Model {
                 told(found.into_iter().map(|(ms, value)| entry(ms, Some(value))).collect())
             }
             ("OLD", Some(who)) => {
-                group.consumers.insert(who, ());
                 let held = group.pending.range_mut(number() + 1..).filter(|(_, (one, _))| *one == who);
                 let mut entries = Vec::new();
                 for (ms, (_, count)) in held.take(10) {
@@ -135,7 +132,6 @@ impl Model {
                 Value::Int(acknowledged.count() as i64)
             }
             ("XCLAIM", Some(who)) => {
-                group.consumers.insert(who, ());
                 let ms = number();
                 if !self.entries.contains_key(&ms) {
                     group.pending.remove(&ms);
@@ -146,7 +142,6 @@ impl Model {
                 array(vec![])
             }
             ("XAUTOCLAIM", Some(who)) => {
-                group.consumers.insert(who, ());
                 let found: Vec<u64> = group.pending.range(number()..).map(|(ms, _)| *ms).take(7).collect();
                 let (claimed, gone): (Vec<u64>, Vec<u64>) =
                     found[..found.len().min(6)].iter().partition(|ms| self.entries.contains_key(ms));
@@ -173,7 +168,6 @@ impl Model {
             ("DELCONSUMER", Some(who)) => {
                 let before = group.pending.len();
                 group.pending.retain(|_, (one, _)| *one != who);
-                group.consumers.remove(who);
                 Value::Int((before - group.pending.len()) as i64)
             }
             other => panic!("{other:?}"),
@@ -204,7 +198,7 @@ fn draw(random: &mut Random, last: u64) -> Vec<String> {
     let who = CONSUMERS[random.below(3) as usize];
     let count = [1, 3, 12][random.below(3) as usize].to_string();
     let kind = random.below(100);
-    let words = match kind {
+    match kind {
         0..35 => {
             let value = "v".repeat(1 + random.below(30) as usize);
             vec!["XADD".into(), (last + 1 + random.below(3)).to_string(), value]
@@ -223,8 +217,7 @@ fn draw(random: &mut Random, last: u64) -> Vec<String> {
         89..93 => vec!["XPENDING".into(), group.into()],
         93..98 => vec!["HELD".into(), group.into(), [who, ""][random.below(2) as usize].into()],
         _ => vec!["DELCONSUMER".into(), group.into(), who.into()],
-    };
-    words
+    }
 }
 
 /// The words for the server.

@@ -161,7 +161,8 @@ pub(super) fn xautoclaim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
         && left > 0
     {
         // What is not old enough counts as a try, so there may be more to look at than is left to be told.
-        let found = pending_from(&stream, txn, &team, first, STEP.min(tries))?;
+        let step = STEP.min(tries).min(left.max(TRIES));
+        let found = pending_from(&stream, txn, &team, first, step)?;
         let ids: Vec<Id> = found.iter().map(|&(id, _)| id).collect();
         from = None;
         for ((id, before), fields) in found.into_iter().zip(stream.entries(txn, &ids)?) {

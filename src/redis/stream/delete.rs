@@ -52,7 +52,9 @@ pub(super) fn xdelex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     let (references, ids) = parse_references(call, 2)?;
     reply.array(ids.len());
     let Some(mut stream) = load(txn, call, call.get(1))? else {
-        ids.iter().for_each(|_| reply.int(-1));
+        for _ in ids {
+            reply.int(-1);
+        }
         return Ok(());
     };
     for id in ids {
@@ -80,7 +82,9 @@ pub(super) fn xackdel(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resu
     let stream = load(txn, call, call.get(1))?;
     let group = stream.as_ref().map_or(Ok(None), |stream| stream.group(txn, name))?;
     let (Some(mut stream), Some(group)) = (stream, group) else {
-        ids.iter().for_each(|_| reply.int(-1));
+        for _ in ids {
+            reply.int(-1);
+        }
         return Ok(());
     };
     for id in ids {

@@ -13,6 +13,9 @@ use crate::codec::varint;
 use crate::redis::error::{Error, Result};
 use crate::store::{self, Reads, Txn, after_prefix, put_ordered};
 
+/// How much a consumer holds is read at a time.
+const STEP: usize = 256;
+
 /// A group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Group {
@@ -56,10 +59,6 @@ fn put_option(out: &mut Vec<u8>, n: Option<u64>) {
     varint::put_u64(out, n.map_or(0, |n| n.saturating_add(1)));
 }
 
-fn take_option(bytes: &mut &[u8]) -> Option<Option<u64>> {
-    Some(varint::take_u64(bytes)?.checked_sub(1))
-}
-
 impl Group {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -73,7 +72,7 @@ impl Group {
     fn decode(mut value: &[u8]) -> Result<Self> {
         let take = |bytes: &mut &[u8]| {
             let (number, last) = (varint::take_u64(bytes)?, take_id(bytes)?);
-            Some(Self { number, last, read: take_option(bytes)? })
+            Some(Self { number, last, read: varint::take_u64(bytes)?.checked_sub(1) })
         };
         take(&mut value).ok_or_else(damaged)
     }
@@ -116,7 +115,8 @@ impl Consumer {
     fn decode(mut value: &[u8]) -> Result<Self> {
         let take = |bytes: &mut &[u8]| {
             let (number, seen_ms) = (varint::take_u64(bytes)?, varint::take_u64(bytes)?);
-            Some(Self { number, seen_ms, active_ms: take_option(bytes)?, pending: varint::take_u64(bytes)? })
+            let active_ms = varint::take_u64(bytes)?.checked_sub(1);
+            Some(Self { number, seen_ms, active_ms, pending: varint::take_u64(bytes)? })
         };
         take(&mut value).ok_or_else(damaged)
     }
@@ -367,7 +367,6 @@ impl Team {
     /// Removes a consumer with all that is pending at it: how much that was.
     pub(super) fn dismiss(&mut self, stream: &mut Stream, txn: &mut Txn, name: &[u8]) -> Result<u64> {
         let Some(consumer) = self.find(stream, txn, name)?.cloned() else { return Ok(0) };
-        const STEP: usize = 256;
         let mut from = Some(Id::MIN);
         while let Some(first) = from {
             let held = stream.held(txn, &self.group, &consumer, (first, Id::MAX), STEP)?;

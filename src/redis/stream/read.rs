@@ -22,8 +22,8 @@ struct Asked<'a> {
     no_ack: bool,
     /// How many entries of each stream at most.
     count: u64,
-    /// How long to wait if there is nothing, in milliseconds; `Some(None)` is for ever.
-    block: Option<Option<u64>>,
+    /// How to wait if there is nothing.
+    block: Option<Block>,
     /// The first key's word; as many ids follow as there are keys.
     keys_at: usize,
     keys: usize,
@@ -41,7 +41,7 @@ impl<'a> Asked<'a> {
             let more = call.len() - at - 1;
             if more > 0 && call.is(at, "block") {
                 at += 1;
-                asked.block = Some(parse_timeout_ms(call.get(at), now_ms)?);
+                asked.block = Some(Block::on(Type::Stream, parse_timeout_ms(call.get(at), now_ms)?));
             } else if more > 0 && call.is(at, "count") {
                 at += 1;
                 asked.count = u64::try_from(call.int(at)?).unwrap_or(0);
@@ -83,12 +83,11 @@ impl<'a> Asked<'a> {
 }
 
 /// The answer where no stream has anything after these ids: that the client waits, if it wanted to.
-fn nothing_yet(call: &Call<'_>, asked: &Asked<'_>, after: &[Id], reply: &mut Reply) -> Result {
-    let Some(timeout_ms) = asked.block else {
+fn nothing_yet(call: &Call<'_>, asked: Asked<'_>, after: &[Id], reply: &mut Reply) -> Result {
+    let Some(block) = asked.block else {
         reply.null_array();
         return Ok(());
     };
-    let block = Block::on(Type::Stream, timeout_ms);
     if asked.group.is_some() {
         return Err(block.any_change().into());
     }
@@ -160,7 +159,7 @@ pub(super) fn xread(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Re
     }
     if told.streams == 0 {
         let after: Vec<Id> = streams.iter().map(|(_, _, after)| *after).collect();
-        return nothing_yet(call, &asked, &after, reply);
+        return nothing_yet(call, asked, &after, reply);
     }
     reply.end(told.open, told.streams);
     Ok(())
@@ -223,7 +222,7 @@ pub(super) fn xreadgroup(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
         }
     }
     if told.streams == 0 {
-        return nothing_yet(call, &asked, &after, reply);
+        return nothing_yet(call, asked, &after, reply);
     }
     reply.end(told.open, told.streams);
     Ok(())
