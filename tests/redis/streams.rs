@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use siltstone::random::Random;
 
+use crate::blocking::blocked;
 use crate::client::{Client, Value, encode};
 use crate::running::Server;
 
@@ -360,4 +361,85 @@ fn a_group_that_is_gone_leaves_nothing_to_the_next_of_its_name() {
     assert_eq!(copied, Value::Int(1));
     assert_eq!(client.command(&["XLEN", "t"]), Value::Int(1000));
     assert_eq!(client.show(&["XINFO", "GROUPS", "t"]), "*0");
+}
+
+fn ask(client: &mut Client, line: &str) {
+    client.send(&encode(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>()));
+}
+
+fn told(entries: &[u64]) -> Value {
+    let value = |ms: u64| "v".to_owned() + &ms.to_string();
+    let entries = entries.iter().map(|ms| entry(*ms, Some(&value(*ms)))).collect();
+    array(vec![array(vec![bulk("s"), array(entries)])])
+}
+
+#[test]
+fn all_readers_get_what_comes_but_of_a_group_only_one() {
+    let server = Server::start();
+    let mut client = server.client();
+    let mut others: Vec<Client> = (0..5).map(|_| server.client()).collect();
+    assert_eq!(client.show(&["XADD", "s", "1-0", "field", "v1"]), "\"1-0\"");
+    assert_eq!(client.show(&["XGROUP", "CREATE", "s", "g", "$"]), "OK");
+    for (n, line) in [
+        "XREAD BLOCK 0 STREAMS s $",
+        "XREADGROUP GROUP g alice COUNT 1 BLOCK 0 STREAMS s >",
+        "XREAD COUNT 1 BLOCK 0 STREAMS none s $ 1",
+        "XREADGROUP GROUP g bob BLOCK 0 STREAMS s >",
+        "XREAD BLOCK 0 STREAMS s 3-0",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        ask(&mut others[n], line);
+        blocked(&mut client, n + 1);
+    }
+    // Others of a transaction see nothing in between.
+    for line in ["MULTI", "XADD s 2-0 field v2", "XADD s 3-0 field v3", "EXEC"] {
+        ask(&mut client, line);
+        client.read().unwrap();
+    }
+    assert_eq!(others[0].read(), Some(told(&[2, 3])));
+    assert_eq!(others[1].read(), Some(told(&[2])));
+    assert_eq!(others[2].read(), Some(told(&[2])));
+    assert_eq!(others[3].read(), Some(told(&[3])));
+    blocked(&mut client, 1);
+    // What comes and goes at once has not come.
+    for line in ["MULTI", "XADD s 4-0 field v4", "XDEL s 4-0", "EXEC", "DEL s"] {
+        ask(&mut client, line);
+        client.read().unwrap();
+    }
+    blocked(&mut client, 1);
+    assert_eq!(client.show(&["XADD", "s", "2-0", "field", "v2"]), "\"2-0\"");
+    assert_eq!(client.show(&["XADD", "s", "5-0", "field", "v5"]), "\"5-0\"");
+    assert_eq!(others[4].read(), Some(told(&[5])));
+}
+
+#[test]
+fn a_group_that_goes_is_told_to_who_waits_for_it() {
+    let server = Server::start();
+    let (mut client, mut other) = (server.client(), server.client());
+    let mut wait = |client: &mut Client| {
+        assert_eq!(client.show(&["XGROUP", "CREATE", "s", "g", "$", "MKSTREAM"]), "OK");
+        ask(&mut other, "XREADGROUP GROUP g alice BLOCK 0 STREAMS s >");
+        blocked(client, 1);
+    };
+    let gone = "NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option";
+    let mut told = Vec::new();
+    for line in ["XGROUP DESTROY s g", "DEL s", "SET s string", "FLUSHALL"] {
+        wait(&mut client);
+        ask(&mut client, line);
+        client.read().unwrap();
+        blocked(&mut client, 0);
+        client.command(&["DEL", "s"]);
+        told.push(line);
+    }
+    drop(client);
+    for line in told {
+        let wanted = if line.starts_with("SET") {
+            "WRONGTYPE Operation against a key holding the wrong kind of value"
+        } else {
+            gone
+        };
+        assert_eq!(other.read(), Some(Value::Error(wanted.into())), "{line}");
+    }
 }
