@@ -250,12 +250,7 @@ fn key_spec(flags: KeyFlags, index: u8, find: &str, fields: [(&str, i64); 3], re
 }
 
 /// Keys after a keyword, which stands after so many words at least.
-fn keyword_spec(
-    flags: KeyFlags,
-    (keyword, after): (&str, i8),
-    fields: [(&str, i64); 3],
-    reply: &mut Reply,
-) {
+fn keyword_spec(flags: KeyFlags, (keyword, after): (&str, i8), fields: [(&str, i64); 3], reply: &mut Reply) {
     begin_key_spec(flags, "keyword", reply);
     reply.map(2);
     reply.bulk(b"keyword");
