@@ -107,7 +107,7 @@ pub(super) fn xclaim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     }
     reply.end(open, told);
     team.save(&mut stream, txn)?;
-    stream.save(txn)
+    stream.save_groups(txn)
 }
 
 fn claim(
@@ -195,7 +195,7 @@ pub(super) fn xautoclaim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
         None => None,
     };
     team.save(&mut stream, txn)?;
-    stream.save(txn)?;
+    stream.save_groups(txn)?;
     reply.array(3);
     next.unwrap_or(Id::MIN).tell(reply);
     reply.array(claimed.len());

@@ -75,8 +75,10 @@ pub(super) fn texts(mut packed: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Packs an entry's fields and values.
-pub(super) fn pack<'a>(texts: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut packed = Vec::new();
+pub(super) fn pack<'a>(texts: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
+    // A length takes two bytes as a rule.
+    let bytes: usize = texts.clone().map(|text| text.len() + 2).sum();
+    let mut packed = Vec::with_capacity(bytes + 2);
     varint::put_u64(&mut packed, texts.len() as u64);
     for text in texts {
         varint::put_bytes(&mut packed, text);
@@ -110,11 +112,22 @@ impl Stream {
 
     /// Stages the changes.
     pub(super) fn save(mut self, txn: &mut Txn) -> Result {
+        self.save_head();
+        Ok(self.rows.save(txn)?)
+    }
+
+    /// Stages changes of groups, which are no news to who watches the stream or waits for it: else each acknowledgement
+    /// would wake all consumers that wait.
+    pub(super) fn save_groups(mut self, txn: &mut Txn) -> Result {
+        self.save_head();
+        Ok(self.rows.save_quietly(txn)?)
+    }
+
+    fn save_head(&mut self) {
         let head = self.head.encode();
         if self.rows.head()[..] != head[..] {
             self.rows.set_head(head.into());
         }
-        Ok(self.rows.save(txn)?)
     }
 
     /// How many entries it has.

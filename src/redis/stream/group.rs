@@ -74,7 +74,7 @@ pub(super) fn create(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     }
     let group = Group { number: stream.number(), last, read };
     stream.put_group(txn, call.get(3), &group)?;
-    stream.save(txn)?;
+    stream.save_groups(txn)?;
     reply.ok();
     Ok(())
 }
@@ -99,7 +99,7 @@ pub(super) fn setid(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
     };
     group.read = read;
     stream.put_group(txn, call.get(3), &group)?;
-    stream.save(txn)?;
+    stream.save_groups(txn)?;
     reply.ok();
     Ok(())
 }
@@ -123,7 +123,7 @@ pub(super) fn createconsumer(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) 
     let is_new = team.join(&mut stream, txn, call.get(4))?;
     if is_new {
         team.save(&mut stream, txn)?;
-        stream.save(txn)?;
+        stream.save_groups(txn)?;
     }
     reply.int(is_new.into());
     Ok(())
@@ -133,7 +133,7 @@ pub(super) fn createconsumer(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) 
 pub(super) fn delconsumer(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (mut stream, group) = both(txn, call)?;
     let pending = Team::of(call.get(3), group).dismiss(&mut stream, txn, call.get(4))?;
-    stream.save(txn)?;
+    stream.save_groups(txn)?;
     tell_count(pending, reply);
     Ok(())
 }
@@ -179,7 +179,7 @@ pub(super) fn xack(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
         }
         if settled > 0 {
             team.save(&mut stream, txn)?;
-            stream.save(txn)?;
+            stream.save_groups(txn)?;
         }
     }
     tell_count(settled, reply);

@@ -215,7 +215,7 @@ pub(super) fn xreadgroup(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
             None => new(&mut stream, &mut team, txn, consumer, &asked, reply)?,
         };
         team.save(&mut stream, txn)?;
-        stream.save(txn)?;
+        stream.save_groups(txn)?;
         match entries {
             Some(entries) => told.end(reply, open, entries),
             None => reply.truncate(mark),

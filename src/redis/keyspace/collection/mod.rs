@@ -360,7 +360,17 @@ impl Collection {
     }
 
     /// Stages the key's meta row; an emptied collection's key is removed, unless the type has a use for empty ones.
-    pub fn save(mut self, txn: &mut Txn) -> Result<()> {
+    pub fn save(self, txn: &mut Txn) -> Result<()> {
+        self.save_as(txn, false)
+    }
+
+    /// The same, but where nothing changed that whoever watches the key, or waits for it, is interested in. If only
+    /// elements changed that lie in rows of their own, and not their number, nobody is told.
+    pub fn save_quietly(self, txn: &mut Txn) -> Result<()> {
+        self.save_as(txn, true)
+    }
+
+    fn save_as(mut self, txn: &mut Txn, quietly: bool) -> Result<()> {
         if !self.changed {
             return Ok(());
         }
@@ -392,7 +402,9 @@ impl Collection {
             && elements_due_ms.is_none()
         {
             // Elements that lie in rows of their own changed, but not their number, and nothing is ever due.
-            txn.touch(lock_key(self.space.database, &self.name));
+            if !quietly {
+                txn.touch(lock_key(self.space.database, &self.name));
+            }
             return Ok(());
         }
         let new = Meta { kind: self.kind, deadline_ms, elements_due_ms, armed_ms: None, body };
