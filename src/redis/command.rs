@@ -127,6 +127,8 @@ pub(crate) enum Keys {
     StoreCounted,
     /// Word 1, and the word after STORE or STOREDIST, the last one if there are several.
     FirstAndStore,
+    /// The first half of the words that follow STREAMS, among options before it: XREAD.
+    Streams,
     /// Any key of any database: the command has the store to itself.
     All,
 }
@@ -172,10 +174,28 @@ impl Keys {
             Self::Counted { at } => counted(usize::from(at)),
             Self::StoreCounted => counted(2),
             Self::FirstAndStore => (1, words.min(2), 1),
+            Self::Streams => {
+                let from = first_stream(args);
+                (from, from + words.saturating_sub(from) / 2, 1)
+            }
         };
         let (before, after) = if self == Self::StoreCounted { (other, None) } else { (None, other) };
         before.into_iter().chain((from..to).step_by(step.max(1))).chain(after)
     }
+}
+
+/// The word after STREAMS, looked for as XREAD does; where it is not, the one after the last.
+fn first_stream(args: &Args<'_>) -> usize {
+    let mut at = 1;
+    while at < args.len() && !args.is(at, "streams") {
+        at += match at {
+            at if args.is(at, "block") || args.is(at, "count") => 2,
+            at if args.is(at, "group") => 3,
+            at if args.is(at, "noack") => 1,
+            _ => return args.len(),
+        };
+    }
+    (at + 1).min(args.len())
 }
 
 /// What happens to keys, as Redis words it: COMMAND GETKEYSANDFLAGS.

@@ -59,6 +59,7 @@ pub(crate) mod protocol;
 pub(crate) mod session;
 pub(crate) mod sort;
 pub(crate) mod stats;
+pub(crate) mod stream;
 pub(crate) mod string;
 pub(crate) mod table;
 pub(crate) mod transaction;
@@ -74,6 +75,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "list", commands: list::COMMANDS },
     Family { group: "sorted-set", commands: zset::COMMANDS },
     Family { group: "geo", commands: geo::COMMANDS },
+    Family { group: "stream", commands: stream::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "generic", commands: sort::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },

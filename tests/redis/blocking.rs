@@ -13,7 +13,8 @@ fn until(client: &mut Client, words: &[&str], is_so: impl Fn(&str) -> bool) {
     panic!("{words:?}: {}", client.show(words));
 }
 
-fn blocked(client: &mut Client, n: usize) {
+/// Waits until so many clients do.
+pub(crate) fn blocked(client: &mut Client, n: usize) {
     until(client, &["INFO", "clients"], |info| info.contains(&format!("blocked_clients:{n}\\r")));
 }
 

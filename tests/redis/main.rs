@@ -13,5 +13,6 @@ mod info;
 mod output;
 mod random;
 mod running;
+mod streams;
 mod transactions;
 mod transcripts;

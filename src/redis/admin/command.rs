@@ -116,7 +116,7 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
             flags.push(name);
         }
     }
-    if matches!(command.keys, Keys::Counted { .. }) {
+    if matches!(command.keys, Keys::Counted { .. } | Keys::Streams) {
         flags.push("movablekeys");
     }
     if matches!(command.action, Action::Session(_) | Action::Exec) {
@@ -165,7 +165,7 @@ fn categories(entry: &Entry) -> Vec<&'static str> {
 /// First key, last key, step: as old clients understand them.
 fn positions(keys: Keys) -> (i64, i64, i64) {
     match keys {
-        Keys::None | Keys::All | Keys::Counted { .. } => (0, 0, 0),
+        Keys::None | Keys::All | Keys::Counted { .. } | Keys::Streams => (0, 0, 0),
         Keys::StoreCounted | Keys::FirstAndStore => (1, 1, 1),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
     }
@@ -224,13 +224,19 @@ fn key_specs(command: &Command, reply: &mut Reply) {
             reply.array(3);
             key_spec(command.access.first, 1, "range", ONE, reply);
             for keyword in ["STORE", "STOREDIST"] {
-                keyword_spec(others.unwrap_or(command.access.first), keyword, command.arity, reply);
+                keyword_spec(others.unwrap_or(command.access.first), (keyword, command.arity), ONE, reply);
             }
         }
         (Keys::StoreCounted, others) => {
             reply.array(2);
             key_spec(command.access.first, 1, "range", ONE, reply);
             key_spec(others.unwrap_or(command.access.first), 2, "keynum", COUNTED, reply);
+        }
+        (Keys::Streams, _) => {
+            let fields = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
+            reply.array(1);
+            // Itself, a key and an id are among the words that must be there.
+            keyword_spec(command.access.first, ("STREAMS", command.arity + 3), fields, reply);
         }
     }
 }
@@ -243,15 +249,15 @@ fn key_spec(flags: KeyFlags, index: u8, find: &str, fields: [(&str, i64); 3], re
     find_keys(find, fields, reply);
 }
 
-/// A key after a keyword, which stands at or after the last word that must be there.
-fn keyword_spec(flags: KeyFlags, keyword: &str, arity: i8, reply: &mut Reply) {
+/// Keys after a keyword, which stands after so many words at least.
+fn keyword_spec(flags: KeyFlags, (keyword, after): (&str, i8), fields: [(&str, i64); 3], reply: &mut Reply) {
     begin_key_spec(flags, "keyword", reply);
     reply.map(2);
     reply.bulk(b"keyword");
     reply.bulk(keyword.as_bytes());
     reply.bulk(b"startfrom");
-    reply.int(arity.unsigned_abs().into());
-    find_keys("range", [("lastkey", 0), ("keystep", 1), ("limit", 0)], reply);
+    reply.int(after.unsigned_abs().into());
+    find_keys("range", fields, reply);
 }
 
 fn begin_key_spec(flags: KeyFlags, search: &str, reply: &mut Reply) {

@@ -17,7 +17,7 @@ pub fn copy(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8])
     let Some(mut meta) = key::load(txn, from, name)? else { return Ok(false) };
     if let Body::Owned { owner, len, head } = meta.body {
         let new = Owner { home: to.id, id: txn.new_id()? };
-        copy_elements(txn, owner, new)?;
+        copy_elements(txn, owner, new, Bound::Included(owner.prefix()))?;
         meta.body = Body::Owned { owner: new, len, head };
     }
     let meta = Meta { armed_ms: None, ..meta };
@@ -25,9 +25,10 @@ pub fn copy(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8])
     Ok(true)
 }
 
-fn copy_elements(txn: &mut Txn, from: Owner, to: Owner) -> Result<()> {
+/// Copies an owner's rows from one on to another owner, whom the caller links to.
+pub(super) fn copy_elements(txn: &mut Txn, from: Owner, to: Owner, start: Bound<Vec<u8>>) -> Result<()> {
     let (prefix, new_prefix) = (from.prefix(), to.prefix());
-    let mut after = Bound::Included(prefix.clone());
+    let mut after = start;
     let mut building = false;
     loop {
         let (rows, last) = read_part(txn, &prefix, &after)?;

@@ -54,6 +54,11 @@ impl Type {
         }
     }
 
+    /// Whether a key of it lives on when its last element goes.
+    pub fn may_be_empty(self) -> bool {
+        self == Self::Stream
+    }
+
     fn from_u8(byte: u8) -> Option<Self> {
         [Self::String, Self::List, Self::Set, Self::SortedSet, Self::Hash, Self::Stream]
             .get(usize::from(byte))

@@ -2,12 +2,13 @@
 //! data types and rows: a collection that fits [`INLINE_BYTES_MAX`] lies within the key's meta row, a larger one's
 //! elements have rows of their own, and a data type cannot tell which.
 //!
-//! A collection that has grown stays in rows until it is emptied, which removes its key. An element past its deadline
+//! A collection that has grown stays in rows until it is emptied, which removes its key, unless it is a stream. An element past its deadline
 //! does not exist for any reader; the reaper takes it away, and the count does not include it meanwhile.
 
 mod inline;
 mod order;
 mod random;
+mod ranges;
 mod rows;
 
 use std::ops::{Bound, ControlFlow, RangeBounds};
@@ -358,13 +359,25 @@ impl Collection {
         Ok(before.saturating_sub(self.physical_len()))
     }
 
-    /// Stages the key's meta row; an emptied collection's key is removed.
-    pub fn save(mut self, txn: &mut Txn) -> Result<()> {
+    /// Stages the key's meta row; an emptied collection's key is removed, unless the type has a use for empty ones.
+    pub fn save(self, txn: &mut Txn) -> Result<()> {
+        self.save_as(txn, false)
+    }
+
+    /// The same, but where nothing changed that whoever watches the key, or waits for it, is interested in. If only
+    /// elements changed that lie in rows of their own, and not their number, nobody is told.
+    pub fn save_quietly(self, txn: &mut Txn) -> Result<()> {
+        self.save_as(txn, true)
+    }
+
+    fn save_as(mut self, txn: &mut Txn, quietly: bool) -> Result<()> {
         if !self.changed {
             return Ok(());
         }
+        // It may be the head alone that changed.
+        self.edit(txn.now_ms());
         let deadline_ms = self.deadline_ms();
-        if self.physical_len() == 0 {
+        if self.physical_len() == 0 && !self.kind.may_be_empty() {
             if let Some(old) = &self.old {
                 key::remove(txn, self.space, &self.name, old);
             }
@@ -389,7 +402,9 @@ impl Collection {
             && elements_due_ms.is_none()
         {
             // Elements that lie in rows of their own changed, but not their number, and nothing is ever due.
-            txn.touch(lock_key(self.space.database, &self.name));
+            if !quietly {
+                txn.touch(lock_key(self.space.database, &self.name));
+            }
             return Ok(());
         }
         let new = Meta { kind: self.kind, deadline_ms, elements_due_ms, armed_ms: None, body };
