@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicU32, A
 use parking_lot::Mutex;
 
 use super::protocol::reply::Protocol;
+use super::pubsub::Inbox;
 
 /// What a client calls itself.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,10 @@ pub(crate) struct Client {
     pub(crate) names: Mutex<Names>,
     /// Whether a command of it waits.
     pub(crate) blocked: AtomicBool,
+    /// How many channels, patterns and shard channels it subscribes to.
+    pub(crate) subscribed: [AtomicU32; 3],
+    /// What others have to tell it.
+    pub(crate) inbox: Inbox,
     killed: AtomicBool,
     /// Wakes the connection, so that it sees what is new.
     wake: Box<dyn Fn() + Send + Sync>,
@@ -74,6 +79,7 @@ impl Client {
         let queued = self.queued.load(Relaxed);
         let mut flags = String::new();
         for (letter, on) in [
+            ('P', self.subscribes()),
             ('x', queued >= 0),
             ('b', self.blocked.load(Relaxed)),
             ('e', self.no_evict.load(Relaxed)),
@@ -87,12 +93,14 @@ impl Client {
             flags.push('N');
         }
         let pending = self.pending_bytes.load(Relaxed);
+        let [channels, patterns, shards] = [0, 1, 2].map(|kind: usize| self.subscribed[kind].load(Relaxed));
+        let mail = self.inbox.bytes();
         let (input, output) = (self.input_bytes.load(Relaxed), self.output_bytes.load(Relaxed));
         let mut line = String::new();
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={queued} \
-             watch={} qbuf={pending} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output} \
+            "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={queued} \
+             watch={} qbuf={pending} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={} \
              tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
             self.id,
             self.address,
@@ -103,13 +111,24 @@ impl Client {
             self.database.load(Relaxed),
             self.watched.load(Relaxed),
             input.saturating_sub(pending),
-            input + output,
+            output + mail,
+            input + output + mail,
             command.map_or("NULL", |entry| entry.command.name),
             self.protocol.load(Relaxed),
             names.library,
             names.library_version,
         );
         line
+    }
+
+    /// Whether it subscribes to anything.
+    pub(crate) fn subscribes(&self) -> bool {
+        self.subscribed.iter().any(|count| count.load(Relaxed) > 0)
+    }
+
+    /// The protocol it speaks.
+    pub(crate) fn protocol(&self) -> Protocol {
+        if self.protocol.load(Relaxed) == 3 { Protocol::Resp3 } else { Protocol::Resp2 }
     }
 
     /// Notes the protocol.
@@ -154,6 +173,8 @@ impl Clients {
             output_bytes: AtomicUsize::new(0),
             names: Mutex::default(),
             blocked: AtomicBool::new(false),
+            subscribed: Default::default(),
+            inbox: Inbox::default(),
             killed: AtomicBool::new(false),
             wake,
         });

@@ -209,6 +209,8 @@ pub(crate) struct Access {
 }
 
 impl Access {
+    /// It is no key, but the name of a channel.
+    pub(crate) const CHANNEL: Self = Self::all(&["not_key"]);
     /// Something is told of the key, but nothing of what it holds.
     pub(crate) const LOOK: Self = Self::all(&["RO"]);
     /// What it holds is told.

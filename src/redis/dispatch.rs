@@ -13,7 +13,7 @@ use super::session::{ReplyMode, Session};
 use super::stats::{SLOW_WORD_BYTES, SLOW_WORDS, Slow};
 use super::table::{Entry, table};
 use super::waiters::News;
-use super::{keyspace, transaction};
+use super::{keyspace, pubsub, transaction};
 use crate::store::{self, Miss, Tier, Txn};
 
 /// What became of a command.
@@ -52,7 +52,7 @@ pub(crate) fn run(
     };
     let command = entry.command;
     let immediate = command.flags.has(Flags::IMMEDIATE);
-    match admit(session, instance, command, args) {
+    match admit(session, instance, command, args, reply) {
         Ok(()) => {}
         Err(error) => {
             session.stats.commands[entry.id].rejected.increment();
@@ -136,6 +136,8 @@ fn conclude(
     }
     match session.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
+        // Confirmations are no replies.
+        ReplyMode::Off | ReplyMode::Skip if entry.command.name.ends_with("subscribe") => {}
         ReplyMode::Off => reply.truncate(mark),
         ReplyMode::Skip => {
             reply.truncate(mark);
@@ -241,13 +243,14 @@ fn unknown(args: Args<'_>) -> Error {
 }
 
 /// Whether the client may run this now.
-fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'_>) -> Result {
+fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'_>, reply: &Reply) -> Result {
     if !session.authenticated && !command.flags.has(Flags::NO_AUTH) && instance.needs_password() {
         return Err(Error::text("NOAUTH Authentication required."));
     }
     if session.queue.is_some() && command.flags.has(Flags::NO_MULTI) {
         return Err(Error::text("ERR Command not allowed inside a transaction"));
     }
+    pubsub::may_run(session, command, reply)?;
     for place in command.keys.places(&args) {
         if args.get(place).len() > NAME_BYTES_MAX {
             return Err(Error::text("ERR key is longer than 65536 bytes"));

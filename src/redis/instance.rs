@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::clients::Clients;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
+use super::pubsub::Hub;
 use super::stats::Stats;
 use super::waiters::Waiters;
 use crate::clock::Clock;
@@ -53,6 +54,8 @@ pub(crate) struct Instance {
     pub(crate) clients: Clients,
     pub(crate) stats: Stats,
     pub(crate) cursors: Cursors,
+    /// Who subscribes to what.
+    pub(crate) hub: Hub,
     /// Clients that wait for keys.
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) saved: Mutex<Saved>,
@@ -93,6 +96,7 @@ impl Instance {
             clients: Clients::default(),
             stats: Stats::default(),
             cursors: Cursors::new(random.next_u64()),
+            hub: Hub::default(),
             waiters: Arc::default(),
             saved: Mutex::new(Saved { at_s: started_ms / 1000, seqno, ..Saved::default() }),
             started_ms,
@@ -190,6 +194,11 @@ impl Instance {
     /// Bytes that a value may have: what a batch may, an eighth of the memory.
     pub(crate) fn value_bytes_max(&self) -> u64 {
         self.config.load().memory / 8
+    }
+
+    /// Bytes of messages that may lie ready for a client that does not read them: Redis's bound, or an eighth of the memory.
+    pub(crate) fn inbox_bytes_max(&self) -> usize {
+        usize::try_from(self.value_bytes_max()).unwrap_or(usize::MAX).min(32 << 20)
     }
 
     /// Takes note that a connection's buffers went from so many bytes to so many. False if that is more than all

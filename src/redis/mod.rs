@@ -56,6 +56,7 @@ pub(crate) mod list;
 pub(crate) mod number;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;
+pub(crate) mod pubsub;
 pub(crate) mod session;
 pub(crate) mod sort;
 pub(crate) mod stats;
@@ -79,6 +80,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "generic", commands: sort::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },
+    Family { group: "pubsub", commands: pubsub::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },
     #[cfg(test)]

@@ -15,6 +15,9 @@ use crate::store::{Miss, Reads, Seqno, Tier};
 /// Output at which a pipeline pauses until the client has taken it.
 const OUTPUT_BYTES_SOFT: usize = 1 << 20;
 
+/// Output at which what others have to tell stays where it is: several may share it there.
+const MAIL_BYTES_SOFT: usize = 64 << 10;
+
 /// Why [`Pipeline::run`] came back.
 #[derive(Clone, Debug)]
 pub(crate) enum Pace {
@@ -120,6 +123,7 @@ impl Pipeline {
     pub(crate) fn run(&mut self, tier: Tier) -> Pace {
         let mut ns = self.instance.clock().monotonic_ns();
         let pace = self.run_until(tier, &mut ns);
+        self.collect();
         self.session.view = None;
         self.session.client.last_ms.store(self.instance.store().now_ms(), Relaxed);
         pace
@@ -131,9 +135,22 @@ impl Pipeline {
         self.session.blocked.as_ref()?.left_ns(now_ns).map(Duration::from_nanos)
     }
 
-    /// Whether there is news for its command that waits.
+    /// Whether there is news for its command that waits, or its client.
     pub(crate) fn has_news(&self) -> bool {
-        self.session.blocked.as_ref().is_some_and(|blocked| blocked.place.has_news())
+        self.has_mail() || self.session.blocked.as_ref().is_some_and(|blocked| blocked.place.has_news())
+    }
+
+    /// Whether others have something to tell its client, and there is room in the output.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.session.client.inbox.is_full() && self.reply.len() < MAIL_BYTES_SOFT
+    }
+
+    /// Appends what others have to tell to the output.
+    fn collect(&mut self) {
+        if self.has_mail() {
+            let needs = self.session.client.inbox.move_to(&mut self.reply, MAIL_BYTES_SOFT);
+            self.session.needs = self.session.needs.max(needs);
+        }
     }
 
     /// Whether nobody has a turn any more that its last command set off.
@@ -177,7 +194,10 @@ impl Pipeline {
             };
             let args = self.decoder.args(input);
             match dispatch::run(&self.instance, &mut self.session, args, &mut self.reply, tier, ns) {
-                Flow::Done => self.done += length,
+                Flow::Done => {
+                    self.done += length;
+                    self.collect();
+                }
                 // The decoder is at the start again, and the request still at the front of the input.
                 // Each command of a long pipeline would be a journey of its own: they go to the disk together.
                 Flow::Wait(miss) => return Pace::Wait(miss.filter(|_| input.len() == length)),

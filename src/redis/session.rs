@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use super::blocking::Blocked;
 use super::clients::Client;
 use super::protocol::reply::Protocol;
+use super::pubsub::{Message, Subscriptions};
 use super::stats::LoopStats;
 use super::transaction::Queue;
 use super::waiters::Wave;
@@ -41,6 +42,10 @@ pub(crate) struct Session {
     pub(crate) queue: Option<Queue>,
     /// What it watches.
     pub(crate) watch: Option<Watch>,
+    /// What it subscribes to, if anything.
+    pub(crate) subscriptions: Option<Box<Subscriptions>>,
+    /// What the transaction that is running has published: sent when it commits.
+    pub(crate) unsent: Option<Vec<Message>>,
     /// Its command that waits.
     pub(crate) blocked: Option<Box<Blocked>>,
     /// The turns of waiting clients that its last commit set off: it goes on once they have ended.
@@ -66,6 +71,8 @@ impl Session {
             reply_mode: ReplyMode::On,
             queue: None,
             watch: None,
+            subscriptions: None,
+            unsent: None,
             blocked: None,
             wave: None,
             needs: 0,
@@ -97,6 +104,7 @@ impl Session {
     /// RESET: as if newly connected.
     pub(crate) fn reset(&mut self, authenticated: bool) {
         self.discard();
+        self.subscriptions = None;
         self.select(0);
         self.authenticated = authenticated;
         self.reply_mode = ReplyMode::On;

@@ -66,6 +66,8 @@ struct State {
 /// What a task was woken for.
 enum News {
     Read(usize),
+    /// Others have something to tell its client.
+    Mail,
     /// Output may be sent that the socket did not take, or the connection was killed.
     Look,
     End,
@@ -133,6 +135,8 @@ async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedRead
                 }
                 continue;
             }
+            // It is appended to the output by whatever is run, and be it nothing.
+            News::Mail => {}
             News::End => return,
         }
         loop {
@@ -199,6 +203,9 @@ impl Connection {
             };
             if self.client.is_killed() || (!*held && pipeline.reply().len() > 0) {
                 return Poll::Ready(News::Look);
+            }
+            if pipeline.has_mail() {
+                return Poll::Ready(News::Mail);
             }
             let wanted = pipeline.wanted();
             let input = pipeline.input();

@@ -301,7 +301,8 @@ impl Turn {
             for connection in self.connections.borrow().values() {
                 let last_ms = connection.client().last_ms.load(std::sync::atomic::Ordering::Relaxed);
                 let waits = connection.client().blocked.load(std::sync::atomic::Ordering::Relaxed);
-                if now_ms.saturating_sub(last_ms) > timeout_ms && !waits {
+                let is_silent = now_ms.saturating_sub(last_ms) > timeout_ms;
+                if is_silent && !waits && !connection.client().subscribes() {
                     connection.client().kill();
                 }
             }

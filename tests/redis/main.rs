@@ -11,6 +11,7 @@ mod client;
 mod hostile;
 mod info;
 mod output;
+mod pubsub;
 mod random;
 mod running;
 mod streams;

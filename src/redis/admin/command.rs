@@ -104,23 +104,23 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
         Action::Read(_) => flags.push("readonly"),
         _ => {}
     }
-    for (flag, name) in [
-        (Flags::FAST, "fast"),
-        (Flags::ADMIN, "admin"),
-        (Flags::NO_AUTH, "no_auth"),
-        (Flags::NO_MULTI, "no_multi"),
-        (Flags::NO_SCRIPT, "noscript"),
-        (Flags::BLOCKING, "blocking"),
+    let (has, session) =
+        (|flag| command.flags.has(flag), matches!(command.action, Action::Session(_) | Action::Exec));
+    for (is_so, name) in [
+        (has(Flags::ADMIN), "admin"),
+        (entry.group == "pubsub" && session, "pubsub"),
+        (has(Flags::NO_SCRIPT), "noscript"),
+        (has(Flags::BLOCKING), "blocking"),
+        (session, "loading"),
+        (session, "stale"),
+        (has(Flags::FAST), "fast"),
+        (has(Flags::NO_AUTH), "no_auth"),
+        (has(Flags::NO_MULTI), "no_multi"),
+        (matches!(command.keys, Keys::Counted { .. } | Keys::Streams), "movablekeys"),
     ] {
-        if command.flags.has(flag) {
+        if is_so {
             flags.push(name);
         }
-    }
-    if matches!(command.keys, Keys::Counted { .. } | Keys::Streams) {
-        flags.push("movablekeys");
-    }
-    if matches!(command.action, Action::Session(_) | Action::Exec) {
-        flags.extend(["loading", "stale"]);
     }
     flags
 }

@@ -196,8 +196,10 @@ fn stats(call: &Call<'_>, out: &mut String) {
     line(out, "evicted_clients", 0);
     line(out, "keyspace_hits", stats.sum(|one| one.hits.get()));
     line(out, "keyspace_misses", stats.sum(|one| one.misses.get()));
-    line(out, "pubsub_channels", 0);
-    line(out, "pubsub_patterns", 0);
+    let [channels, patterns, shards] = call.instance.hub.counts();
+    line(out, "pubsub_channels", channels);
+    line(out, "pubsub_patterns", patterns);
+    line(out, "pubsubshard_channels", shards);
     line(out, "latest_fork_usec", 0);
     line(out, "total_forks", 0);
     line(out, "pipelines_moved_to_disk_pool", stats.sum(|one| one.moved.get()));

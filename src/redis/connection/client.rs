@@ -154,11 +154,10 @@ fn info(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
 
 fn list(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let mut ids: Option<Vec<i64>> = None;
-    let mut none = false;
+    let mut wanted = None;
     let mut walk = call.walk(2);
     if walk.accept("TYPE") {
-        let kind = walk.word()?;
-        none = !kill::is_normal(kind)?;
+        wanted = Some(kill::kind(walk.word()?)?);
         if !walk.is_done() {
             return Err(Error::Syntax);
         }
@@ -176,7 +175,8 @@ fn list(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let now_ms = call.instance.store().now_ms();
     let mut lines = String::new();
     for client in call.instance.clients.all() {
-        if !none && ids.as_ref().is_none_or(|ids| ids.contains(&(client.id as i64))) {
+        let fits = wanted.is_none_or(|kind| kind.fits(&client));
+        if fits && ids.as_ref().is_none_or(|ids| ids.contains(&(client.id as i64))) {
             lines.push_str(&client.line(now_ms));
             lines.push('\n');
         }

@@ -12,18 +12,39 @@ struct Filter {
     id: Option<u64>,
     address: Option<String>,
     local_address: Option<String>,
-    normal: bool,
+    kind: Option<Kind>,
     user: bool,
     age_s: Option<u64>,
     skip_me: bool,
 }
 
-/// Whether this type of client is the one that all of ours have.
-pub(super) fn is_normal(kind: &[u8]) -> Result<bool> {
+/// The types of clients.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Normal,
+    Subscriber,
+    /// Of replication: there are none.
+    Other,
+}
+
+impl Kind {
+    /// Whether a client is of this type.
+    pub(super) fn fits(self, client: &Client) -> bool {
+        match self {
+            Self::Normal => !client.subscribes(),
+            Self::Subscriber => client.subscribes(),
+            Self::Other => false,
+        }
+    }
+}
+
+/// A type of clients, by its name.
+pub(super) fn kind(kind: &[u8]) -> Result<Kind> {
     let kind = kind.to_ascii_lowercase();
     match &kind[..] {
-        b"normal" => Ok(true),
-        b"master" | b"replica" | b"slave" | b"pubsub" => Ok(false),
+        b"normal" => Ok(Kind::Normal),
+        b"pubsub" => Ok(Kind::Subscriber),
+        b"master" | b"replica" | b"slave" => Ok(Kind::Other),
         _ => Err(Error::text(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(&kind)))),
     }
 }
@@ -56,7 +77,7 @@ pub(super) fn kill(session: &mut Session, call: &Call<'_>, reply: &mut Reply) ->
 
 fn by_address(call: &Call<'_>) -> Filter {
     let address = Some(call.text(2).into_owned());
-    Filter { id: None, address, local_address: None, normal: true, user: true, age_s: None, skip_me: false }
+    Filter { id: None, address, local_address: None, kind: None, user: true, age_s: None, skip_me: false }
 }
 
 fn parse(call: &Call<'_>) -> Result<Filter> {
@@ -64,7 +85,7 @@ fn parse(call: &Call<'_>) -> Result<Filter> {
         id: None,
         address: None,
         local_address: None,
-        normal: true,
+        kind: None,
         user: true,
         age_s: None,
         skip_me: true,
@@ -80,7 +101,7 @@ fn parse(call: &Call<'_>) -> Result<Filter> {
         } else if walk.accept("LADDR") {
             filter.local_address = Some(text(walk.word()?));
         } else if walk.accept("TYPE") {
-            filter.normal = is_normal(walk.word()?)?;
+            filter.kind = Some(kind(walk.word()?)?);
         } else if walk.accept("USER") {
             let user = walk.word()?;
             if user != b"default" {
@@ -107,7 +128,7 @@ fn parse(call: &Call<'_>) -> Result<Filter> {
 
 impl Filter {
     fn fits(&self, client: &Client, now_ms: u64) -> bool {
-        self.normal
+        self.kind.is_none_or(|kind| kind.fits(client))
             && self.user
             && self.id.is_none_or(|id| client.id == id)
             && self.address.as_ref().is_none_or(|address| client.address == *address)

@@ -44,8 +44,14 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
 ];
 
-fn ping(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+fn ping(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     match call.len() {
+        1 | 2 if session.subscriptions.is_some() && reply.protocol() == Protocol::Resp2 => {
+            // In the shape of a message.
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(call.get(1));
+        }
         1 => reply.simple("PONG"),
         2 => reply.bulk(call.get(1)),
         _ => return Err(Error::Arity("ping")),

@@ -181,12 +181,13 @@ impl Reply {
     }
 
     /// The head of a push of `n` replies.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "part of the protocol that no command answers with today")
-    )]
     pub(crate) fn push(&mut self, n: usize) {
         self.aggregate(b'>', n);
+    }
+
+    /// What has been encoded elsewhere, in the same protocol.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
     }
 
     /// An array whose length comes at its [`Reply::end`].

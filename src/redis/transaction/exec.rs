@@ -27,7 +27,15 @@ pub(crate) fn exec(
         return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
     }
     let (mark, database) = (reply.len(), session.database);
-    match attempt(instance, session, &queue, reply, tier, lookups) {
+    session.unsent = Some(Vec::new());
+    let result = attempt(instance, session, &queue, reply, tier, lookups);
+    let unsent = session.unsent.take().unwrap_or_default();
+    if result.is_ok() {
+        for message in &unsent {
+            instance.hub.publish(message, session.needs, instance.inbox_bytes_max());
+        }
+    }
+    match result {
         Err(error) if error.would_wait() && tier == Tier::Cached => {
             reply.truncate(mark);
             session.select(database);
