@@ -13,6 +13,7 @@
 pub mod machine;
 pub mod text;
 
+mod events;
 mod file;
 mod table;
 
@@ -20,6 +21,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+pub use events::Events;
 pub use table::{SETTINGS, Setting};
 
 /// When an acknowledged write is on disk.
@@ -83,6 +85,8 @@ pub struct Config {
     pub proto_max_bulk_len: u64,
     /// Microseconds from which a command is remembered as slow; negative: none, 0: all.
     pub slowlog_log_slower_than_us: i64,
+    /// Which events of keys are published.
+    pub notify_keyspace_events: Events,
     /// How much is logged.
     pub loglevel: LogLevel,
     /// What a log line looks like.
@@ -103,6 +107,7 @@ impl Default for Config {
             timeout_s: 0,
             proto_max_bulk_len: 0,
             slowlog_log_slower_than_us: 0,
+            notify_keyspace_events: Events::default(),
             loglevel: LogLevel::Info,
             log_format: LogFormat::Text,
         };

@@ -1,6 +1,6 @@
 //! The table of settings.
 
-use super::{Config, Fsync, LogFormat, LogLevel, machine, text};
+use super::{Config, Events, Fsync, LogFormat, LogLevel, machine, text};
 
 /// A setting.
 pub struct Setting {
@@ -193,6 +193,19 @@ pub const SETTINGS: &[Setting] = &[
         get: |config| config.slowlog_log_slower_than_us.to_string(),
         set: |config, value| {
             config.slowlog_log_slower_than_us = text::number(value, -1, i64::MAX)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "notify-keyspace-events",
+        value_name: "LETTERS",
+        default: "",
+        live: true,
+        secret: false,
+        doc: "Events of keys that are published, as in Redis: classes from `g$lshzxetdnm` (`A` for most), and `K`, `E` or both",
+        get: |config| config.notify_keyspace_events.to_string(),
+        set: |config, value| {
+            config.notify_keyspace_events = Events::parse(value)?;
             Ok(())
         },
     },

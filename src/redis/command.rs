@@ -9,7 +9,7 @@
 //! ];
 //! ```
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::args::Args;
 use super::error::Result;
@@ -17,6 +17,7 @@ use super::instance::Instance;
 use super::keyspace::{self, Meta, Space, lock_key};
 use super::protocol::reply::Reply;
 use super::session::Session;
+use crate::config::Events;
 use crate::store::{LockSet, Reads, Txn};
 
 /// The longest key, in bytes.
@@ -43,6 +44,8 @@ pub(crate) struct Lookups {
     pub(crate) hits: Cell<u64>,
     /// They were not.
     pub(crate) misses: Cell<u64>,
+    /// The databases and names of those that were not, where somebody asked to be told.
+    pub(crate) missed: RefCell<Vec<(u16, Vec<u8>)>>,
 }
 
 impl Call<'_> {
@@ -50,7 +53,7 @@ impl Call<'_> {
     pub(crate) fn load(&self, reads: &dyn Reads, name: &[u8]) -> Result<Option<Meta>> {
         let found = keyspace::load(reads, self.space, name)?;
         if !self.command.writes() {
-            self.looked_up(found.is_some());
+            self.looked_up_key(name, found.is_some());
         }
         Ok(found)
     }
@@ -59,11 +62,25 @@ impl Call<'_> {
     pub(crate) fn load_many(&self, reads: &dyn Reads, names: &[&[u8]]) -> Result<Vec<Option<Meta>>> {
         let found = keyspace::load_many(reads, self.space, names)?;
         if !self.command.writes() {
-            for found in &found {
-                self.looked_up(found.is_some());
+            for (name, found) in names.iter().zip(&found) {
+                self.looked_up_key(name, found.is_some());
             }
         }
         Ok(found)
+    }
+
+    /// Tells those who subscribe to events of keys, once this commits: before the key is saved, since a collection that
+    /// becomes empty then says `del` by itself.
+    pub(crate) fn notify(&self, txn: &mut Txn, class: Events, event: &'static str, name: &[u8]) {
+        txn.note(class.bits(), event, self.space.database, name);
+    }
+
+    /// The same as [`Call::looked_up`], and tells those who asked for the names of keys that are missed.
+    fn looked_up_key(&self, name: &[u8], found: bool) {
+        self.looked_up(found);
+        if !found && self.instance.store().is_noted(Events::MISSED.bits()) {
+            self.lookups.missed.borrow_mut().push((self.space.database, name.to_vec()));
+        }
     }
 
     /// Notes a hit or a miss: also of a command that writes, where what it found is its answer.

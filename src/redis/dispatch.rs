@@ -13,7 +13,7 @@ use super::session::{ReplyMode, Session};
 use super::stats::{SLOW_WORD_BYTES, SLOW_WORDS, Slow};
 use super::table::{Entry, table};
 use super::waiters::News;
-use super::{keyspace, pubsub, transaction};
+use super::{keyspace, notify, pubsub, transaction};
 use crate::store::{self, Miss, Tier, Txn};
 
 /// What became of a command.
@@ -131,6 +131,9 @@ fn conclude(
     *start_ns = now_ns;
     session.stats.commands[entry.id].ran(spent_ns, reply.errors() != before.errors);
     session.stats.looked_up(lookups);
+    for (database, name) in lookups.missed.take() {
+        notify::publish_one(instance, database, "keymiss", &name, session.needs);
+    }
     if instance.slow_ns().is_some_and(|limit| spent_ns >= limit) && entry.command.name != "exec" {
         remember_slow(instance, session, args, spent_ns);
     }
@@ -379,6 +382,7 @@ pub(crate) fn commit(instance: &Instance, session: &mut Session, txn: Txn, by: O
     session.needs = session.needs.max(committed.seqno);
     session.floor = session.floor.max(committed.seqno);
     session.view = None;
+    notify::publish(instance, &committed.notes, session.needs);
     session.wave = instance.waiters.touched(&committed, &session.client, by.map(|blocked| &blocked.place));
     Ok(())
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::clients::Clients;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
+use super::notify;
 use super::pubsub::Hub;
 use super::stats::Stats;
 use super::waiters::Waiters;
@@ -109,8 +110,14 @@ impl Instance {
             stop,
             env,
         });
-        let waiters = instance.waiters.clone();
-        instance.keyspace.on_reaped(move |committed| waiters.reaped(committed));
+        instance.store().set_noted(instance.config().notify_keyspace_events.published().bits());
+        let weak = instance.shared();
+        instance.keyspace.on_reaped(move |committed| {
+            if let Some(instance) = weak.upgrade() {
+                instance.waiters.reaped(committed);
+                notify::publish(&instance, &committed.notes, committed.seqno);
+            }
+        });
         instance
     }
 
@@ -141,6 +148,7 @@ impl Instance {
 
     /// Changes settings that may change while the server runs.
     pub(crate) fn set_config(&self, config: Config) {
+        self.store().set_noted(config.notify_keyspace_events.published().bits());
         self.config.store(Arc::new(config));
     }
 

@@ -30,6 +30,8 @@
 //! when the time is over the answer is a null array. Inside MULTI it is answered at once (`.or_null()`: with null);
 //! a script that meets `Error::Block(block)` answers `block.refuse(reply)`. XREADGROUP: `.any_change()`; XREAD:
 //! `.again_as(words)`, with `$` replaced. Nothing else is needed: whatever is saved through a `Txn` wakes who waits.
+//! **Events** for those who subscribe to them: `call.notify(txn, Events::LIST, "lpush", name)`, said before the key is saved
+//! ([`notify`]); `new`, `expired` and the `del` of what became empty come by themselves.
 //! A subcommand is a row named `object|encoding` in a [`command::container`]; its words still count from `OBJECT`.
 //!
 //! **A data type** is one folder, and one line in [`FAMILIES`].
@@ -53,6 +55,7 @@ pub(crate) mod instance;
 pub(crate) mod keys;
 pub mod keyspace;
 pub(crate) mod list;
+pub(crate) mod notify;
 pub(crate) mod number;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;

@@ -122,6 +122,8 @@ impl Pipeline {
     /// Runs what has arrived. In [`Tier::Disk`] only off the event loop.
     pub(crate) fn run(&mut self, tier: Tier) -> Pace {
         let mut ns = self.instance.clock().monotonic_ns();
+        // What was told before a command came is heard before its reply.
+        self.collect();
         let pace = self.run_until(tier, &mut ns);
         self.collect();
         self.session.view = None;

@@ -18,7 +18,7 @@ mod watch;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use certificates::Certificates;
 use ids::Ids;
@@ -33,7 +33,7 @@ pub use locks::{LockKey, LockSet};
 pub use ranked::Ranked;
 pub use realm::{DYNAMO, FORMAT_VERSION, REDIS, SYSTEM, after_prefix, put_ordered, realm_row, take_ordered};
 pub use reaper::GRACE_MS;
-pub use txn::{Committed, Savepoint, Txn};
+pub use txn::{Committed, Note, Savepoint, Txn};
 pub use view::{Reads, RowScan, Snapshot, View};
 pub use watch::Watch;
 
@@ -63,6 +63,8 @@ pub struct Store {
     certificates: Arc<Certificates>,
     directories: Directories,
     reaper: Reaper,
+    /// The classes of events that transactions note.
+    noted: AtomicU32,
     /// The largest `now` anybody was told, in Unix milliseconds.
     now_ms: AtomicU64,
     /// The largest `now` in the log, in Unix milliseconds.
@@ -102,6 +104,7 @@ impl Store {
             certificates,
             directories,
             reaper: Reaper::default(),
+            noted: AtomicU32::new(0),
             now_ms: AtomicU64::new(logged_ms),
             logged_ms: AtomicU64::new(logged_ms),
         });
@@ -179,6 +182,16 @@ impl Store {
     /// The keys that are watched in a group and not known to have changed: their names, and what they are locked by.
     pub fn watched(&self, group: u16) -> Vec<(Box<[u8]>, LockKey)> {
         self.watches.of_group(group)
+    }
+
+    /// Has transactions note events of these classes, each a bit, from now on.
+    pub fn set_noted(&self, classes: u32) {
+        self.noted.store(classes, Ordering::Relaxed);
+    }
+
+    /// Whether events of one of these classes are noted.
+    pub fn is_noted(&self, classes: u32) -> bool {
+        self.noted.load(Ordering::Relaxed) & classes != 0
     }
 
     /// The `now` that a commit should log, if it is time again.

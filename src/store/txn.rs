@@ -50,6 +50,9 @@ pub struct Txn {
     touched: Vec<LockKey>,
     /// Groups of watches, and which of their keys do not change.
     touched_groups: Vec<(u16, HashSet<LockKey>)>,
+    notes: Vec<Note>,
+    /// How many of them there were at the last savepoint.
+    noted_before: usize,
     hooks: Vec<Hook>,
     building: Vec<Vec<u8>>,
     /// The planes it has changed.
@@ -82,6 +85,19 @@ pub struct Committed {
     pub touched: Vec<LockKey>,
     /// The groups of watches of which all may have changed.
     pub touched_groups: Vec<u16>,
+    /// What happened, of the classes that are noted.
+    pub notes: Vec<Note>,
+}
+
+/// Something that happened to a key, for whoever is to be told; it means nothing here.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// What happened.
+    pub event: &'static str,
+    /// The group of the key.
+    pub group: u16,
+    /// The key's name there.
+    pub name: Box<[u8]>,
 }
 
 /// A moment within a transaction.
@@ -91,6 +107,7 @@ pub struct Savepoint {
     counts: usize,
     touched: usize,
     touched_groups: usize,
+    notes: usize,
     hooks: usize,
     expired: u64,
 }
@@ -105,6 +122,8 @@ impl Txn {
             counts: Vec::new(),
             touched: Vec::new(),
             touched_groups: Vec::new(),
+            notes: Vec::new(),
+            noted_before: 0,
             hooks: Vec::new(),
             building: Vec::new(),
             planes: Vec::new(),
@@ -169,6 +188,23 @@ impl Txn {
     /// Says that all keys of a group of watches change, but for some, which the transaction has locked.
     pub fn touch_group(&mut self, group: u16, but: HashSet<LockKey>) {
         self.touched_groups.push((group, but));
+    }
+
+    /// Says that something happened to a key, for those who asked to be told of this class of events, if anybody did.
+    pub fn note(&mut self, class: u32, event: &'static str, group: u16, name: &[u8]) {
+        if self.store.is_noted(class) {
+            self.notes.push(Note { event, group, name: name.into() });
+        }
+    }
+
+    /// The same, but before what has been said of the key since the last savepoint.
+    pub fn note_before(&mut self, class: u32, event: &'static str, group: u16, name: &[u8]) {
+        if self.store.is_noted(class) {
+            let since = self.notes.get(self.noted_before..).unwrap_or_default();
+            let said =
+                since.iter().rev().take_while(|note| note.group == group && *note.name == *name).count();
+            self.notes.insert(self.notes.len() - said, Note { event, group, name: name.into() });
+        }
     }
 
     /// Says that the transaction serves to win space, so that it is let through when the disk is full.
@@ -245,11 +281,13 @@ impl Txn {
 
     /// Remembers this moment.
     pub fn savepoint(&mut self) -> Savepoint {
+        self.noted_before = self.notes.len();
         Savepoint {
             undo: self.undo.get_or_insert_default().len(),
             counts: self.counts.len(),
             touched: self.touched.len(),
             touched_groups: self.touched_groups.len(),
+            notes: self.notes.len(),
             hooks: self.hooks.len(),
             expired: self.expired,
         }
@@ -270,6 +308,7 @@ impl Txn {
         self.counts.truncate(to.counts);
         self.touched.truncate(to.touched);
         self.touched_groups.truncate(to.touched_groups);
+        self.notes.truncate(to.notes);
         self.hooks.truncate(to.hooks);
         self.expired = to.expired;
     }
@@ -289,7 +328,8 @@ impl Txn {
     pub fn commit_and_tell(mut self) -> Result<Committed> {
         self.bury_unlinked();
         if self.is_empty() {
-            return Ok(Committed { seqno: self.view.seqno(), ..Committed::default() });
+            let notes = std::mem::take(&mut self.notes);
+            return Ok(Committed { seqno: self.view.seqno(), notes, ..Committed::default() });
         }
         let seqno = BATCH.with_borrow_mut(|batch| {
             batch.clear();
@@ -324,6 +364,7 @@ impl Txn {
             seqno,
             touched: std::mem::take(&mut self.touched),
             touched_groups: self.touched_groups.iter().map(|(group, _)| *group).collect(),
+            notes: std::mem::take(&mut self.notes),
         })
     }
 

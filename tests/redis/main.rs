@@ -10,6 +10,7 @@ mod blocking;
 mod client;
 mod hostile;
 mod info;
+mod notifications;
 mod output;
 mod pubsub;
 mod random;

@@ -6,6 +6,7 @@
 //! OK                        the reply, until the next blank line, comment or command
 //! 2> GET key                another client
 //! "a value"
+//! 2<                        what it is told without asking: a message
 //! ?> CLIENT ID              whatever the reply
 //! !> DEBUG FLUSH            ours alone, or newer than Redis 7.0: not sent to a real Redis
 //! ```
@@ -37,6 +38,16 @@ fn converse(text: &str, address: SocketAddr, real: bool) -> String {
     let mut recorded = false;
     let mut keep = false;
     for line in text.lines() {
+        if let "<" | "2<" = line {
+            out.push_str(line);
+            out.push('\n');
+            (recorded, keep) = (true, false);
+            let client = clients.get_mut(if line == "<" { "1" } else { "2" }).expect("who has spoken before");
+            let message = client.read().map_or_else(|| "(closed)".to_owned(), |message| message.show());
+            out.push_str(&message);
+            out.push('\n');
+            continue;
+        }
         let Some((who, command)) =
             line.split_once("> ").filter(|(who, _)| who.len() <= 1 && !who.contains(' '))
         else {

@@ -62,7 +62,6 @@ fn foreign(config: &Config) -> Vec<(&'static str, String)> {
         ("lazyfree-lazy-user-flush", "yes"),
         ("maxmemory", "0"),
         ("maxmemory-policy", "noeviction"),
-        ("notify-keyspace-events", ""),
         ("replicaof", ""),
         ("save", ""),
         ("slowlog-max-len", "128"),

@@ -1,6 +1,7 @@
 //! Fields as numbers. Their deadlines stay.
 
 use super::{FIELDS, load_or_new};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::number::{self, FloatSum};
@@ -11,7 +12,7 @@ use crate::store::Txn;
 pub(super) fn hincrby(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let by = call.int(3)?;
     let mut sum = 0;
-    replace(txn, call, |old| {
+    replace(txn, call, "hincrby", |old| {
         let not_an_integer = || Error::text("ERR hash value is not an integer");
         let old = old.map_or(Some(0), number::parse_i64).ok_or_else(not_an_integer)?;
         sum = old.checked_add(by).ok_or_else(|| Error::text("ERR increment or decrement would overflow"))?;
@@ -30,7 +31,7 @@ pub(super) fn hincrbyfloat(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) ->
         Some(FloatSum::Finite(_)) => {}
     }
     let mut told = Vec::new();
-    replace(txn, call, |old| match number::add_floats(old.unwrap_or(b"0"), by) {
+    replace(txn, call, "hincrbyfloat", |old| match number::add_floats(old.unwrap_or(b"0"), by) {
         None => Err(Error::text("ERR hash value is not a float")),
         Some(FloatSum::NotFinite) => Err(Error::text("ERR increment would produce NaN or Infinity")),
         Some(FloatSum::Finite(sum)) => {
@@ -42,11 +43,17 @@ pub(super) fn hincrbyfloat(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) ->
     Ok(())
 }
 
-fn replace(txn: &mut Txn, call: &Call<'_>, new: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>>) -> Result {
+fn replace(
+    txn: &mut Txn,
+    call: &Call<'_>,
+    event: &'static str,
+    new: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>>,
+) -> Result {
     let mut hash = load_or_new(txn, call)?;
     let old = hash.get(txn, FIELDS, call.get(2))?;
     let value = new(old.as_ref().map(|old| &old.value[..]))?;
     hash.put(txn, FIELDS, call.get(2), &value, old.and_then(|old| old.deadline_ms))?;
+    call.notify(txn, Events::HASH, event, call.get(1));
     hash.save(txn)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::read::values;
 use super::{FIELDS, load, load_or_new};
+use crate::config::Events;
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -68,7 +69,7 @@ fn expire(txn: &mut Txn, call: &Call<'_>, form: Form, command: &'static str, rep
     let fields = field_list(&mut walk)?;
 
     let mut hash = load(txn, call)?;
-    let mut changed = false;
+    let (mut changed, mut removed) = (false, false);
     reply.array(fields.len());
     for field in fields {
         let Some(hash) = &mut hash else {
@@ -89,10 +90,13 @@ fn expire(txn: &mut Txn, call: &Call<'_>, form: Form, command: &'static str, rep
             reply.int(1);
         } else {
             hash.remove(txn, FIELDS, field)?;
+            removed = true;
             reply.int(2);
         }
     }
     if let Some(hash) = hash.filter(|_| changed) {
+        // All fields are given the same deadline.
+        call.notify(txn, Events::HASH, if removed { "hdel" } else { "hexpire" }, call.get(1));
         hash.save(txn)?;
     }
     Ok(())
@@ -120,6 +124,7 @@ pub(super) fn hpersist(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Res
         }
     }
     if let Some(hash) = hash.filter(|_| changed) {
+        call.notify(txn, Events::HASH, "hpersist", call.get(1));
         hash.save(txn)?;
     }
     Ok(())
@@ -186,6 +191,12 @@ pub(super) fn hgetex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
         }
     }
     if let Some(hash) = hash.filter(|_| changed) {
+        let event = match deadline {
+            Deadline::Never => "hpersist",
+            Deadline::At(ms) if ms <= txn.now_ms() => "hdel",
+            _ => "hexpire",
+        };
+        call.notify(txn, Events::HASH, event, call.get(1));
         hash.save(txn)?;
     }
     Ok(())
@@ -237,6 +248,10 @@ pub(super) fn hsetex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
             } else {
                 hash.put(txn, FIELDS, field, value, new)?;
             }
+        }
+        call.notify(txn, Events::HASH, "hset", call.get(1));
+        if matches!(deadline, Deadline::At(_)) {
+            call.notify(txn, Events::HASH, "hexpire", call.get(1));
         }
         hash.save(txn)?;
     }

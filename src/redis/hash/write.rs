@@ -3,6 +3,7 @@
 use super::expiry::field_list;
 use super::read::values;
 use super::{FIELDS, load, load_or_new};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::protocol::reply::Reply;
@@ -32,6 +33,7 @@ fn put_pairs(txn: &mut Txn, call: &Call<'_>, command: &'static str) -> Result<i6
     for at in (2..call.len()).step_by(2) {
         added += i64::from(hash.put(txn, FIELDS, call.get(at), call.get(at + 1), None)?.is_none());
     }
+    call.notify(txn, Events::HASH, "hset", call.get(1));
     hash.save(txn)?;
     Ok(added)
 }
@@ -42,6 +44,7 @@ pub(super) fn hsetnx(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     let absent = hash.get(txn, FIELDS, call.get(2))?.is_none();
     if absent {
         hash.put(txn, FIELDS, call.get(2), call.get(3), None)?;
+        call.notify(txn, Events::HASH, "hset", call.get(1));
         hash.save(txn)?;
     }
     reply.int(absent.into());
@@ -56,6 +59,7 @@ pub(super) fn hdel(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
             removed += i64::from(hash.remove(txn, FIELDS, field)?.is_some());
         }
         if removed > 0 {
+            call.notify(txn, Events::HASH, "hdel", call.get(1));
             hash.save(txn)?;
         }
     }
@@ -79,6 +83,7 @@ pub(super) fn hgetdel(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resu
         for field in fields {
             hash.remove(txn, FIELDS, field)?;
         }
+        call.notify(txn, Events::HASH, "hdel", call.get(1));
         hash.save(txn)?;
     }
     Ok(())

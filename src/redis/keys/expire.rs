@@ -1,5 +1,6 @@
 //! Deadlines of keys.
 
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::expiry::{Condition, Form, told};
@@ -36,6 +37,8 @@ fn set(txn: &mut Txn, call: &Call<'_>, form: Form, command: &'static str, reply:
         // A moment before 1970 is as past as 1970.
         let deadline_ms = u64::try_from(moment).unwrap_or(0);
         keyspace::expire(txn, call.space, name, meta, Some(deadline_ms))?;
+        let event = if deadline_ms <= txn.now_ms() { "del" } else { "expire" };
+        call.notify(txn, Events::GENERIC, event, name);
     }
     reply.int(found.is_some().into());
     Ok(())
@@ -47,6 +50,7 @@ pub(super) fn persist(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resu
     let found = load(txn, call.space, name)?.filter(|meta| meta.deadline_ms.is_some());
     if let Some(meta) = &found {
         keyspace::expire(txn, call.space, name, meta, None)?;
+        call.notify(txn, Events::GENERIC, "persist", name);
     }
     reply.int(found.is_some().into());
     Ok(())

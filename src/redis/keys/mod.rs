@@ -11,6 +11,7 @@ use super::command::{Access, Call, Command, Flags, Keys, container, read, write}
 use super::error::Result;
 use super::keyspace;
 use super::protocol::reply::Reply;
+use crate::config::Events;
 use crate::store::{Reads, Txn};
 
 const N_KEYS: &str = "O(N) where N is the number of keys";
@@ -134,7 +135,10 @@ pub(crate) const COMMANDS: &[Command] = &[
 fn del(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let mut deleted = 0;
     for name in call.from(1) {
-        deleted += i64::from(keyspace::delete(txn, call.space, name)?);
+        if keyspace::delete(txn, call.space, name)? {
+            call.notify(txn, Events::GENERIC, "del", name);
+            deleted += 1;
+        }
     }
     reply.int(deleted);
     Ok(())

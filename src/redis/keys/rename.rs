@@ -1,5 +1,6 @@
 //! Keys under other names, and in other databases.
 
+use crate::config::Events;
 use crate::redis::args::Args;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -18,6 +19,9 @@ pub(super) fn rename(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     if !exists {
         return Err(Error::NoSuchKey);
     }
+    if from != to {
+        renamed(txn, call);
+    }
     reply.ok();
     Ok(())
 }
@@ -31,9 +35,15 @@ pub(super) fn renamenx(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Res
     let free = load(txn, call.space, to)?.is_none();
     if free {
         keyspace::rename(txn, call.space, from, call.space, to)?;
+        renamed(txn, call);
     }
     reply.int(free.into());
     Ok(())
+}
+
+fn renamed(txn: &mut Txn, call: &Call<'_>) {
+    call.notify(txn, Events::GENERIC, "rename_from", call.get(1));
+    call.notify(txn, Events::GENERIC, "rename_to", call.get(2));
 }
 
 /// A database number that exists.
@@ -61,6 +71,10 @@ pub(super) fn move_key(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Res
     }
     let to = space(txn, call, database)?;
     let moves = load(txn, to, name)?.is_none() && keyspace::rename(txn, call.space, name, to, name)?;
+    if moves {
+        call.notify(txn, Events::GENERIC, "move_from", name);
+        txn.note(Events::GENERIC.bits(), "move_to", database, name);
+    }
     reply.int(moves.into());
     Ok(())
 }
@@ -102,6 +116,9 @@ pub(super) fn copy(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
     let copies = exists
         && (replace || load(txn, space, to)?.is_none())
         && keyspace::copy(txn, call.space, from, space, to)?;
+    if copies {
+        txn.note(Events::GENERIC.bits(), "copy_to", database, to);
+    }
     reply.int(copies.into());
     Ok(())
 }

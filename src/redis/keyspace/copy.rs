@@ -21,6 +21,7 @@ pub fn copy(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8])
         meta.body = Body::Owned { owner: new, len, head };
     }
     let meta = Meta { armed_ms: None, ..meta };
+    key::note_replaced(txn, to, new_name)?;
     key::overwrite_with(txn, to, new_name, meta, &[])?;
     Ok(true)
 }

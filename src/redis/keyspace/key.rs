@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::databases::Counter;
 use super::{Meta, Owner, Result, Space, Type, collection, lock_key, recount, space_prefix};
+use crate::config::Events;
 use crate::store::{Error, Reads, Txn};
 
 /// What is known of the row that a write replaces.
@@ -58,13 +59,15 @@ pub fn overwrite(
 /// Stages a key over whatever is there, without reading the disk; `more` contents follow those in the meta row.
 pub(super) fn overwrite_with(txn: &mut Txn, space: Space, name: &[u8], new: Meta, more: &[u8]) -> Result<()> {
     let row = space.meta_row(name);
+    // Who wants to know of new keys, and of those that were due, has each looked up.
+    let told = txn.store().is_noted((Events::NEW | Events::EXPIRED).bits());
     // Filters answer for a key that is not there within the same walk.
-    match txn.get_cached(&row) {
+    match if told { txn.get(&row) } else { txn.get_cached(&row) } {
         Ok(value) => {
             let old = value.map(|value| Meta::decode(&value)).transpose()?;
             write(txn, space, name, row, &Old::Known(old.as_ref()), new, more)
         }
-        Err(Error::WouldWait(_)) => write(txn, space, name, row, &Old::Unknown, new, more),
+        Err(Error::WouldWait(_)) if !told => write(txn, space, name, row, &Old::Unknown, new, more),
         Err(error) => Err(error.into()),
     }
 }
@@ -106,6 +109,19 @@ pub fn expire(txn: &mut Txn, space: Space, name: &[u8], meta: &Meta, deadline_ms
     write(txn, space, name, space.meta_row(name), &Old::Known(Some(meta)), new, &[])
 }
 
+/// Says what happened to a key.
+pub(super) fn note(txn: &mut Txn, space: Space, class: Events, event: &'static str, name: &[u8]) {
+    txn.note(class.bits(), event, space.database, name);
+}
+
+/// Says that a key is new, though there is one, which goes before.
+pub(super) fn note_replaced(txn: &mut Txn, space: Space, name: &[u8]) -> Result<()> {
+    if txn.store().is_noted(Events::NEW.bits()) && load(txn, space, name)?.is_some() {
+        note(txn, space, Events::NEW, "new", name);
+    }
+    Ok(())
+}
+
 /// Stages that a key moves to another name or database, over whatever is there; whether it existed.
 pub fn rename(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8]) -> Result<bool> {
     let Some(meta) = load(txn, from, name)? else { return Ok(false) };
@@ -123,6 +139,7 @@ pub fn rename(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8
             txn.exile(&owner.prefix(), &space_prefix(to.id));
         }
     }
+    note_replaced(txn, to, new_name)?;
     overwrite_with(txn, to, new_name, meta, &[])?;
     Ok(true)
 }
@@ -159,8 +176,12 @@ fn write(
     let old_meta = if let Old::Known(meta) = old { *meta } else { None };
     arm(txn, space, name, old_meta, &mut new);
     let was = old_meta.filter(|meta| is_counted(space, meta));
+    if old_meta.is_none_or(|meta| meta.is_due(txn.now_ms())) {
+        txn.note_before(Events::NEW.bits(), "new", space.database, name);
+    }
     if was.is_some_and(|meta| meta.is_due(txn.now_ms())) {
         txn.expires();
+        txn.note_before(Events::EXPIRED.bits(), "expired", space.database, name);
     }
     let unsettled = i64::from(matches!(old, Old::Unknown));
     if unsettled > 0 {

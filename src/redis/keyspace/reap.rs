@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 
 use super::collection::Collection;
 use super::{Databases, Error, Keyspace, Result, Space, key, lock_key};
+use crate::config::Events;
 use crate::store::Tier;
 use crate::store::{
     self, DEADLINE_KIND, GRACE_MS, LockSet, Reads, Reap, Reaped, Store, Txn, View, index_row, parse_index_row,
@@ -112,6 +113,7 @@ impl Keyspace {
             txn.disarm(&prefix, *due_ms, name);
             let Some(meta) = key::stored(&txn, row)? else { continue };
             if meta.is_due(now_ms) {
+                key::note(&mut txn, now, Events::EXPIRED, "expired", name);
                 key::remove(&mut txn, now, name, &meta);
                 if key::is_counted(now, &meta) {
                     txn.expires();
@@ -119,7 +121,11 @@ impl Keyspace {
                 removed += 1;
             } else if meta.elements_due_ms.is_some_and(|due| due <= now_ms) {
                 let mut collection = Collection::from_meta(now, name, meta)?;
-                removed += collection.reap(&mut txn, BATCH_ELEMENTS)?;
+                let reaped = collection.reap(&mut txn, BATCH_ELEMENTS)?;
+                if reaped > 0 {
+                    key::note(&mut txn, now, Events::HASH, "hexpired", name);
+                }
+                removed += reaped;
                 collection.save(&mut txn)?;
             } else if meta.index_ms().is_some_and(|index_ms| index_ms <= now_ms)
                 && let Some(due_ms) = meta.due_ms()
@@ -159,7 +165,8 @@ impl Keyspace {
     fn is_flood(&self, store: &Arc<Store>, view: &View, space: Space, from_ms: u64) -> Result<bool> {
         let keys = Databases::size(store, space).keys as usize;
         let enough = (keys / 16).max(WAIVE_KEYS_MIN);
-        if self.is_recounting() || keys < enough {
+        // Where each death is to be told, each key must be looked at.
+        if self.is_recounting() || keys < enough || store.is_noted(Events::EXPIRED.bits()) {
             return Ok(false);
         }
         let (due, _) = due_rows(view, space, from_ms, view.now_ms(), enough)?;

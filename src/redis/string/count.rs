@@ -2,6 +2,7 @@
 
 use super::read::as_int;
 use super::{load, with_contents};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::keyspace;
@@ -38,6 +39,7 @@ fn add(txn: &mut Txn, call: &Call<'_>, by: i64, reply: &mut Reply) -> Result {
     let mut digits = itoa::Buffer::new();
     let meta = with_contents(found.as_ref(), digits.format(new).as_bytes().to_vec());
     keyspace::replace(txn, call.space, name, found.as_ref().map(|found| &found.meta), meta)?;
+    call.notify(txn, Events::STRING, "incrby", name);
     reply.int(new);
     Ok(())
 }
@@ -50,6 +52,7 @@ pub(super) fn incrbyfloat(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> 
     let sum = add_floats(old, call.get(2))?;
     let meta = with_contents(found.as_ref(), sum.clone().into_bytes());
     keyspace::replace(txn, call.space, name, found.as_ref().map(|found| &found.meta), meta)?;
+    call.notify(txn, Events::STRING, "incrbyfloat", name);
     reply.bulk(sum.as_bytes());
     Ok(())
 }

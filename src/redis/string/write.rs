@@ -1,6 +1,7 @@
 //! Commands that change strings.
 
 use super::{Found, STRING_BYTES_MAX, load, with_contents};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::expiry::{Asked, Deadline, Form, positive_ms};
@@ -48,12 +49,14 @@ pub(super) fn set(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (name, value) = (call.get(1), call.get(2));
     if call.len() == 3 {
         keyspace::overwrite(txn, call.space, name, value, None)?;
+        call.notify(txn, Events::STRING, "set", name);
         reply.ok();
         return Ok(());
     }
     let options = set_options(call, txn.now_ms())?;
     if !options.get && options.existence == Existence::Any && options.deadline != Deadline::Keep {
         put(txn, call, name, value, options.deadline.resolve(None, None))?;
+        told_deadline(txn, call, name, options.deadline);
         reply.ok();
         return Ok(());
     }
@@ -71,6 +74,7 @@ pub(super) fn set(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     if sets {
         let deadline = options.deadline.resolve(old.as_ref().and_then(|old| old.deadline_ms), None);
         put(txn, call, name, value, deadline)?;
+        told_deadline(txn, call, name, options.deadline);
     }
     match (options.get, sets) {
         (true, _) => {}
@@ -87,7 +91,14 @@ fn put(txn: &mut Txn, call: &Call<'_>, name: &[u8], value: &[u8], deadline_ms: O
     } else {
         keyspace::overwrite(txn, call.space, name, value, deadline_ms)?;
     }
+    call.notify(txn, Events::STRING, "set", name);
     Ok(())
+}
+
+fn told_deadline(txn: &mut Txn, call: &Call<'_>, name: &[u8], deadline: Deadline) {
+    if matches!(deadline, Deadline::At(_)) {
+        call.notify(txn, Events::GENERIC, "expire", name);
+    }
 }
 
 /// `SETEX key seconds value`
@@ -103,6 +114,7 @@ pub(super) fn psetex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
 fn set_for(txn: &mut Txn, call: &Call<'_>, form: Form, name: &'static str, reply: &mut Reply) -> Result {
     let deadline = positive_ms(call.int(2)?, form, txn.now_ms(), name)?;
     put(txn, call, call.get(1), call.get(3), Some(deadline))?;
+    told_deadline(txn, call, call.get(1), Deadline::At(deadline));
     reply.ok();
     Ok(())
 }
@@ -113,6 +125,7 @@ pub(super) fn setnx(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
     let absent = keyspace::load(txn, call.space, name)?.is_none();
     if absent {
         keyspace::overwrite(txn, call.space, name, call.get(2), None)?;
+        call.notify(txn, Events::STRING, "set", name);
     }
     reply.int(absent.into());
     Ok(())
@@ -124,6 +137,7 @@ pub(super) fn getset(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     let found = load(txn, call, name)?;
     call.looked_up(found.is_some());
     keyspace::overwrite(txn, call.space, name, call.get(2), None)?;
+    call.notify(txn, Events::STRING, "set", name);
     reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
     Ok(())
 }
@@ -135,6 +149,7 @@ pub(super) fn getdel(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     call.looked_up(found.is_some());
     if found.is_some() {
         keyspace::delete(txn, call.space, name)?;
+        call.notify(txn, Events::GENERIC, "del", name);
     }
     reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
     Ok(())
@@ -156,6 +171,12 @@ pub(super) fn getex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
         let new = asked.settle(txn.now_ms(), "getex")?.resolve(meta.deadline_ms, meta.deadline_ms);
         if new != meta.deadline_ms {
             keyspace::expire(txn, call.space, name, meta, new)?;
+            let event = match new {
+                None => "persist",
+                Some(ms) if ms <= txn.now_ms() => "del",
+                Some(_) => "expire",
+            };
+            call.notify(txn, Events::GENERIC, event, name);
         }
     }
     reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
@@ -189,6 +210,7 @@ fn put_pairs(txn: &mut Txn, call: &Call<'_>, command: &'static str) -> Result {
     }
     for at in (1..call.len()).step_by(2) {
         keyspace::overwrite(txn, call.space, call.get(at), call.get(at + 1), None)?;
+        call.notify(txn, Events::STRING, "set", call.get(at));
     }
     Ok(())
 }
@@ -201,6 +223,7 @@ pub(super) fn append(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     check_length(call, head.len() as u64 + tail.len() as u64)?;
     let contents = [head, tail].concat();
     reply.count(contents.len());
+    call.notify(txn, Events::STRING, "append", name);
     replace(txn, call, name, found.as_ref(), contents)
 }
 
@@ -222,6 +245,7 @@ pub(super) fn setrange(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Res
     contents.resize(end.max(old.len()), 0);
     contents[offset..end].copy_from_slice(patch);
     reply.count(contents.len());
+    call.notify(txn, Events::STRING, "setrange", name);
     replace(txn, call, name, found.as_ref(), contents)
 }
 

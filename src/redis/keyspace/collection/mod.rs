@@ -18,6 +18,7 @@ use bytes::Bytes;
 use self::inline::{Entry, EntryRef};
 use super::meta::{Body, Meta, Owner};
 use super::{META, Result, Space, Type, key, lock_key};
+use crate::config::Events;
 use crate::store::{REDIS, Ranked, Reads, Txn, take_ordered};
 
 pub use self::order::Ordered;
@@ -379,6 +380,7 @@ impl Collection {
         let deadline_ms = self.deadline_ms();
         if self.physical_len() == 0 && !self.kind.may_be_empty() {
             if let Some(old) = &self.old {
+                key::note(txn, self.space, Events::GENERIC, "del", &self.name);
                 key::remove(txn, self.space, &self.name, old);
             }
             return Ok(());
