@@ -315,7 +315,7 @@ impl Place {
         let name_of = |key: LockKey| {
             waiter.wanted.names.iter().find(|name| lock_key(waiter.wanted.database, name) == key)
         };
-        let turns: Vec<(LockKey, bool, Held)> = turns
+        let mut turns: Vec<(LockKey, bool, Held)> = turns
             .into_iter()
             .map(|(key, again)| (key, again, name_of(key).map_or(Held::Unknown, |name| held(name))))
             .collect();
@@ -323,6 +323,13 @@ impl Place {
         let mut lines = self.waiters.lines.lock();
         if leaves {
             self.forget(&mut lines);
+            // Turns that it got in between would be lost with it.
+            for key in &waiter.keys {
+                let is_mine = lines.by_key.get(key).is_some_and(|line| line.turn == Some(waiter.ticket));
+                if is_mine && !turns.iter().any(|(other, ..)| other == key) {
+                    turns.push((*key, true, Held::Unknown));
+                }
+            }
         }
         for (key, again, held) in turns {
             let Some(line) = lines.by_key.get_mut(&key) else { continue };

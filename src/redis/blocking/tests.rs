@@ -11,7 +11,8 @@ use crate::redis::keyspace::{self, Body, Keyspace, Type};
 use crate::redis::pipeline::{Pace, Pipeline};
 use crate::redis::protocol::reply::Reply;
 use crate::redis::session::Session;
-use crate::store::{Env, Options, Reads, Tier, Txn};
+use crate::redis::waiters::{Held, News, Wanted};
+use crate::store::{Committed, Env, Options, Reads, Tier, Txn};
 use crate::vfs::memory::MemoryVfs;
 use crate::workers::Workers;
 
@@ -320,4 +321,29 @@ fn timeouts_are_read_as_redis_reads_them() {
     for word in ["0x7FFFFFFFFFFFFFFF", "9223372036854775807", "1e300", "inf", "9223372036854775"] {
         assert_eq!(read(word), "ERR timeout is out of range", "{word}");
     }
+}
+
+#[test]
+fn a_turn_that_comes_to_one_who_is_leaving_is_not_lost() {
+    let world = World::new();
+    let waiters = &world.instance.waiters;
+    let client = || world.instance.clients.add(String::new(), String::new(), 0, Box::new(|| {}));
+    let enter = |names: &[&[u8]]| {
+        let names = names.iter().map(|name| name.to_vec()).collect();
+        waiters.enter(&client(), Wanted { database: 0, names, kind: None, any_change: false }, false)
+    };
+    let (pusher, one, other) = (client(), enter(&[b"k", b"l"]), enter(&[b"l"]));
+    let touch = |name: &[u8]| {
+        let committed = Committed { touched: vec![keyspace::lock_key(0, name)], ..Committed::default() };
+        waiters.touched(&committed, &pusher, None)
+    };
+    touch(b"k");
+    assert_eq!(one.news(), Some(News::Turn));
+    one.leave(&|_| {
+        touch(b"l");
+        Held::Nothing
+    });
+    assert_eq!(other.news(), Some(News::Turn));
+    drop(other);
+    assert!(touch(b"l").is_none());
 }
