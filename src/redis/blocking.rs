@@ -5,8 +5,6 @@
 //! been touched and it is its turn ([`super::waiters`]), until it finds something, or the time is over. Inside MULTI and in
 //! scripts it is answered at once, as if the time were over.
 
-#![cfg_attr(not(test), allow(dead_code, reason = "the commands that wait come with their types"))]
-
 use super::args::{Args, Words};
 use super::error::{Error, Result};
 use super::instance::Instance;
