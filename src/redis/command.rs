@@ -17,6 +17,7 @@ use super::instance::Instance;
 use super::keyspace::{self, Meta, Space, lock_key};
 use super::protocol::reply::Reply;
 use super::session::Session;
+use crate::random::Random;
 use crate::store::{LockSet, Reads, Txn};
 
 /// The longest key, in bytes.
@@ -34,6 +35,8 @@ pub(crate) struct Call<'a> {
     pub(crate) instance: &'a Instance,
     /// The keys it looks up, counted once it is certain that it does not run again.
     pub(crate) lookups: &'a Lookups,
+    /// For [`Call::random`].
+    pub(crate) seed: u64,
 }
 
 /// How often keys were looked for, for INFO.
@@ -46,6 +49,12 @@ pub(crate) struct Lookups {
 }
 
 impl Call<'_> {
+    /// Chance for this call. It is the same if the call must run again: were it another, what is cached would be
+    /// picked more often than what is not.
+    pub(crate) fn random(&self) -> Random {
+        Random::seeded(self.seed)
+    }
+
     /// A key's meta row. A hit or a miss, unless the command writes.
     pub(crate) fn load(&self, reads: &dyn Reads, name: &[u8]) -> Result<Option<Meta>> {
         let found = keyspace::load(reads, self.space, name)?;
@@ -243,6 +252,8 @@ impl Access {
     pub(crate) const RENAME: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::TAKE };
     /// From the first, which goes, to the second, if that is free.
     pub(crate) const RENAME_NEW: Self = Self { others: Self::CREATE.others_too(), ..Self::TAKE };
+    /// As [`Access::STORE`], where Redis counts the first as a key that changes.
+    pub(crate) const STORE_CHANGE: Self = Self { others: Self::READ.others_too(), ..Self::UPDATE };
 
     const fn all(flags: KeyFlags) -> Self {
         Self { first: flags, others: None }

@@ -56,7 +56,9 @@ pub(crate) mod list;
 pub(crate) mod number;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;
+pub(crate) mod sample;
 pub(crate) mod session;
+pub(crate) mod set;
 pub(crate) mod sort;
 pub(crate) mod stats;
 pub(crate) mod stream;
@@ -76,6 +78,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "sorted-set", commands: zset::COMMANDS },
     Family { group: "geo", commands: geo::COMMANDS },
     Family { group: "stream", commands: stream::COMMANDS },
+    Family { group: "set", commands: set::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "generic", commands: sort::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },

@@ -210,11 +210,11 @@ fn key_specs(command: &Command, reply: &mut Reply) {
             reply.array(1);
             key_spec(command.access.first, first, "range", fields, reply);
         }
-        // One each: only commands of two keys treat them differently.
-        (Keys::Range { first, step, .. }, Some(others)) => {
+        (Keys::Range { first, last, step }, Some(others)) => {
+            let fields = [("lastkey", i64::from(last.min(0))), ("keystep", 1), ("limit", 0)];
             reply.array(2);
             key_spec(command.access.first, first, "range", ONE, reply);
-            key_spec(others, first + step, "range", ONE, reply);
+            key_spec(others, first + step, "range", fields, reply);
         }
         (Keys::Counted { at }, _) => {
             reply.array(1);
