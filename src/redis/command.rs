@@ -246,12 +246,17 @@ impl Access {
     pub(crate) const QUERY: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::READ };
     /// The first is replaced by what is made of the others.
     pub(crate) const STORE: Self = Self { others: Self::READ.others_too(), ..Self::OVERWRITE };
+    /// What it holds is told, and may be noted there for the next time.
+    pub(crate) const NOTE: Self = Self::all(&["RW", "access"]);
     /// From the first to the second.
     pub(crate) const COPY: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::READ };
     /// From the first, which goes, to the second.
     pub(crate) const RENAME: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::TAKE };
     /// From the first, which goes, to the second, if that is free.
     pub(crate) const RENAME_NEW: Self = Self { others: Self::CREATE.others_too(), ..Self::TAKE };
+    /// The first takes in what the others hold.
+    pub(crate) const MERGE: Self =
+        Self { others: Self::READ.others_too(), ..Self::all(&["RW", "access", "insert"]) };
     /// As [`Access::STORE`], where Redis counts the first as a key that changes.
     pub(crate) const STORE_CHANGE: Self = Self { others: Self::READ.others_too(), ..Self::UPDATE };
 
@@ -304,6 +309,8 @@ impl Flags {
     pub(crate) const CONNECTION: Self = Self(2048);
     /// Reads elements by rank: its keys are locked while it does, and it sees what is newest, durable or not.
     pub(crate) const RANKED: Self = Self(4096);
+    /// Reads, but for what it notes in the key for the next time: told as a read.
+    pub(crate) const NOTES: Self = Self(8192);
 
     /// Whether all of `other` are set.
     pub(crate) const fn has(self, other: Self) -> bool {

@@ -38,6 +38,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod args;
+pub(crate) mod bitmap;
 pub(crate) mod blocking;
 pub(crate) mod clients;
 pub(crate) mod command;
@@ -49,6 +50,7 @@ pub(crate) mod expiry;
 pub(crate) mod geo;
 pub(crate) mod glob;
 pub(crate) mod hash;
+pub(crate) mod hyperloglog;
 pub(crate) mod instance;
 pub(crate) mod keys;
 pub mod keyspace;
@@ -79,6 +81,8 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "geo", commands: geo::COMMANDS },
     Family { group: "stream", commands: stream::COMMANDS },
     Family { group: "set", commands: set::COMMANDS },
+    Family { group: "bitmap", commands: bitmap::COMMANDS },
+    Family { group: "hyperloglog", commands: hyperloglog::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "generic", commands: sort::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },

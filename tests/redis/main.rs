@@ -13,6 +13,7 @@ mod info;
 mod output;
 mod random;
 mod running;
+mod sets;
 mod streams;
 mod transactions;
 mod transcripts;

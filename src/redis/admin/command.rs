@@ -99,6 +99,7 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
     let command = entry.command;
     let mut flags = Vec::new();
     match command.action {
+        Action::Write(_) if command.flags.has(Flags::NOTES) => flags.push("readonly"),
         Action::Write(_) if command.flags.has(Flags::LEAN) => flags.push("write"),
         Action::Write(_) => flags.extend(["write", "denyoom"]),
         Action::Read(_) => flags.push("readonly"),
@@ -140,6 +141,7 @@ fn categories(entry: &Entry) -> Vec<&'static str> {
         group => group,
     }];
     match command.action {
+        Action::Write(_) if command.flags.has(Flags::NOTES) => categories.push("read"),
         Action::Write(_) => categories.push("write"),
         Action::Read(_) => categories.push("read"),
         _ => {}

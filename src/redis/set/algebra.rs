@@ -105,7 +105,7 @@ impl Algebra {
             let mut portion: Vec<Bytes> = Vec::with_capacity(PORTION);
             while cursor.valid() && portion.len() < PORTION {
                 portion.push(Bytes::copy_from_slice(cursor.subkey()));
-                cursor.next()?;
+                cursor.advance()?;
             }
             for other in others {
                 let asked: Vec<&[u8]> = portion.iter().map(|member| &member[..]).collect();
@@ -130,7 +130,7 @@ impl Algebra {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let cursors = self.sets.iter().map(|set| set.cursor(reads, MEMBERS, from));
         let mut merge = Merge::new(cursors.collect::<std::result::Result<_, _>>()?);
-        while merge.next()? {
+        while merge.advance()? {
             let is_wanted = match self.operation {
                 Operation::Union => true,
                 Operation::Difference => merge.holders() == [0],

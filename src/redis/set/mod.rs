@@ -53,7 +53,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         read("smismember", -3, Keys::FIRST, read::smismember)
             .fast()
             .doc("Determines whether multiple members belong to a set.", "6.2.0", "O(N) where N is the number of elements being checked for membership"),
-        write("smove", 4, Keys::PAIR, write::smove).access(Access::MOVE)
+        write("smove", 4, Keys::PAIR, write::smove).access(Access::MOVE).flag(Flags::LEAN)
             .fast()
             .doc("Moves a member from one set to another.", "1.0.0", "O(1)"),
         write("spop", -2, Keys::FIRST, random::spop).access(Access::TAKE).flag(Flags::LEAN)

@@ -34,7 +34,9 @@ pub(super) fn smismember(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) 
     reply.array(members.len());
     for portion in members.chunks(PORTION) {
         let Some(set) = &set else {
-            portion.iter().for_each(|_| reply.int(0));
+            for _ in portion {
+                reply.int(0);
+            }
             continue;
         };
         for found in set.get_many(reads, MEMBERS, portion)? {

@@ -73,21 +73,21 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 /// The longest string, in bytes, as `proto-max-bulk-len` is by default.
-const STRING_BYTES_MAX: u64 = 512 << 20;
+pub(crate) const STRING_BYTES_MAX: u64 = 512 << 20;
 
 /// A string that is there: its row, for what is to be kept of it, and its contents.
-struct Found {
-    meta: Meta,
-    contents: Bytes,
+pub(crate) struct Found {
+    pub(crate) meta: Meta,
+    pub(crate) contents: Bytes,
 }
 
 /// The string at a key; `None` if there is no such key.
-fn load(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
+pub(crate) fn load(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
     call.load(reads, name)?.map(check).transpose()
 }
 
 /// A loaded key as a string.
-fn check(meta: Meta) -> Result<Found> {
+pub(crate) fn check(meta: Meta) -> Result<Found> {
     match (&meta.kind, &meta.body) {
         (Type::String, Body::Inline(contents)) => Ok(Found { contents: contents.clone(), meta }),
         _ => Err(Error::WrongType),
@@ -95,10 +95,18 @@ fn check(meta: Meta) -> Result<Found> {
 }
 
 /// A row with other contents and the same deadline; a string that never expires where there was none.
-fn with_contents(old: Option<&Found>, contents: impl Into<Bytes>) -> Meta {
+pub(crate) fn with_contents(old: Option<&Found>, contents: impl Into<Bytes>) -> Meta {
     let contents = contents.into();
     match old {
         Some(old) => Meta { body: Body::Inline(contents), ..old.meta.clone() },
         None => Meta::string(contents, None),
     }
+}
+
+/// Refuses a string that would be too long, before memory is taken for it.
+pub(crate) fn check_length(call: &Call<'_>, len: u64) -> Result {
+    if len > STRING_BYTES_MAX.min(call.instance.value_bytes_max()) {
+        return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Commands that change strings.
 
-use super::{Found, STRING_BYTES_MAX, load, with_contents};
+use super::{Found, check_length, load, with_contents};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::expiry::{Asked, Deadline, Form, positive_ms};
@@ -228,12 +228,4 @@ pub(super) fn setrange(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Res
 fn replace(txn: &mut Txn, call: &Call<'_>, name: &[u8], old: Option<&Found>, contents: Vec<u8>) -> Result {
     let meta: Meta = with_contents(old, contents);
     Ok(keyspace::replace(txn, call.space, name, old.map(|old| &old.meta), meta)?)
-}
-
-/// Refuses a string that would be too long, before memory is taken for it.
-fn check_length(call: &Call<'_>, len: u64) -> Result {
-    if len > STRING_BYTES_MAX.min(call.instance.value_bytes_max()) {
-        return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
-    }
-    Ok(())
 }

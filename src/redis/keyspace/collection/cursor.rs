@@ -17,7 +17,7 @@ enum Place<'a> {
     /// What is left, the next one last.
     Inline(Vec<Entry>),
     Rows {
-        scan: RowScan<'a>,
+        scan: Box<RowScan<'a>>,
         /// Bytes of the row's key before the subkey.
         head: usize,
         /// A subkey that its row's key does not hold whole.
@@ -51,7 +51,7 @@ impl Collection {
                 let (from, to) = rows::bounds(prefix, plane, from, Bound::Unbounded);
                 let mut scan = reads.scan(from.as_ref().map(|from| &from[..]), to.as_ref().map(|to| &to[..]));
                 scan.first()?;
-                Place::Rows { scan, head: prefix.len() + 1, current: None }
+                Place::Rows { scan: Box::new(scan), head: prefix.len() + 1, current: None }
             }
         };
         let mut cursor = Cursor { place, now_ms };
@@ -87,7 +87,7 @@ impl Cursor<'_> {
     }
 
     /// Goes one element on.
-    pub fn next(&mut self) -> Result<()> {
+    pub fn advance(&mut self) -> Result<()> {
         match &mut self.place {
             Place::Inline(entries) => drop(entries.pop()),
             Place::Rows { scan, .. } if scan.valid() => scan.next()?,
@@ -132,10 +132,10 @@ impl<'a> Merge<'a> {
     }
 
     /// Goes to the next subkey; false at the end.
-    pub fn next(&mut self) -> Result<bool> {
+    pub fn advance(&mut self) -> Result<bool> {
         let mut holders = std::mem::take(&mut self.holders);
         for at in holders.drain(..) {
-            self.cursors[at].next()?;
+            self.cursors[at].advance()?;
             self.wait(at);
         }
         self.holders = holders;
