@@ -132,6 +132,11 @@ pub(crate) enum Keys {
         /// The word with the count.
         at: u8,
     },
+    /// Word `at` says how many keys follow it, each with its value.
+    CountedPairs {
+        /// The word with the count.
+        at: u8,
+    },
     /// Word 1, which is written, and those that word 2 counts.
     StoreCounted,
     /// Word 1, and the word after STORE or STOREDIST, the last one if there are several.
@@ -166,9 +171,9 @@ impl Keys {
             Self::FirstAndStore => (2..words.saturating_sub(1)).rev().find(is_store).map(|at| at + 1),
             _ => None,
         };
-        let counted = |at: usize| {
+        let counted = |at: usize, step: usize| {
             let count = args.int(at).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-            (at + 1, (at + 1).saturating_add(count).min(words), 1)
+            (at + 1, (at + 1).saturating_add(count.saturating_mul(step)).min(words), step)
         };
         let (from, to, step) = match self {
             Self::None | Self::All => (0, 0, 1),
@@ -180,8 +185,9 @@ impl Keys {
                 };
                 (usize::from(first), to.min(words), usize::from(step))
             }
-            Self::Counted { at } => counted(usize::from(at)),
-            Self::StoreCounted => counted(2),
+            Self::Counted { at } => counted(usize::from(at), 1),
+            Self::CountedPairs { at } => counted(usize::from(at), 2),
+            Self::StoreCounted => counted(2, 1),
             Self::FirstAndStore => (1, words.min(2), 1),
             Self::Streams => {
                 let from = first_stream(args);

@@ -117,7 +117,7 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
             flags.push(name);
         }
     }
-    if matches!(command.keys, Keys::Counted { .. } | Keys::Streams) {
+    if matches!(command.keys, Keys::Counted { .. } | Keys::CountedPairs { .. } | Keys::Streams) {
         flags.push("movablekeys");
     }
     if matches!(command.action, Action::Session(_) | Action::Exec) {
@@ -167,7 +167,9 @@ fn categories(entry: &Entry) -> Vec<&'static str> {
 /// First key, last key, step: as old clients understand them.
 fn positions(keys: Keys) -> (i64, i64, i64) {
     match keys {
-        Keys::None | Keys::All | Keys::Counted { .. } | Keys::Streams => (0, 0, 0),
+        Keys::None | Keys::All | Keys::Counted { .. } | Keys::CountedPairs { .. } | Keys::Streams => {
+            (0, 0, 0)
+        }
         Keys::StoreCounted | Keys::FirstAndStore => (1, 1, 1),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
     }
@@ -218,9 +220,11 @@ fn key_specs(command: &Command, reply: &mut Reply) {
             key_spec(command.access.first, first, "range", ONE, reply);
             key_spec(others, first + step, "range", fields, reply);
         }
-        (Keys::Counted { at }, _) => {
+        (Keys::Counted { at } | Keys::CountedPairs { at }, _) => {
+            let step = if matches!(command.keys, Keys::CountedPairs { .. }) { 2 } else { 1 };
+            let fields = [("keynumidx", 0), ("firstkey", 1), ("keystep", step)];
             reply.array(1);
-            key_spec(command.access.first, at, "keynum", COUNTED, reply);
+            key_spec(command.access.first, at, "keynum", fields, reply);
         }
         (Keys::FirstAndStore, others) => {
             reply.array(3);

@@ -181,7 +181,8 @@ fn tell(reads: &dyn Reads, call: &Call<'_>, operation: Operation, reply: &mut Re
     Ok(())
 }
 
-/// `SUNIONCARD numkeys key [key ...] [LIMIT limit]`
+/// `SUNIONCARD numkeys key [key ...] [APPROX] [LIMIT limit]`: exact also where an estimate would do, since counting
+/// takes no memory here.
 pub(super) fn sunioncard(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     count(reads, call, Operation::Union, reply)
 }
@@ -197,7 +198,7 @@ pub(super) fn sintercard(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) 
 }
 
 fn count(reads: &dyn Reads, call: &Call<'_>, operation: Operation, reply: &mut Reply) -> Result {
-    let (names, limit) = counted(call)?;
+    let (names, limit) = counted(call, operation == Operation::Union)?;
     let algebra = Algebra::load(reads, call, operation, &names)?;
     let mut n = 0;
     algebra.each(reads, None, &mut |_| {
@@ -209,7 +210,7 @@ fn count(reads: &dyn Reads, call: &Call<'_>, operation: Operation, reply: &mut R
 }
 
 /// The keys, and at how many members to stop; 0 for never.
-fn counted<'a>(args: &Args<'a>) -> Result<(Vec<&'a [u8]>, i64)> {
+fn counted<'a>(args: &Args<'a>, may_approximate: bool) -> Result<(Vec<&'a [u8]>, i64)> {
     let numkeys = args.int(1).ok().filter(|n| *n > 0);
     let numkeys = numkeys.ok_or_else(|| Error::text("ERR numkeys should be greater than 0"))?;
     let numkeys = usize::try_from(numkeys).ok().filter(|n| *n <= args.len() - 2);
@@ -218,6 +219,9 @@ fn counted<'a>(args: &Args<'a>) -> Result<(Vec<&'a [u8]>, i64)> {
     let mut limit = 0;
     let mut walk = args.walk(2 + numkeys);
     while !walk.is_done() {
+        if may_approximate && walk.accept("approx") {
+            continue;
+        }
         if !walk.accept("limit") {
             return Err(Error::Syntax);
         }

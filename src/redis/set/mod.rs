@@ -36,7 +36,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         read("sdiff", -2, Keys::REST, algebra::sdiff)
             .doc("Returns the difference of multiple sets.", "1.0.0", N_ALL),
         read("sdiffcard", -3, COUNTED_KEYS, algebra::sdiffcard)
-            .doc("Returns the number of members of the difference of multiple sets.", "8.0.0", N_ALL),
+            .doc("Returns the number of members of the difference between the first set and all successive sets.", "8.10.0", N_ALL),
         write("sdiffstore", -3, Keys::REST, store::sdiffstore).access(Access::STORE)
             .doc("Stores the difference of multiple sets in a key.", "1.0.0", N_ALL),
         read("sinter", -2, Keys::REST, algebra::sinter)
@@ -69,7 +69,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         read("sunion", -2, Keys::REST, algebra::sunion)
             .doc("Returns the union of multiple sets.", "1.0.0", N_ALL),
         read("sunioncard", -3, COUNTED_KEYS, algebra::sunioncard)
-            .doc("Returns the number of members of the union of multiple sets.", "8.0.0", N_ALL),
+            .doc("Returns the number of members of the union of multiple sets.", "8.10.0", N_ALL),
         write("sunionstore", -3, Keys::REST, store::sunionstore).access(Access::STORE)
             .doc("Stores the union of multiple sets in a key.", "1.0.0", N_ALL),
 ];
