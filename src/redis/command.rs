@@ -18,6 +18,7 @@ use super::keyspace::{self, Meta, Space, lock_key};
 use super::protocol::reply::Reply;
 use super::session::Session;
 use crate::config::Events;
+use crate::random::Random;
 use crate::store::{LockSet, Reads, Txn};
 
 /// The longest key, in bytes.
@@ -35,6 +36,8 @@ pub(crate) struct Call<'a> {
     pub(crate) instance: &'a Instance,
     /// The keys it looks up, counted once it is certain that it does not run again.
     pub(crate) lookups: &'a Lookups,
+    /// For [`Call::random`].
+    pub(crate) seed: u64,
 }
 
 /// How often keys were looked for, for INFO.
@@ -49,6 +52,12 @@ pub(crate) struct Lookups {
 }
 
 impl Call<'_> {
+    /// Chance for this call. It is the same if the call must run again: were it another, what is cached would be
+    /// picked more often than what is not.
+    pub(crate) fn random(&self) -> Random {
+        Random::seeded(self.seed)
+    }
+
     /// A key's meta row. A hit or a miss, unless the command writes.
     pub(crate) fn load(&self, reads: &dyn Reads, name: &[u8]) -> Result<Option<Meta>> {
         let found = keyspace::load(reads, self.space, name)?;
@@ -140,6 +149,11 @@ pub(crate) enum Keys {
         /// The word with the count.
         at: u8,
     },
+    /// Word `at` says how many keys follow it, each with its value.
+    CountedPairs {
+        /// The word with the count.
+        at: u8,
+    },
     /// Word 1, which is written, and those that word 2 counts.
     StoreCounted,
     /// Word 1, and the word after STORE or STOREDIST, the last one if there are several.
@@ -174,9 +188,9 @@ impl Keys {
             Self::FirstAndStore => (2..words.saturating_sub(1)).rev().find(is_store).map(|at| at + 1),
             _ => None,
         };
-        let counted = |at: usize| {
+        let counted = |at: usize, step: usize| {
             let count = args.int(at).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-            (at + 1, (at + 1).saturating_add(count).min(words), 1)
+            (at + 1, (at + 1).saturating_add(count.saturating_mul(step)).min(words), step)
         };
         let (from, to, step) = match self {
             Self::None | Self::All => (0, 0, 1),
@@ -188,8 +202,9 @@ impl Keys {
                 };
                 (usize::from(first), to.min(words), usize::from(step))
             }
-            Self::Counted { at } => counted(usize::from(at)),
-            Self::StoreCounted => counted(2),
+            Self::Counted { at } => counted(usize::from(at), 1),
+            Self::CountedPairs { at } => counted(usize::from(at), 2),
+            Self::StoreCounted => counted(2, 1),
             Self::FirstAndStore => (1, words.min(2), 1),
             Self::Streams => {
                 let from = first_stream(args);
@@ -256,12 +271,19 @@ impl Access {
     pub(crate) const QUERY: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::READ };
     /// The first is replaced by what is made of the others.
     pub(crate) const STORE: Self = Self { others: Self::READ.others_too(), ..Self::OVERWRITE };
+    /// What it holds is told, and may be noted there for the next time.
+    pub(crate) const NOTE: Self = Self::all(&["RW", "access"]);
     /// From the first to the second.
     pub(crate) const COPY: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::READ };
     /// From the first, which goes, to the second.
     pub(crate) const RENAME: Self = Self { others: Self::OVERWRITE.others_too(), ..Self::TAKE };
     /// From the first, which goes, to the second, if that is free.
     pub(crate) const RENAME_NEW: Self = Self { others: Self::CREATE.others_too(), ..Self::TAKE };
+    /// The first takes in what the others hold.
+    pub(crate) const MERGE: Self =
+        Self { others: Self::READ.others_too(), ..Self::all(&["RW", "access", "insert"]) };
+    /// As [`Access::STORE`], where Redis counts the first as a key that changes.
+    pub(crate) const STORE_CHANGE: Self = Self { others: Self::READ.others_too(), ..Self::UPDATE };
 
     const fn all(flags: KeyFlags) -> Self {
         Self { first: flags, others: None }
@@ -312,6 +334,8 @@ impl Flags {
     pub(crate) const CONNECTION: Self = Self(2048);
     /// Reads elements by rank: its keys are locked while it does, and it sees what is newest, durable or not.
     pub(crate) const RANKED: Self = Self(4096);
+    /// Reads, but for what it notes in the key for the next time: told as a read.
+    pub(crate) const NOTES: Self = Self(8192);
 
     /// Whether all of `other` are set.
     pub(crate) const fn has(self, other: Self) -> bool {

@@ -126,6 +126,7 @@ fn conclude(
         instance.stats.error(&error.wire());
         reply.error(&error);
     }
+    session.random.next_u64();
     let now_ns = instance.clock().monotonic_ns();
     let spent_ns = now_ns.saturating_sub(*start_ns);
     *start_ns = now_ns;
@@ -291,6 +292,7 @@ fn perform(
 ) -> Result {
     let databases = instance.keyspace().databases();
     let command = entry.command;
+    let seed = session.random.clone().next_u64();
     match command.action {
         Action::Read(run) if command.flags.has(Flags::RANKED) => {
             let txn = instance.store().reading(command.lock_set(session.database, &args), tier)?;
@@ -299,7 +301,7 @@ fn perform(
             session.floor = session.floor.max(store::Reads::seqno(&txn));
             session.view = None;
             let space = databases.space(&txn, session.database)?;
-            run(&txn, &Call { args, space, command, instance, lookups }, reply)
+            run(&txn, &Call { args, space, command, instance, lookups, seed }, reply)
         }
         Action::Read(run) => {
             let view = match session.view.take() {
@@ -319,7 +321,7 @@ fn perform(
             {
                 return Err(blocking::still());
             }
-            let result = run(&view, &Call { args, space, command, instance, lookups }, reply);
+            let result = run(&view, &Call { args, space, command, instance, lookups, seed }, reply);
             session.view = Some(view);
             wait_if_asked(instance, session, entry, args, result, again, true)
         }
@@ -334,14 +336,14 @@ fn perform(
             {
                 return Err(blocking::still());
             }
-            let result = run(&mut txn, &Call { args, space, command, instance, lookups }, reply);
+            let result = run(&mut txn, &Call { args, space, command, instance, lookups, seed }, reply);
             // The locks are held still.
             wait_if_asked(instance, session, entry, args, result, again, false)?;
             commit(instance, session, txn, again)
         }
         Action::Session(run) => {
             let space = keyspace::Space::unresolved(session.database);
-            let result = run(session, &Call { args, space, command, instance, lookups }, reply);
+            let result = run(session, &Call { args, space, command, instance, lookups, seed }, reply);
             wait_if_asked(instance, session, entry, args, result, again, false)
         }
         Action::Container => {

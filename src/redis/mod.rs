@@ -40,6 +40,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod args;
+pub(crate) mod bitmap;
 pub(crate) mod blocking;
 pub(crate) mod clients;
 pub(crate) mod command;
@@ -51,6 +52,7 @@ pub(crate) mod expiry;
 pub(crate) mod geo;
 pub(crate) mod glob;
 pub(crate) mod hash;
+pub(crate) mod hyperloglog;
 pub(crate) mod instance;
 pub(crate) mod keys;
 pub mod keyspace;
@@ -60,7 +62,9 @@ pub(crate) mod number;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;
 pub(crate) mod pubsub;
+pub(crate) mod sample;
 pub(crate) mod session;
+pub(crate) mod set;
 pub(crate) mod sort;
 pub(crate) mod stats;
 pub(crate) mod stream;
@@ -80,6 +84,9 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "sorted-set", commands: zset::COMMANDS },
     Family { group: "geo", commands: geo::COMMANDS },
     Family { group: "stream", commands: stream::COMMANDS },
+    Family { group: "set", commands: set::COMMANDS },
+    Family { group: "bitmap", commands: bitmap::COMMANDS },
+    Family { group: "hyperloglog", commands: hyperloglog::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "generic", commands: sort::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },

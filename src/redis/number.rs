@@ -45,6 +45,9 @@ pub(crate) fn parse_u64(text: &[u8]) -> Option<u64> {
     }
 }
 
+/// A number in x87 extended precision.
+pub(crate) type Extended = X87DoubleExtended;
+
 /// Extended-precision addition of two decimal texts. `None` where a text is no number.
 pub(crate) fn add_floats(a: &[u8], b: &[u8]) -> Option<FloatSum> {
     let sum = (parse_extended(a)? + parse_extended(b)?).value;
@@ -60,7 +63,8 @@ pub(crate) enum FloatSum {
     NotFinite,
 }
 
-fn parse_extended(text: &[u8]) -> Option<X87DoubleExtended> {
+/// Reads a number of extended precision: finite, or `inf` in any spelling of it.
+pub(crate) fn parse_extended(text: &[u8]) -> Option<Extended> {
     // Redis's buffer for the text; also bounds the work of reading it.
     const TEXT_BYTES_MAX: usize = 255;
     let text = std::str::from_utf8(text).ok()?;
@@ -92,7 +96,7 @@ pub(crate) fn format_f64_extended(n: f64) -> String {
 }
 
 /// `%.17Lf` with trailing zeros cut.
-fn format_extended(value: X87DoubleExtended) -> String {
+pub(crate) fn format_extended(value: Extended) -> String {
     const DECIMALS: i32 = 17;
     if value.is_zero() {
         return "0".to_owned();

@@ -10,6 +10,7 @@ use super::pubsub::{Message, Subscriptions};
 use super::stats::LoopStats;
 use super::transaction::Queue;
 use super::waiters::Wave;
+use crate::random::Random;
 use crate::store::{Seqno, View, Watch};
 
 /// Which replies a client wants: CLIENT REPLY.
@@ -58,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) closing: bool,
     /// The moment that reads of one pipeline share. All of these reads had arrived before it was pinned.
     pub(crate) view: Option<View>,
+    /// Gives each command its seed; goes on once the command is done.
+    pub(crate) random: Random,
 }
 
 impl Session {
@@ -79,6 +82,7 @@ impl Session {
             floor: 0,
             closing: false,
             view: None,
+            random: Random::from_machine(),
         }
     }
 

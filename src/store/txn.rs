@@ -37,6 +37,11 @@ const FREEING_BYTES_MAX: usize = 64 << 10;
 /// A plane of more elements is not read through in the cached tier.
 const RANKED_CACHED_MAX: u64 = 512;
 
+/// Among more staged rows than this no row is drawn.
+const STAGED_ROWS_MAX: usize = 4096;
+/// How often a stored row is drawn again since a staged one hides it.
+const STORED_DRAWS_MAX: usize = 50;
+
 type Hook = Box<dyn FnOnce(Seqno) + Send>;
 
 /// A transaction.
@@ -512,10 +517,34 @@ impl Reads for Txn {
         &self,
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
+        len: Option<u64>,
         random: &mut Random,
     ) -> Result<Option<(Vec<u8>, Bytes)>> {
         let mut staged = self.overlay.cursor(from, to);
         staged.first();
-        if staged.entry().is_some() { Ok(None) } else { self.view.draw(from, to, random) }
+        if staged.entry().is_none() {
+            return self.view.draw(from, to, len, random);
+        }
+        let Some(len) = len else { return Ok(None) };
+        let (mut put, mut met) = (Vec::new(), 0);
+        while let Some((row, value)) = staged.entry() {
+            met += 1;
+            if met > STAGED_ROWS_MAX {
+                return Ok(None);
+            }
+            put.extend(value.map(|value| (row, value)));
+            staged.next();
+        }
+        // What is staged is drawn by its share of all, and what it hides not at all.
+        if let Some((row, value)) = put.get(random.below(len.max(1)) as usize) {
+            return Ok(Some((row.to_vec(), (*value).clone())));
+        }
+        for _ in 0..STORED_DRAWS_MAX {
+            let Some((row, value)) = self.view.draw(from, to, Some(len), random)? else { return Ok(None) };
+            if self.overlay.get(&row).is_none() {
+                return Ok(Some((row, value)));
+            }
+        }
+        Ok(None)
     }
 }

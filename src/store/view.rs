@@ -33,12 +33,13 @@ pub trait Reads {
     }
     /// The rows between two bounds, in both directions. Unpositioned: seek first.
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_>;
-    /// A row between two bounds, each with about the same chance; `None` if that is not to be had cheaply, be it that
-    /// there is none.
+    /// A row between two bounds, of which there are `len` if that is known, each with about the same chance; `None` if
+    /// that is not to be had cheaply, be it that there is none.
     fn draw(
         &self,
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
+        len: Option<u64>,
         random: &mut Random,
     ) -> Result<Option<(Vec<u8>, Bytes)>>;
     /// A plane by rank, which has so many elements. Quick in a transaction that has its key locked; anywhere else all of it
@@ -138,6 +139,7 @@ impl Reads for View {
         &self,
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
+        _len: Option<u64>,
         random: &mut Random,
     ) -> Result<Option<(Vec<u8>, Bytes)>> {
         Ok(self.rows.draw(from, to, random)?)

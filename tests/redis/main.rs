@@ -15,6 +15,7 @@ mod output;
 mod pubsub;
 mod random;
 mod running;
+mod sets;
 mod streams;
 mod transactions;
 mod transcripts;

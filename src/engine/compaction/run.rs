@@ -224,7 +224,8 @@ pub(crate) fn rewrite<U: Under>(
         }
         rows.read += 1;
         if rows.read % ROWS_PER_LOOK == 0 {
-            let bytes = outputs.bytes();
+            // Less than before, if the open block was just compressed and nearly all rows since were dropped.
+            let bytes = outputs.bytes().max(told_bytes);
             look(bytes - told_bytes)?;
             told_bytes = bytes;
         }

@@ -99,6 +99,7 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
     let command = entry.command;
     let mut flags = Vec::new();
     match command.action {
+        Action::Write(_) if command.flags.has(Flags::NOTES) => flags.push("readonly"),
         Action::Write(_) if command.flags.has(Flags::LEAN) => flags.push("write"),
         Action::Write(_) => flags.extend(["write", "denyoom"]),
         Action::Read(_) => flags.push("readonly"),
@@ -116,13 +117,18 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
         (has(Flags::FAST), "fast"),
         (has(Flags::NO_AUTH), "no_auth"),
         (has(Flags::NO_MULTI), "no_multi"),
-        (matches!(command.keys, Keys::Counted { .. } | Keys::Streams), "movablekeys"),
+        (has_movable_keys(command.keys), "movablekeys"),
     ] {
         if is_so {
             flags.push(name);
         }
     }
     flags
+}
+
+/// Whether it takes more than first, last and step to tell where the keys are.
+fn has_movable_keys(keys: Keys) -> bool {
+    !matches!(keys, Keys::None | Keys::All | Keys::Range { .. })
 }
 
 /// The categories of access control, without `@`.
@@ -140,6 +146,7 @@ fn categories(entry: &Entry) -> Vec<&'static str> {
         group => group,
     }];
     match command.action {
+        Action::Write(_) if command.flags.has(Flags::NOTES) => categories.push("read"),
         Action::Write(_) => categories.push("write"),
         Action::Read(_) => categories.push("read"),
         _ => {}
@@ -165,7 +172,9 @@ fn categories(entry: &Entry) -> Vec<&'static str> {
 /// First key, last key, step: as old clients understand them.
 fn positions(keys: Keys) -> (i64, i64, i64) {
     match keys {
-        Keys::None | Keys::All | Keys::Counted { .. } | Keys::Streams => (0, 0, 0),
+        Keys::None | Keys::All | Keys::Counted { .. } | Keys::CountedPairs { .. } | Keys::Streams => {
+            (0, 0, 0)
+        }
         Keys::StoreCounted | Keys::FirstAndStore => (1, 1, 1),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
     }
@@ -210,15 +219,17 @@ fn key_specs(command: &Command, reply: &mut Reply) {
             reply.array(1);
             key_spec(command.access.first, first, "range", fields, reply);
         }
-        // One each: only commands of two keys treat them differently.
-        (Keys::Range { first, step, .. }, Some(others)) => {
+        (Keys::Range { first, last, step }, Some(others)) => {
+            let fields = [("lastkey", i64::from(last.min(0))), ("keystep", 1), ("limit", 0)];
             reply.array(2);
             key_spec(command.access.first, first, "range", ONE, reply);
-            key_spec(others, first + step, "range", ONE, reply);
+            key_spec(others, first + step, "range", fields, reply);
         }
-        (Keys::Counted { at }, _) => {
+        (Keys::Counted { at } | Keys::CountedPairs { at }, _) => {
+            let step = if matches!(command.keys, Keys::CountedPairs { .. }) { 2 } else { 1 };
+            let fields = [("keynumidx", 0), ("firstkey", 1), ("keystep", step)];
             reply.array(1);
-            key_spec(command.access.first, at, "keynum", COUNTED, reply);
+            key_spec(command.access.first, at, "keynum", fields, reply);
         }
         (Keys::FirstAndStore, others) => {
             reply.array(3);

@@ -4,14 +4,11 @@ use std::ops::{Bound, ControlFlow};
 
 use super::{FIELDS, load};
 use crate::redis::command::Call;
-use crate::redis::error::{Error, Result};
+use crate::redis::error::Result;
 use crate::redis::keyspace::{Collection, Element};
 use crate::redis::protocol::reply::Reply;
-use crate::store::Tier;
-use crate::store::{self, Reads};
-
-/// From this many fields on, whatever is asked of all of them runs where it may take its time.
-const FIELDS_INLINE_MAX: u64 = 512;
+use crate::redis::sample::wait_if_large;
+use crate::store::Reads;
 
 fn element(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Element>> {
     Ok(match load(reads, call)? {
@@ -107,12 +104,4 @@ fn each(reads: &dyn Reads, call: &Call<'_>, mut visit: impl FnMut(&[u8], &Elemen
         })?;
     }
     Ok(n)
-}
-
-/// Sends a command that walks a large hash from the event loop to where it may take its time.
-pub(super) fn wait_if_large(reads: &dyn Reads, hash: &Collection) -> Result {
-    if reads.tier() == Tier::Cached && !hash.is_inline() && hash.len(reads)? > FIELDS_INLINE_MAX {
-        return Err(Error::from(store::Error::WouldWait(None)));
-    }
-    Ok(())
 }

@@ -5,7 +5,7 @@ mod object;
 mod rename;
 mod scan;
 
-pub(crate) use scan::{ScanOptions, cursor};
+pub(crate) use scan::{cursor, part_of};
 
 use super::command::{Access, Call, Command, Flags, Keys, container, read, write};
 use super::error::Result;

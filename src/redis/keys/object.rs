@@ -1,8 +1,10 @@
 //! OBJECT: what Redis tells of a value's place in memory, answered for one on disk.
 
+use std::ops::{Bound, ControlFlow};
+
 use crate::redis::command::{Access, Call, Command, Keys, read, session};
 use crate::redis::error::{Error, Result};
-use crate::redis::keyspace::{Body, Meta, Type};
+use crate::redis::keyspace::{Body, COUNTED, Collection, Meta, Type};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
 use crate::redis::session::Session;
@@ -54,13 +56,36 @@ fn encoding(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
         (Type::String, Body::Inline(contents)) if contents.len() <= EMBEDDED_BYTES_MAX => "embstr",
         (Type::String, _) => "raw",
         (Type::Stream, _) => "stream",
+        (Type::Set, _) => set_encoding(reads, &Collection::from_meta(call.space, call.get(2), meta)?)?,
         (_, Body::Inline(_)) => "listpack",
         (Type::List, _) => "quicklist",
         (Type::SortedSet, _) => "skiplist",
-        (Type::Set | Type::Hash, _) => "hashtable",
+        (Type::Hash, _) => "hashtable",
     };
     reply.bulk(name.as_bytes());
     Ok(())
+}
+
+/// By Redis's default limits, from what the set holds now.
+fn set_encoding(reads: &dyn Reads, set: &Collection) -> Result<&'static str> {
+    const INTEGERS_MAX: u64 = 512;
+    const MEMBERS_MAX: u64 = 128;
+    const MEMBER_BYTES_MAX: usize = 64;
+    let len = set.len(reads)?;
+    if len > INTEGERS_MAX {
+        return Ok("hashtable");
+    }
+    let (mut are_integers, mut are_short) = (true, len <= MEMBERS_MAX);
+    set.each(reads, COUNTED, Bound::Unbounded, Bound::Unbounded, false, &mut |member, _| {
+        are_integers = are_integers && number::parse_i64(member).is_some();
+        are_short = are_short && member.len() <= MEMBER_BYTES_MAX;
+        if are_integers || are_short { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(match (are_integers, are_short) {
+        (true, _) => "intset",
+        (false, true) => "listpack",
+        (false, false) => "hashtable",
+    })
 }
 
 /// `OBJECT FREQ key`: nothing is evicted, so nothing is counted.

@@ -1,14 +1,15 @@
 //! Walking over keys. A pattern's literal beginning makes it a range read.
 
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
-use crate::random::Random;
+use bytes::Bytes;
+
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::cursors::Walked;
 use crate::redis::error::{Error, Result};
 use crate::redis::glob;
-use crate::redis::keyspace::{self, Databases};
+use crate::redis::keyspace::{self, COUNTED, Collection, Databases, Element, lock_key};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
 use crate::store::Reads;
@@ -33,7 +34,7 @@ impl<'a> ScanOptions<'a> {
     pub(crate) fn parse(
         cursor: u64,
         walk: &mut Walk<'a>,
-        mut extra: impl FnMut(&mut Walk<'a>) -> bool,
+        extra: &mut dyn FnMut(&mut Walk<'_>) -> bool,
     ) -> Result<Self> {
         let mut options = Self { cursor, pattern: b"*", count: 10, kind: None };
         while !walk.is_done() {
@@ -60,7 +61,7 @@ pub(crate) fn cursor(word: &[u8]) -> Result<u64> {
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 pub(super) fn scan(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let options = ScanOptions::parse(cursor(call.get(1))?, &mut call.walk(2), |_| false)?;
+    let options = ScanOptions::parse(cursor(call.get(1))?, &mut call.walk(2), &mut |_| false)?;
     let walked = Walked::Keyspace(call.space.id);
     let after = call.instance.cursors.place(walked, options.cursor);
     let prefix = glob::literal_prefix(options.pattern);
@@ -84,6 +85,59 @@ pub(super) fn scan(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
     Ok(())
 }
 
+/// A part of a collection's elements, in their order.
+#[derive(Default)]
+pub(crate) struct Part {
+    /// Those that match.
+    pub(crate) elements: Vec<(Bytes, Element)>,
+    cursor: u64,
+}
+
+impl Part {
+    /// Begins the reply: the elements are its second half.
+    pub(crate) fn head(&self, reply: &mut Reply) {
+        reply.array(2);
+        reply.bulk(self.cursor.to_string().as_bytes());
+    }
+}
+
+/// What HSCAN and its kin tell: the next elements behind a cursor, of a collection that may not be there. A small
+/// one is told whole. `extra` may take options of the type off the walk.
+pub(crate) fn part_of(
+    reads: &dyn Reads,
+    call: &Call<'_>,
+    cursor: u64,
+    collection: Option<&Collection>,
+    extra: &mut dyn FnMut(&mut Walk<'_>) -> bool,
+) -> Result<Part> {
+    let mut part = Part::default();
+    // As in Redis, nobody looks at the options where there is nothing to scan.
+    let Some(collection) = collection else { return Ok(part) };
+    let options = ScanOptions::parse(cursor, &mut call.walk(3), extra)?;
+    if options.kind.is_some() {
+        return Err(Error::Syntax);
+    }
+    let mut stopped = None;
+    let walked = Walked::Key(lock_key(call.space.database, call.get(1)).0);
+    let after = call.instance.cursors.place(walked, options.cursor);
+    let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let steps_max = if collection.is_inline() { usize::MAX } else { options.count };
+    let mut steps = 0;
+    collection.each(reads, COUNTED, from, Bound::Unbounded, false, &mut |subkey, element| {
+        steps += 1;
+        if glob::matches(options.pattern, subkey) {
+            part.elements.push((Bytes::copy_from_slice(subkey), element.clone()));
+        }
+        if steps >= steps_max {
+            stopped = Some(subkey.to_vec());
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    part.cursor = stopped.map_or(0, |subkey| call.instance.cursors.after(walked, &subkey));
+    Ok(part)
+}
+
 /// `KEYS pattern`
 pub(super) fn keys(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let pattern = call.get(1);
@@ -103,7 +157,7 @@ pub(super) fn keys(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
 
 /// `RANDOMKEY`
 pub(super) fn randomkey(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let mut random = Random::seeded(call.instance.random_u64());
+    let mut random = call.random();
     let keys = Databases::size(call.instance.store(), call.space).keys;
     let name = keyspace::random(reads, call.space, keys, &mut random)?;
     reply.bulk_or_null(name.as_deref());

@@ -35,7 +35,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-pub use collection::{COUNTED, Collection, Element, Ordered, Plane};
+pub use collection::{Build, COUNTED, Collection, Cursor, Element, Merge, Ordered, Plane};
 pub use copy::copy;
 pub use databases::{Databases, Size, map_row, row_of_key};
 pub use key::{delete, expire, load, load_as, load_many, overwrite, remove, rename, replace};

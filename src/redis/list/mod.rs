@@ -15,8 +15,9 @@ use bytes::Bytes;
 use super::command::{Access, Call, Command, Flags, Keys, read, write};
 use super::error::{Error, Result};
 use super::keyspace::{Collection, Space, Type};
+use super::sample::wait_if_many;
 use crate::codec::varint;
-use crate::store::{self, Reads, Tier, Txn};
+use crate::store::{self, Reads, Txn};
 
 const N_FROM_END: &str = "O(N) where N is the number of elements to traverse to get to the element at index. This makes asking for the first or the last element of the list O(1).";
 
@@ -74,9 +75,6 @@ pub(crate) const COMMANDS: &[Command] = &[
             .fast()
             .doc("Appends an element to a list only when the list exists.", "2.2.0", "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments."),
 ];
-
-/// More elements than this are not walked through on an event loop.
-const ELEMENTS_INLINE_MAX: u64 = 512;
 
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,14 +185,6 @@ fn load(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<List>> {
         return Err(Error::WrongType);
     }
     List::from(Collection::from_meta(call.space, call.get(1), meta)?).map(Some)
-}
-
-/// Sends a command that walks through many elements from the event loop to where it may take its time.
-fn wait_if_many(reads: &dyn Reads, count: u64) -> Result {
-    if reads.tier() == Tier::Cached && count > ELEMENTS_INLINE_MAX {
-        return Err(store::Error::WouldWait(None).into());
-    }
-    Ok(())
 }
 
 /// An index that may count from the end, as one from the start; below zero if it lies before it.

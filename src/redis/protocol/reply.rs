@@ -200,6 +200,11 @@ impl Reply {
         Open { at: self.out.len(), marker: b'%' }
     }
 
+    /// A set whose length comes at its [`Reply::end`].
+    pub(crate) fn open_set(&mut self) -> Open {
+        Open { at: self.out.len(), marker: b'~' }
+    }
+
     /// Writes the head of what was opened. Moves what was written since; open and end innermost first.
     pub(crate) fn end(&mut self, open: Open, n: usize) {
         let from = self.out.len();

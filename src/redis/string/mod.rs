@@ -1,6 +1,8 @@
 //! Strings: bytes, which INCR and its kin read as numbers.
 
+mod condition;
 mod count;
+mod increx;
 mod lcs;
 mod read;
 mod write;
@@ -23,6 +25,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         write("decrby", 3, Keys::FIRST, count::decrby).access(Access::CHANGE)
             .fast()
             .doc("Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist.", "1.0.0", "O(1)"),
+        write("delex", -2, Keys::FIRST, write::delex).access(Access::DELETE).flag(Flags::LEAN)
+            .fast()
+            .doc("Conditionally removes the specified key based on value or digest comparison.", "8.4.0", "O(1) for IFEQ/IFNE, O(N) for IFDEQ/IFDNE where N is the length of the string value."),
+        read("digest", 2, Keys::FIRST, condition::digest)
+            .fast()
+            .doc("Returns the hash digest of a string value as a hexadecimal string.", "8.4.0", "O(N) where N is the length of the string value."),
         read("get", 2, Keys::FIRST, read::get).fast().doc("Returns the string value of a key.", "1.0.0", "O(1)"),
         write("getdel", 2, Keys::FIRST, write::getdel).access(Access::TAKE).flag(Flags::LEAN)
             .fast()
@@ -44,6 +52,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         write("incrbyfloat", 3, Keys::FIRST, count::incrbyfloat).access(Access::CHANGE)
             .fast()
             .doc("Increments the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.", "2.6.0", "O(1)"),
+        write("increx", -2, Keys::FIRST, increx::increx).access(Access::CHANGE)
+            .fast()
+            .doc("Increments the numeric value of a key by a number and sets its expiration time. Uses 0 as initial value if the key doesn't exist.", "8.8.0", "O(1)"),
         read("lcs", -3, Keys::PAIR, read::lcs)
             .slow()
             .doc("Finds the longest common substring.", "7.0.0", "O(N*M) where N and M are the lengths of the strings"),
@@ -52,6 +63,8 @@ pub(crate) const COMMANDS: &[Command] = &[
             .doc("Atomically returns the string values of one or more keys.", "1.0.0", "O(N) where N is the number of keys"),
         write("mset", -3, Keys::EVERY_OTHER, write::mset).access(Access::OVERWRITE)
             .doc("Atomically creates or modifies the string values of one or more keys.", "1.0.1", "O(N) where N is the number of keys"),
+        write("msetex", -4, Keys::CountedPairs { at: 1 }, write::msetex).access(Access::OVERWRITE)
+            .doc("Atomically sets multiple string keys with a shared expiration in a single operation.", "8.4.0", "O(N) where N is the number of keys to set."),
         write("msetnx", -3, Keys::EVERY_OTHER, write::msetnx).access(Access::CREATE)
             .doc("Atomically modifies the string values of one or more keys only when all keys don't exist.", "1.0.1", "O(N) where N is the number of keys"),
         write("psetex", 4, Keys::FIRST, write::psetex).access(Access::OVERWRITE)
@@ -73,21 +86,21 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 /// The longest string, in bytes, as `proto-max-bulk-len` is by default.
-const STRING_BYTES_MAX: u64 = 512 << 20;
+pub(crate) const STRING_BYTES_MAX: u64 = 512 << 20;
 
 /// A string that is there: its row, for what is to be kept of it, and its contents.
-struct Found {
-    meta: Meta,
-    contents: Bytes,
+pub(crate) struct Found {
+    pub(crate) meta: Meta,
+    pub(crate) contents: Bytes,
 }
 
 /// The string at a key; `None` if there is no such key.
-fn load(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
+pub(crate) fn load(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
     call.load(reads, name)?.map(check).transpose()
 }
 
 /// A loaded key as a string.
-fn check(meta: Meta) -> Result<Found> {
+pub(crate) fn check(meta: Meta) -> Result<Found> {
     match (&meta.kind, &meta.body) {
         (Type::String, Body::Inline(contents)) => Ok(Found { contents: contents.clone(), meta }),
         _ => Err(Error::WrongType),
@@ -95,10 +108,18 @@ fn check(meta: Meta) -> Result<Found> {
 }
 
 /// A row with other contents and the same deadline; a string that never expires where there was none.
-fn with_contents(old: Option<&Found>, contents: impl Into<Bytes>) -> Meta {
+pub(crate) fn with_contents(old: Option<&Found>, contents: impl Into<Bytes>) -> Meta {
     let contents = contents.into();
     match old {
         Some(old) => Meta { body: Body::Inline(contents), ..old.meta.clone() },
         None => Meta::string(contents, None),
     }
+}
+
+/// Refuses a string that would be too long, before memory is taken for it.
+pub(crate) fn check_length(call: &Call<'_>, len: u64) -> Result {
+    if len > STRING_BYTES_MAX.min(call.instance.value_bytes_max()) {
+        return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Commands that change strings.
 
-use super::{Found, STRING_BYTES_MAX, load, with_contents};
+use super::condition::Condition;
+use super::{Found, check_length, load, with_contents};
 use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -19,13 +20,14 @@ enum Existence {
 }
 
 #[derive(Default)]
-struct SetOptions {
+struct SetOptions<'a> {
     existence: Existence,
+    condition: Option<Condition<'a>>,
     deadline: Deadline,
     get: bool,
 }
 
-fn set_options(call: &Call<'_>, now_ms: u64) -> Result<SetOptions> {
+fn set_options<'a>(call: &Call<'a>, now_ms: u64) -> Result<SetOptions<'a>> {
     let mut options = SetOptions::default();
     let mut asked = Asked::Nothing;
     let mut walk = call.walk(3);
@@ -34,17 +36,26 @@ fn set_options(call: &Call<'_>, now_ms: u64) -> Result<SetOptions> {
             options.existence = Existence::Absent;
         } else if walk.accept("xx") && options.existence != Existence::Absent {
             options.existence = Existence::Present;
+        } else if let Some(condition) = Condition::take(&mut walk)? {
+            if options.condition.is_some_and(|other| !condition.is_like(other)) {
+                return Err(Error::Syntax);
+            }
+            options.condition = Some(condition);
         } else if walk.accept("get") {
             options.get = true;
         } else if !asked.take_word(&mut walk, "keepttl", Deadline::Keep)? && !asked.take(&mut walk)? {
             return Err(Error::Syntax);
         }
     }
+    if options.condition.is_some() && options.existence != Existence::Any {
+        return Err(Error::Syntax);
+    }
     options.deadline = asked.settle(now_ms, "set")?;
     Ok(options)
 }
 
-/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
+/// `SET key value [NX | XX | IFEQ value | IFNE value | IFDEQ digest | IFDNE digest] [GET]
+/// [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
 pub(super) fn set(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (name, value) = (call.get(1), call.get(2));
     if call.len() == 3 {
@@ -54,7 +65,8 @@ pub(super) fn set(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
         return Ok(());
     }
     let options = set_options(call, txn.now_ms())?;
-    if !options.get && options.existence == Existence::Any && options.deadline != Deadline::Keep {
+    let is_plain = !options.get && options.condition.is_none() && options.existence == Existence::Any;
+    if is_plain && options.deadline != Deadline::Keep {
         put(txn, call, name, value, options.deadline.resolve(None, None))?;
         told_deadline(txn, call, name, options.deadline);
         reply.ok();
@@ -66,10 +78,14 @@ pub(super) fn set(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
         let found = old.clone().map(super::check).transpose()?;
         reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
     }
-    let sets = match options.existence {
-        Existence::Any => true,
-        Existence::Absent => old.is_none(),
-        Existence::Present => old.is_some(),
+    let sets = match (options.existence, options.condition) {
+        (Existence::Any, None) => true,
+        (Existence::Any, Some(condition)) => {
+            let found = old.clone().map(super::check).transpose()?;
+            condition.holds(found.as_ref().map(|found| &found.contents[..]))?
+        }
+        (Existence::Absent, _) => old.is_none(),
+        (Existence::Present, _) => old.is_some(),
     };
     if sets {
         let deadline = options.deadline.resolve(old.as_ref().and_then(|old| old.deadline_ms), None);
@@ -204,6 +220,70 @@ pub(super) fn msetnx(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     Ok(())
 }
 
+/// `MSETEX numkeys key value [key value ...] [NX | XX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`: all or none.
+pub(super) fn msetex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let pairs = call.int(1).ok().and_then(|n| i32::try_from(n).ok()).filter(|n| *n > 0);
+    let pairs = pairs.ok_or_else(|| Error::text("ERR invalid numkeys value"))? as usize;
+    let end = 2 + 2 * pairs;
+    if end > call.len() {
+        return Err(Error::text("ERR wrong number of key-value pairs"));
+    }
+    let (mut existence, mut asked) = (Existence::Any, Asked::Nothing);
+    let mut walk = call.walk(end);
+    while !walk.is_done() {
+        if walk.accept("nx") && existence != Existence::Present {
+            existence = Existence::Absent;
+        } else if walk.accept("xx") && existence != Existence::Absent {
+            existence = Existence::Present;
+        } else if !asked.take_word(&mut walk, "keepttl", Deadline::Keep)? && !asked.take(&mut walk)? {
+            return Err(Error::Syntax);
+        }
+    }
+    let deadline = asked.settle(txn.now_ms(), "msetex")?;
+    let names: Vec<&[u8]> = call.from(2).step_by(2).take(pairs).collect();
+    let old = if existence == Existence::Any && deadline != Deadline::Keep {
+        vec![None; pairs]
+    } else {
+        keyspace::load_many(txn, call.space, &names)?
+    };
+    let sets = match existence {
+        Existence::Any => true,
+        Existence::Absent => old.iter().all(Option::is_none),
+        Existence::Present => old.iter().all(Option::is_some),
+    };
+    if sets {
+        for (n, (name, old)) in names.iter().zip(old).enumerate() {
+            let deadline = deadline.resolve(old.and_then(|old| old.deadline_ms), None);
+            put(txn, call, name, call.get(3 + 2 * n), deadline)?;
+        }
+    }
+    reply.int(sets.into());
+    Ok(())
+}
+
+/// `DELEX key [IFEQ value | IFNE value | IFDEQ digest | IFDNE digest]`
+pub(super) fn delex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let name = call.get(1);
+    let mut goes = true;
+    if call.len() > 2 {
+        let Some(meta) = keyspace::load(txn, call.space, name)? else {
+            reply.int(0);
+            return Ok(());
+        };
+        let found = super::check(meta)
+            .map_err(|_| Error::text("ERR Key should be of string type if conditions are specified"))?;
+        if call.len() != 4 {
+            return Err(Error::Arity("delex"));
+        }
+        let condition = Condition::take(&mut call.walk(2))?;
+        let condition =
+            condition.ok_or_else(|| Error::text("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"))?;
+        goes = condition.holds(Some(&found.contents))?;
+    }
+    reply.int((goes && keyspace::delete(txn, call.space, name)?).into());
+    Ok(())
+}
+
 fn put_pairs(txn: &mut Txn, call: &Call<'_>, command: &'static str) -> Result {
     if call.len().is_multiple_of(2) {
         return Err(Error::Arity(command));
@@ -252,12 +332,4 @@ pub(super) fn setrange(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Res
 fn replace(txn: &mut Txn, call: &Call<'_>, name: &[u8], old: Option<&Found>, contents: Vec<u8>) -> Result {
     let meta: Meta = with_contents(old, contents);
     Ok(keyspace::replace(txn, call.space, name, old.map(|old| &old.meta), meta)?)
-}
-
-/// Refuses a string that would be too long, before memory is taken for it.
-fn check_length(call: &Call<'_>, len: u64) -> Result {
-    if len > STRING_BYTES_MAX.min(call.instance.value_bytes_max()) {
-        return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@ use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use super::super::table::Entry;
 use super::{Args, Queue};
+use crate::random::Random;
 use crate::store::{LockSet, Reads, Tier, Txn};
 
 /// Runs what was queued. In the cached tier it may answer that it would wait; then nothing happened and everything is
@@ -70,11 +71,13 @@ fn attempt(
     reply.array(queue.commands.len());
     // Counted at the end, since all of it may run again.
     let mut ran = Vec::with_capacity(queue.commands.len());
+    let mut seeds = Random::seeded(session.random.clone().next_u64());
     for (entry, args) in queue.iter() {
         let (mark, errors) = (reply.len(), reply.errors());
         let start_ns = instance.clock().monotonic_ns();
         let savepoint = txn.savepoint();
-        if let Err(error) = step(instance, session, &mut txn, entry, args, reply, lookups) {
+        if let Err(error) = step(instance, session, &mut txn, entry, args, reply, (lookups, seeds.next_u64()))
+        {
             if error.would_wait() && tier == Tier::Cached {
                 return Err(error);
             }
@@ -129,22 +132,22 @@ fn step(
     entry: &'static Entry,
     args: Args<'_>,
     reply: &mut Reply,
-    lookups: &Lookups,
+    (lookups, seed): (&Lookups, u64),
 ) -> Result {
     let command = entry.command;
     let space = |txn: &Txn, session: &Session| instance.keyspace().databases().space(txn, session.database);
     match command.action {
         Action::Read(run) => {
             let space = space(txn, session)?;
-            run(txn, &Call { args, space, command, instance, lookups }, reply)
+            run(txn, &Call { args, space, command, instance, lookups, seed }, reply)
         }
         Action::Write(run) => {
             let space = space(txn, session)?;
-            run(txn, &Call { args, space, command, instance, lookups }, reply)
+            run(txn, &Call { args, space, command, instance, lookups, seed }, reply)
         }
         Action::Session(run) => {
             let space = Space::unresolved(session.database);
-            run(session, &Call { args, space, command, instance, lookups }, reply)
+            run(session, &Call { args, space, command, instance, lookups, seed }, reply)
         }
         Action::Container => {
             super::super::admin::command::help(command, reply);

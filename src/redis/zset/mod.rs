@@ -18,8 +18,9 @@ use super::error::{Error, Result};
 use super::keyspace::{Collection, Plane, Type};
 use super::number;
 use super::protocol::reply::{Protocol, Reply};
+use super::sample::wait_if_many;
 use crate::codec::order;
-use crate::store::{self, Reads, Tier, Txn};
+use crate::store::{self, Reads, Txn};
 
 pub(crate) use self::add::{Conditions, Outcome, set_score};
 pub(crate) use self::range::{each_scored, store};
@@ -122,9 +123,6 @@ pub(crate) const COMMANDS: &[Command] = &[
             .doc("Stores the union of multiple sorted sets in a key.", "2.0.0", COMBINED),
 ];
 
-/// More members than this are not walked through on an event loop.
-const MEMBERS_INLINE_MAX: u64 = 512;
-
 /// The sorted set at a call's key, for a command that only looks; `None` if there is no such key.
 pub(crate) fn load(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Collection>> {
     let Some(meta) = call.load(reads, call.get(1))? else { return Ok(None) };
@@ -137,14 +135,6 @@ pub(crate) fn load(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Collecti
 /// The sorted set at the call's first key, to be changed.
 fn load_to_change(txn: &Txn, call: &Call<'_>) -> Result<Option<Collection>> {
     Ok(Collection::load(txn, call.space, call.get(1), Type::SortedSet)?)
-}
-
-/// Sends a command that walks through many members from the event loop to where it may take its time.
-fn wait_if_many(reads: &dyn Reads, count: u64) -> Result {
-    if reads.tier() == Tier::Cached && count > MEMBERS_INLINE_MAX {
-        return Err(store::Error::WouldWait(None).into());
-    }
-    Ok(())
 }
 
 /// A score as it is stored. There is one zero.

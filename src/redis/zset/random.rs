@@ -37,7 +37,7 @@ pub(super) fn zrandmember(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply)
         return Ok(());
     };
     let len = set.len(reads)?;
-    let mut random = Random::seeded(call.instance.random_u64());
+    let mut random = call.random();
     let Some(count) = count else {
         let (member, _) = at(reads, &set, random.below(len))?;
         reply.bulk(&member);

@@ -1,14 +1,9 @@
 //! Commands that look at single members, and at all of them a part at a time.
 
-use std::ops::{Bound, ControlFlow};
-
 use super::{MEMBERS, decode_score, encode_score, load, score_of};
 use crate::redis::command::Call;
-use crate::redis::cursors::Walked;
 use crate::redis::error::{Error, Result};
-use crate::redis::glob;
-use crate::redis::keys::{ScanOptions, cursor};
-use crate::redis::keyspace::lock_key;
+use crate::redis::keys::{cursor, part_of};
 use crate::redis::protocol::reply::{Reply, format_double};
 use crate::store::Reads;
 
@@ -88,41 +83,15 @@ fn rank(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply, of: fn(u64, u64) 
     Ok(())
 }
 
-/// `ZSCAN key cursor [MATCH pattern] [COUNT count]`. A small set is told whole.
+/// `ZSCAN key cursor [MATCH pattern] [COUNT count]`
 pub(super) fn zscan(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let cursor = cursor(call.get(2))?;
-    let set = load(reads, call)?;
-    let options = ScanOptions::parse(cursor, &mut call.walk(3), |_| false)?;
-    if options.kind.is_some() {
-        return Err(Error::Syntax);
-    }
-    let walked = Walked::Key(lock_key(call.space.database, call.get(1)).0);
-    let mut told = Vec::new();
-    let mut stopped = None;
-    if let Some(set) = set {
-        let after = call.instance.cursors.place(walked, options.cursor);
-        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let steps_max = if set.is_inline() { usize::MAX } else { options.count };
-        let mut steps = 0;
-        set.each(reads, MEMBERS, from, Bound::Unbounded, false, &mut |member, element| {
-            steps += 1;
-            if glob::matches(options.pattern, member) {
-                told.push((member.to_vec(), element.value.clone()));
-            }
-            if steps >= steps_max {
-                stopped = Some(member.to_vec());
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
-    }
-    let cursor = stopped.map_or(0, |member| call.instance.cursors.after(walked, &member));
-    reply.array(2);
-    reply.bulk(cursor.to_string().as_bytes());
-    reply.array(2 * told.len());
-    for (member, score) in &told {
+    let told = part_of(reads, call, cursor, load(reads, call)?.as_ref(), &mut |_| false)?;
+    told.head(reply);
+    reply.array(2 * told.elements.len());
+    for (member, element) in &told.elements {
         reply.bulk(member);
-        reply.bulk(format_double(decode_score(score)?).as_bytes());
+        reply.bulk(format_double(decode_score(&element.value)?).as_bytes());
     }
     Ok(())
 }

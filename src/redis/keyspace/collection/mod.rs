@@ -5,6 +5,8 @@
 //! A collection that has grown stays in rows until it is emptied, which removes its key, unless it is a stream. An element past its deadline
 //! does not exist for any reader; the reaper takes it away, and the count does not include it meanwhile.
 
+mod build;
+mod cursor;
 mod inline;
 mod order;
 mod random;
@@ -21,6 +23,8 @@ use super::{META, Result, Space, Type, key, lock_key};
 use crate::config::Events;
 use crate::store::{REDIS, Ranked, Reads, Txn, take_ordered};
 
+pub use self::build::Build;
+pub use self::cursor::{Cursor, Merge};
 pub use self::order::Ordered;
 pub(super) use self::random::random_row;
 

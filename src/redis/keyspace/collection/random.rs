@@ -3,7 +3,7 @@
 //! Among a few thousand rows one is counted out. Among more the engine draws one without looking at the others: every
 //! row has the same chance, but for a few small ones among mostly large ones, whose chance is less by as much as their
 //! block has more than four times the rows of others (`engine::draw`). Only where that finds nothing
-//! soon (almost everything has been deleted and not yet merged away, or a transaction has changed the collection itself)
+//! soon (almost everything has been deleted and not yet merged away, or a transaction has changed thousands of rows)
 //! a place between the first and the last key is drawn, and a few rows are walked from there: rows behind a gap are
 //! likelier then.
 
@@ -37,7 +37,7 @@ pub(in super::super) fn random_row(
     let mut few = len.filter(|&len| len <= EXACT_ROWS);
     if len.is_some()
         && few.is_none()
-        && let Some(drawn) = reads.draw(from, to, random)?
+        && let Some(drawn) = reads.draw(from, to, len, random)?
     {
         return Ok(Some(drawn));
     }
@@ -55,7 +55,7 @@ pub(in super::super) fn random_row(
     let mut steps = random.below(few.unwrap_or(1).max(1));
     if few.is_none() {
         if len.is_none()
-            && let Some(drawn) = reads.draw(from, to, random)?
+            && let Some(drawn) = reads.draw(from, to, len, random)?
         {
             return Ok(Some(drawn));
         }

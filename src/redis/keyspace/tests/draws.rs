@@ -120,3 +120,26 @@ fn what_a_transaction_has_staged_is_drawn_too() {
     let drawn = hash.random(&txn, COUNTED, &mut Random::seeded(1)).unwrap().unwrap();
     assert_eq!(drawn.0, 0_u32.to_be_bytes().as_slice());
 }
+
+#[test]
+fn what_a_transaction_has_changed_it_draws_as_often_as_the_rest() {
+    let world = World::new();
+    world.write(0, |txn, space| {
+        let mut hash = Collection::load_or_new(txn, space, b"hash", Type::Hash).unwrap();
+        for n in 0..4000_u32 {
+            hash.put(txn, COUNTED, &n.to_be_bytes(), b"", None).unwrap();
+        }
+        hash.save(txn).unwrap();
+    });
+    let mut txn = world.keyspace.store().txn(LockSet::all(), Tier::Disk).unwrap();
+    let space = world.space(&txn, 0);
+    let mut hash = Collection::load(&txn, space, b"hash", Type::Hash).unwrap().unwrap();
+    for n in 0..60_u32 {
+        hash.remove(&mut txn, COUNTED, &n.to_be_bytes()).unwrap().unwrap();
+        hash.put(&mut txn, COUNTED, &(n + 3970).to_be_bytes(), b"new", None).unwrap();
+    }
+    hash.save(&mut txn).unwrap();
+    let hash = Collection::load(&txn, space, b"hash", Type::Hash).unwrap().unwrap();
+    assert_eq!(hash.len(&txn).unwrap(), 3970);
+    check(3970, |random| hash.random(&txn, COUNTED, random).unwrap().unwrap().0);
+}

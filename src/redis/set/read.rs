@@ -1,0 +1,75 @@
+//! Commands that look at one set.
+
+use std::ops::{Bound, ControlFlow};
+
+use super::{MEMBERS, PORTION, load};
+use crate::redis::command::Call;
+use crate::redis::error::Result;
+use crate::redis::keys::{cursor, part_of};
+use crate::redis::protocol::reply::Reply;
+use crate::redis::sample::wait_if_large;
+use crate::store::Reads;
+
+/// `SCARD key`
+pub(super) fn scard(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let len = load(reads, call)?.map_or(Ok(0), |set| set.len(reads))?;
+    reply.int(i64::try_from(len).unwrap_or(i64::MAX));
+    Ok(())
+}
+
+/// `SISMEMBER key member`
+pub(super) fn sismember(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let found = match load(reads, call)? {
+        Some(set) => set.get(reads, MEMBERS, call.get(2))?,
+        None => None,
+    };
+    reply.int(found.is_some().into());
+    Ok(())
+}
+
+/// `SMISMEMBER key member [member ...]`
+pub(super) fn smismember(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let members: Vec<&[u8]> = call.from(2).collect();
+    let set = load(reads, call)?;
+    reply.array(members.len());
+    for portion in members.chunks(PORTION) {
+        let Some(set) = &set else {
+            for _ in portion {
+                reply.int(0);
+            }
+            continue;
+        };
+        for found in set.get_many(reads, MEMBERS, portion)? {
+            reply.int(found.is_some().into());
+        }
+    }
+    Ok(())
+}
+
+/// `SMEMBERS key`
+pub(super) fn smembers(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let open = reply.open_set();
+    let mut n = 0;
+    if let Some(set) = load(reads, call)? {
+        wait_if_large(reads, &set)?;
+        set.each(reads, MEMBERS, Bound::Unbounded, Bound::Unbounded, false, &mut |member, _| {
+            reply.bulk(member);
+            n += 1;
+            ControlFlow::Continue(())
+        })?;
+    }
+    reply.end(open, n);
+    Ok(())
+}
+
+/// `SSCAN key cursor [MATCH pattern] [COUNT count]`
+pub(super) fn sscan(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let cursor = cursor(call.get(2))?;
+    let told = part_of(reads, call, cursor, load(reads, call)?.as_ref(), &mut |_| false)?;
+    told.head(reply);
+    reply.array(told.elements.len());
+    for (member, _) in &told.elements {
+        reply.bulk(member);
+    }
+    Ok(())
+}
