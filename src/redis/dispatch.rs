@@ -10,10 +10,9 @@ use super::error::{Error, Result};
 use super::instance::Instance;
 use super::protocol::reply::Reply;
 use super::session::{ReplyMode, Session};
-use super::stats::{SLOW_WORD_BYTES, SLOW_WORDS, Slow};
 use super::table::{Entry, table};
 use super::waiters::News;
-use super::{keyspace, transaction};
+use super::{keyspace, slow, transaction};
 use crate::store::{self, Miss, Tier, Txn};
 
 /// What became of a command.
@@ -131,9 +130,7 @@ fn conclude(
     *start_ns = now_ns;
     session.stats.commands[entry.id].ran(spent_ns, reply.errors() != before.errors);
     session.stats.looked_up(lookups);
-    if instance.slow_ns().is_some_and(|limit| spent_ns >= limit) && entry.command.name != "exec" {
-        remember_slow(instance, session, args, spent_ns);
-    }
+    slow::note(instance, session, entry.command, args, spent_ns);
     match session.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
         ReplyMode::Off => reply.truncate(mark),
@@ -214,6 +211,10 @@ fn find_sub(entry: &'static Entry, args: Args<'_>) -> Result<&'static Entry> {
         Some(sub) if sub.command.takes(args.len()) => Ok(sub),
         Some(sub) => Err(Error::Arity(sub.command.name)),
         None if args.is(1, "help") && args.len() == 2 => Ok(entry),
+        None if args.is(1, "help") => {
+            let name = entry.command.name;
+            Err(Error::text(format!("ERR wrong number of arguments for '{name}|help' command")))
+        }
         None => {
             let text = String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]).into_owned();
             let name = entry.command.name.to_ascii_uppercase();
@@ -378,32 +379,4 @@ pub(crate) fn commit(instance: &Instance, session: &mut Session, txn: Txn, by: O
     session.view = None;
     session.wave = instance.waiters.touched(&committed, &session.client, by.map(|blocked| &blocked.place));
     Ok(())
-}
-
-fn remember_slow(instance: &Instance, session: &Session, args: Args<'_>, spent_ns: u64) {
-    let mut words: Vec<Vec<u8>> = Vec::new();
-    let secret = args.is(0, "auth") || args.is(0, "hello") || (args.is(0, "config") && args.is(1, "set"));
-    for (i, word) in args.from(0).enumerate() {
-        if i + 1 == SLOW_WORDS && args.len() > SLOW_WORDS {
-            words.push(format!("... ({} more arguments)", args.len() - SLOW_WORDS + 1).into_bytes());
-            break;
-        }
-        words.push(if secret && i > 0 {
-            b"(redacted)".to_vec()
-        } else if word.len() > SLOW_WORD_BYTES {
-            let more = format!("... ({} more bytes)", word.len() - SLOW_WORD_BYTES);
-            [&word[..SLOW_WORD_BYTES], more.as_bytes()].concat()
-        } else {
-            word.to_vec()
-        });
-    }
-    instance.stats.latency_event("command", instance.clock().now_ms() / 1000, spent_ns / 1_000_000);
-    instance.stats.remember_slow(Slow {
-        id: 0,
-        at_ms: instance.clock().now_ms(),
-        spent_us: spent_ns / 1000,
-        words,
-        client: session.client.address.clone(),
-        name: session.client.names.lock().name.clone(),
-    });
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::clients::Clients;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
+use super::parameters::Parameters;
 use super::stats::Stats;
 use super::waiters::Waiters;
 use crate::clock::Clock;
@@ -55,6 +56,7 @@ pub(crate) struct Instance {
     pub(crate) cursors: Cursors,
     /// Clients that wait for keys.
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) parameters: Parameters,
     pub(crate) saved: Mutex<Saved>,
     pub(crate) started_ms: u64,
     /// 40 hexadecimal digits, different at each start.
@@ -94,6 +96,7 @@ impl Instance {
             stats: Stats::default(),
             cursors: Cursors::new(random.next_u64()),
             waiters: Arc::default(),
+            parameters: Parameters::default(),
             saved: Mutex::new(Saved { at_s: started_ms / 1000, seqno, ..Saved::default() }),
             started_ms,
             run_id,

@@ -128,11 +128,6 @@ pub(crate) struct Slow {
     pub(crate) name: String,
 }
 
-/// The longest slow log kept.
-pub(crate) const SLOWLOG_LEN: usize = 128;
-/// How much of a slow command is kept.
-pub(crate) const SLOW_WORDS: usize = 32;
-pub(crate) const SLOW_WORD_BYTES: usize = 128;
 /// Samples kept of each latency event.
 const LATENCY_SAMPLES: usize = 160;
 
@@ -217,12 +212,12 @@ impl Stats {
         self.errors.lock().clone()
     }
 
-    /// Remembers a slow command.
-    pub(crate) fn remember_slow(&self, mut slow: Slow) {
+    /// Remembers a slow command, and at most so many.
+    pub(crate) fn remember_slow(&self, mut slow: Slow, most: usize) {
         slow.id = self.slow_id.fetch_add(1, Relaxed);
         let mut log = self.slow.lock();
         log.push_front(slow);
-        log.truncate(SLOWLOG_LEN);
+        log.truncate(most);
     }
 
     /// The slow commands, newest first.

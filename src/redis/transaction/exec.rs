@@ -8,6 +8,7 @@ use super::super::keyspace::Space;
 use super::super::number;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
+use super::super::slow;
 use super::super::table::Entry;
 use super::{Args, Queue};
 use crate::store::{LockSet, Reads, Tier, Txn};
@@ -80,10 +81,11 @@ fn attempt(
             }
         }
         let spent_ns = instance.clock().monotonic_ns().saturating_sub(start_ns);
-        ran.push((entry.id, spent_ns, reply.errors() != errors));
+        ran.push((entry, args, spent_ns, reply.errors() != errors));
     }
-    for (id, spent_ns, failed) in ran {
-        session.stats.commands[id].ran(spent_ns, failed);
+    for (entry, args, spent_ns, failed) in ran {
+        session.stats.commands[entry.id].ran(spent_ns, failed);
+        slow::note(instance, session, entry.command, args, spent_ns);
     }
     dispatch::commit(instance, session, txn, None)
 }
