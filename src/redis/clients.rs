@@ -49,6 +49,9 @@ pub(crate) struct Client {
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
+/// How long it is told what buffer the last request needed.
+const BUFFER_TOLD_MS: u64 = 2000;
+
 impl Client {
     /// Ends the connection as soon as may be.
     pub(crate) fn kill(&self) {
@@ -87,7 +90,10 @@ impl Client {
             flags.push('N');
         }
         let pending = self.pending_bytes.load(Relaxed);
+        let idle_ms = now_ms.saturating_sub(self.last_ms.load(Relaxed));
         let (input, output) = (self.input_bytes.load(Relaxed), self.output_bytes.load(Relaxed));
+        // Who asks nothing has no buffer: what the last request needed is told for some time, as long as Redis keeps it.
+        let input = if idle_ms > BUFFER_TOLD_MS { pending } else { input };
         let mut line = String::new();
         let _ = write!(
             line,
@@ -99,7 +105,7 @@ impl Client {
             self.local_address,
             names.name,
             now_ms.saturating_sub(self.connected_ms) / 1000,
-            now_ms.saturating_sub(self.last_ms.load(Relaxed)) / 1000,
+            idle_ms / 1000,
             self.database.load(Relaxed),
             self.watched.load(Relaxed),
             input.saturating_sub(pending),

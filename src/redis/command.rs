@@ -426,6 +426,11 @@ impl Command {
         matches!(self.action, Action::Write(_))
     }
 
+    /// Whether it writes, and what it writes takes room.
+    pub(crate) fn needs_room(&self) -> bool {
+        self.writes() && !self.flags.has(Flags::LEAN)
+    }
+
     /// The locks of a call.
     pub(crate) fn lock_set(&self, database: u16, args: &Args<'_>) -> LockSet {
         if self.locks.is_none() && self.keys == Keys::FIRST {

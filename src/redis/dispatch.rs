@@ -12,7 +12,7 @@ use super::protocol::reply::Reply;
 use super::session::{ReplyMode, Session};
 use super::table::{Entry, table};
 use super::waiters::News;
-use super::{keyspace, slow, transaction};
+use super::{keyspace, recency, slow, transaction};
 use crate::store::{self, Miss, Tier, Txn};
 
 /// What became of a command.
@@ -131,6 +131,9 @@ fn conclude(
     session.stats.commands[entry.id].ran(spent_ns, reply.errors() != before.errors);
     session.stats.looked_up(lookups);
     slow::note(instance, session, entry.command, args, spent_ns);
+    if entry.uses_keys {
+        note_use(instance, session, entry.command, args, now_ns);
+    }
     match session.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
         ReplyMode::Off => reply.truncate(mark),
@@ -210,11 +213,6 @@ fn find_sub(entry: &'static Entry, args: Args<'_>) -> Result<&'static Entry> {
     match entry.find(args.get(1)) {
         Some(sub) if sub.command.takes(args.len()) => Ok(sub),
         Some(sub) => Err(Error::Arity(sub.command.name)),
-        None if args.is(1, "help") && args.len() == 2 => Ok(entry),
-        None if args.is(1, "help") => {
-            let name = entry.command.name;
-            Err(Error::text(format!("ERR wrong number of arguments for '{name}|help' command")))
-        }
         None => {
             let text = String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]).into_owned();
             let name = entry.command.name.to_ascii_uppercase();
@@ -246,6 +244,9 @@ fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'
     if !session.authenticated && !command.flags.has(Flags::NO_AUTH) && instance.needs_password() {
         return Err(Error::text("NOAUTH Authentication required."));
     }
+    if instance.is_over_maxmemory() && command.needs_room() {
+        return Err(Error::OverMaxmemory);
+    }
     if session.queue.is_some() && command.flags.has(Flags::NO_MULTI) {
         return Err(Error::text("ERR Command not allowed inside a transaction"));
     }
@@ -255,6 +256,24 @@ fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'
         }
     }
     Ok(())
+}
+
+/// Notes that the keys of a call were used, for OBJECT IDLETIME.
+pub(crate) fn note_use(
+    instance: &Instance,
+    session: &Session,
+    command: &Command,
+    args: Args<'_>,
+    now_ns: u64,
+) {
+    if session.client.no_touch.load(Relaxed) && command.name != "touch" {
+        return;
+    }
+    let at_s = recency::second(now_ns);
+    for place in command.keys.places(&args) {
+        let chance = instance.parameters.counts_uses().then(|| instance.random_u64());
+        instance.recency.touch(keyspace::lock_key(session.database, args.get(place)), at_s, chance);
+    }
 }
 
 /// Answers that a command does not run at all; within MULTI, EXEC will refuse too.
@@ -339,11 +358,8 @@ fn perform(
             let result = run(session, &Call { args, space, command, instance, lookups }, reply);
             wait_if_asked(instance, session, entry, args, result, again, false)
         }
-        Action::Container => {
-            super::admin::command::help(command, reply);
-            Ok(())
-        }
-        Action::Exec => Ok(()),
+        // Its arity demands a subcommand.
+        Action::Container | Action::Exec => Ok(()),
     }
 }
 

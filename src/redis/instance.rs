@@ -11,6 +11,7 @@ use super::clients::Clients;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
 use super::parameters::Parameters;
+use super::recency::Recency;
 use super::stats::Stats;
 use super::waiters::Waiters;
 use crate::clock::Clock;
@@ -57,6 +58,7 @@ pub(crate) struct Instance {
     /// Clients that wait for keys.
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) parameters: Parameters,
+    pub(crate) recency: Recency,
     pub(crate) saved: Mutex<Saved>,
     pub(crate) started_ms: u64,
     /// 40 hexadecimal digits, different at each start.
@@ -97,6 +99,7 @@ impl Instance {
             cursors: Cursors::new(random.next_u64()),
             waiters: Arc::default(),
             parameters: Parameters::default(),
+            recency: Recency::default(),
             saved: Mutex::new(Saved { at_s: started_ms / 1000, seqno, ..Saved::default() }),
             started_ms,
             run_id,
@@ -213,6 +216,13 @@ impl Instance {
     /// Bytes that large requests and replies hold.
     pub(crate) fn buffers(&self) -> usize {
         self.buffers.load(Relaxed)
+    }
+
+    /// Whether Redis's `maxmemory` refuses what needs room. Data lies on disk, and caches give way: what counts against
+    /// it is what clients hold, and what a server takes at the least.
+    pub(crate) fn is_over_maxmemory(&self) -> bool {
+        const AT_LEAST: u64 = 1 << 20;
+        self.parameters.maxmemory().is_some_and(|most| AT_LEAST + self.buffers() as u64 > most)
     }
 
     /// Itself, for work that outlives a command.

@@ -44,6 +44,7 @@ pub(crate) mod command;
 pub(crate) mod connection;
 pub(crate) mod cursors;
 pub(crate) mod dispatch;
+pub(crate) mod dump;
 pub(crate) mod error;
 pub(crate) mod expiry;
 pub(crate) mod geo;
@@ -57,6 +58,7 @@ pub(crate) mod number;
 pub(crate) mod parameters;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;
+pub(crate) mod recency;
 pub(crate) mod session;
 pub(crate) mod sort;
 pub(crate) mod slow;
@@ -80,6 +82,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "stream", commands: stream::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "generic", commands: sort::COMMANDS },
+    Family { group: "generic", commands: dump::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },

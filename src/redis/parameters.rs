@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
@@ -217,6 +217,10 @@ pub(crate) struct Parameters {
     set: Mutex<BTreeMap<&'static str, String>>,
     /// `latency-monitor-threshold`, which is asked for at every command.
     latency_threshold_ms: AtomicU64,
+    /// `maxmemory`, likewise.
+    maxmemory: AtomicU64,
+    /// Whether `maxmemory-policy` counts uses.
+    counts_uses: AtomicBool,
 }
 
 impl Parameters {
@@ -227,17 +231,27 @@ impl Parameters {
 
     /// A parameter's value as a number; 0 if there is none of this name.
     pub(crate) fn int(&self, name: &str) -> i64 {
-        Parameter::named(name).and_then(|one| number::parse_i64(self.get(one).as_bytes())).unwrap_or_default()
+        number::parse_i64(self.text(name).as_bytes()).unwrap_or_default()
     }
 
-    /// Whether a parameter is `yes`.
-    pub(crate) fn is_on(&self, name: &str) -> bool {
-        Parameter::named(name).is_some_and(|one| self.get(one) == "yes")
+    /// A parameter's value; empty if there is none of this name.
+    pub(crate) fn text(&self, name: &str) -> String {
+        Parameter::named(name).map(|one| self.get(one)).unwrap_or_default()
     }
 
     /// From how many milliseconds on commands are latency events; `None` if none are.
     pub(crate) fn latency_threshold_ms(&self) -> Option<u64> {
         Some(self.latency_threshold_ms.load(Relaxed)).filter(|&ms| ms > 0)
+    }
+
+    /// Bytes from which writes are refused; `None` if none are.
+    pub(crate) fn maxmemory(&self) -> Option<u64> {
+        Some(self.maxmemory.load(Relaxed)).filter(|&bytes| bytes > 0)
+    }
+
+    /// Whether it is of interest how often keys are used rather than when: `maxmemory-policy` names LFU.
+    pub(crate) fn counts_uses(&self) -> bool {
+        self.counts_uses.load(Relaxed)
     }
 
     /// All names and values, aliases by themselves; what is hidden only if `named` says that it was asked for.
@@ -255,8 +269,13 @@ impl Parameters {
 
     /// Sets what [`check`] found good.
     pub(crate) fn set(&self, parameter: &'static Parameter, value: String) {
-        if parameter.name == "latency-monitor-threshold" {
-            self.latency_threshold_ms.store(value.parse().unwrap_or(0), Relaxed);
+        match parameter.name {
+            "latency-monitor-threshold" => {
+                self.latency_threshold_ms.store(value.parse().unwrap_or(0), Relaxed);
+            }
+            "maxmemory" => self.maxmemory.store(value.parse().unwrap_or(0), Relaxed),
+            "maxmemory-policy" => self.counts_uses.store(value.ends_with("-lfu"), Relaxed),
+            _ => {}
         }
         self.set.lock().insert(parameter.name, value);
     }

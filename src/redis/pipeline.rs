@@ -119,6 +119,7 @@ impl Pipeline {
     /// Runs what has arrived. In [`Tier::Disk`] only off the event loop.
     pub(crate) fn run(&mut self, tier: Tier) -> Pace {
         let mut ns = self.instance.clock().monotonic_ns();
+        self.session.client.pending_bytes.store(self.pending(), Relaxed);
         let pace = self.run_until(tier, &mut ns);
         self.session.view = None;
         self.session.client.last_ms.store(self.instance.store().now_ms(), Relaxed);

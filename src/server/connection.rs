@@ -299,6 +299,7 @@ impl Connection {
         }
         if *sent == reply.len() || *broken {
             turn.stats.bytes_out.add(*sent as u64);
+            self.client.output_bytes.store(0, Relaxed);
             *sent = 0;
             reply.clear();
             turn.keep_buffer(reply.take());

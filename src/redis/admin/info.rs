@@ -139,8 +139,9 @@ fn memory_section(call: &Call<'_>, out: &mut String) {
         sized(out, "total_system_memory", total);
     }
     line(out, "mem_clients_normal", buffers);
-    sized(out, "maxmemory", 0);
-    line(out, "maxmemory_policy", "noeviction");
+    let parameters = &call.instance.parameters;
+    sized(out, "maxmemory", parameters.maxmemory().unwrap_or(0));
+    line(out, "maxmemory_policy", parameters.text("maxmemory-policy"));
     sized(out, "memory_budget", budget);
     line(out, "mem_fragmentation_ratio", format_args!("{:.2}", part(all, own)));
     line(out, "mem_fragmentation_bytes", all.saturating_sub(own));
@@ -258,6 +259,11 @@ fn errorstats(call: &Call<'_>, out: &mut String) {
 
 /// Quantiles of each event loop's busiest: loops share the load evenly, so the largest stands for all.
 fn latencystats(call: &Call<'_>, out: &mut String) {
+    let parameters = &call.instance.parameters;
+    if parameters.text("latency-tracking") == "no" {
+        return;
+    }
+    let percentiles = parameters.text("latency-tracking-info-percentiles");
     let loops = call.instance.stats.loops();
     for entry in table().flat() {
         let seen =
@@ -265,15 +271,12 @@ fn latencystats(call: &Call<'_>, out: &mut String) {
         let Some(seen) = seen.filter(|seen| seen.count() > 0).max_by_key(HistogramSnapshot::count) else {
             continue;
         };
-        let us = |part| seen.quantile_ns(part) as f64 / 1000.0;
-        let _ = write!(
-            out,
-            "latency_percentiles_usec_{}:p50={:.3},p99={:.3},p99.9={:.3}\r\n",
-            entry.command.name,
-            us(0.5),
-            us(0.99),
-            us(0.999),
-        );
+        let shown = percentiles.split(' ').filter_map(|percent| {
+            let part = percent.parse::<f64>().ok()? / 100.0;
+            Some(format!("p{percent}={:.3}", seen.quantile_ns(part) as f64 / 1000.0))
+        });
+        let shown: Vec<String> = shown.collect();
+        let _ = write!(out, "latency_percentiles_usec_{}:{}\r\n", entry.command.name, shown.join(","));
     }
 }
 

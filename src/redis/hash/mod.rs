@@ -6,13 +6,15 @@ mod read;
 mod scan;
 mod write;
 
+pub(super) use read::wait_if_large;
+
 use super::command::{Access, Call, Command, Flags, Keys, read, write};
 use super::error::{Error, Result};
 use super::keyspace::{Collection, Plane, Type};
 use crate::store::{Reads, Txn};
 
 /// The fields.
-const FIELDS: Plane = 0;
+pub(super) const FIELDS: Plane = 0;
 
 const N_FIELDS: &str = "O(N) where N is the number of fields";
 

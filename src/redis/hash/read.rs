@@ -110,7 +110,7 @@ fn each(reads: &dyn Reads, call: &Call<'_>, mut visit: impl FnMut(&[u8], &Elemen
 }
 
 /// Sends a command that walks a large hash from the event loop to where it may take its time.
-pub(super) fn wait_if_large(reads: &dyn Reads, hash: &Collection) -> Result {
+pub(in crate::redis) fn wait_if_large(reads: &dyn Reads, hash: &Collection) -> Result {
     if reads.tier() == Tier::Cached && !hash.is_inline() && hash.len(reads)? > FIELDS_INLINE_MAX {
         return Err(Error::from(store::Error::WouldWait(None)));
     }

@@ -5,6 +5,7 @@ mod object;
 mod rename;
 mod scan;
 
+pub(crate) use object::{encoding, idle_s, refcount, set_use};
 pub(crate) use scan::{ScanOptions, cursor};
 
 use super::command::{Access, Call, Command, Flags, Keys, container, read, write};

@@ -38,7 +38,7 @@ use std::sync::{Arc, OnceLock};
 pub use collection::{COUNTED, Collection, Element, Ordered, Plane};
 pub use copy::copy;
 pub use databases::{Databases, Size, map_row, row_of_key};
-pub use key::{delete, expire, load, load_as, load_many, overwrite, remove, rename, replace};
+pub use key::{delete, expire, expired_since, load, load_as, load_many, overwrite, remove, rename, replace};
 pub use meta::{Body, Meta, Owner, Type};
 pub use walk::{Met, random, walk};
 

@@ -4,7 +4,7 @@ use super::super::command::{Action, Call, Flags, Keys, Lookups};
 use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::instance::Instance;
-use super::super::keyspace::Space;
+use super::super::keyspace::{self, Space};
 use super::super::number;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
@@ -26,6 +26,11 @@ pub(crate) fn exec(
     if queue.spoiled {
         session.discard();
         return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
+    }
+    if instance.is_over_maxmemory() && queue.iter().any(|(entry, _)| entry.command.needs_room()) {
+        session.discard();
+        let why = Error::OverMaxmemory;
+        return Err(Error::text(format!("EXECABORT Transaction discarded because of: {}", why.wire())));
     }
     let (mark, database) = (reply.len(), session.database);
     match attempt(instance, session, &queue, reply, tier, lookups) {
@@ -60,6 +65,13 @@ fn attempt(
         reply.null_array();
         return Ok(());
     }
+    for watched in &session.watched {
+        let space = instance.keyspace().databases().space(&txn, watched.database)?;
+        if keyspace::expired_since(&txn, space, &watched.name, watched.at_ms)? {
+            reply.null_array();
+            return Ok(());
+        }
+    }
     reply.array(queue.commands.len());
     // Counted at the end, since all of it may run again.
     let mut ran = Vec::with_capacity(queue.commands.len());
@@ -86,6 +98,9 @@ fn attempt(
     for (entry, args, spent_ns, failed) in ran {
         session.stats.commands[entry.id].ran(spent_ns, failed);
         slow::note(instance, session, entry.command, args, spent_ns);
+        if entry.uses_keys {
+            dispatch::note_use(instance, session, entry.command, args, instance.clock().monotonic_ns());
+        }
     }
     dispatch::commit(instance, session, txn, None)
 }
@@ -140,10 +155,7 @@ fn step(
             let space = Space::unresolved(session.database);
             run(session, &Call { args, space, command, instance, lookups }, reply)
         }
-        Action::Container => {
-            super::super::admin::command::help(command, reply);
-            Ok(())
-        }
+        Action::Container => Ok(()),
         Action::Exec => Err(Error::text("ERR EXEC inside EXEC is not allowed")),
     }
 }
