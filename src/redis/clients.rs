@@ -98,8 +98,9 @@ impl Client {
         let _ = write!(
             line,
             "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={queued} \
-             watch={} qbuf={pending} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output} \
-             tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+             qbuf={pending} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output} \
+             tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} \
+             watch={}",
             self.id,
             self.address,
             self.local_address,
@@ -107,13 +108,13 @@ impl Client {
             now_ms.saturating_sub(self.connected_ms) / 1000,
             idle_ms / 1000,
             self.database.load(Relaxed),
-            self.watched.load(Relaxed),
             input.saturating_sub(pending),
             input + output,
             command.map_or("NULL", |entry| entry.command.name),
             self.protocol.load(Relaxed),
             names.library,
             names.library_version,
+            self.watched.load(Relaxed),
         );
         line
     }

@@ -43,6 +43,8 @@ pub(crate) struct Lookups {
     pub(crate) hits: Cell<u64>,
     /// They were not.
     pub(crate) misses: Cell<u64>,
+    /// They are gone, but their elements are still to be cleared away.
+    pub(crate) freed_later: Cell<u64>,
 }
 
 impl Call<'_> {

@@ -11,9 +11,10 @@ use super::instance::Instance;
 use super::protocol::reply::Reply;
 use super::session::{ReplyMode, Session};
 use super::table::{Entry, table};
+use super::transaction::Queue;
 use super::waiters::News;
 use super::{keyspace, recency, slow, transaction};
-use crate::store::{self, Miss, Tier, Txn};
+use crate::store::{self, LockSet, Miss, Tier, Txn};
 
 /// What became of a command.
 #[derive(Clone, Debug)]
@@ -68,13 +69,15 @@ pub(crate) fn run(
         }
         return Flow::Done;
     }
-    if instance.is_paused(command.writes()) && command.keys != Keys::None {
+    let keys = command.keys != Keys::None || session.queue.as_ref().is_some_and(Queue::has_keys);
+    let writes = command.writes() || session.queue.as_ref().is_some_and(Queue::writes);
+    if keys && instance.is_paused(writes) {
         return Flow::Paused;
     }
     if command.flags.has(Flags::SLOW) && tier == Tier::Cached {
         return Flow::Wait(None);
     }
-    let before = Before { mark, errors: reply.errors() };
+    let before = Before { mark, errors: reply.errors(), tier };
     let lookups = Lookups::default();
     let result = match command.action {
         Action::Exec => transaction::exec(instance, session, reply, tier, &lookups),
@@ -104,6 +107,7 @@ pub(crate) fn run(
 struct Before {
     mark: usize,
     errors: u64,
+    tier: Tier,
 }
 
 /// What is left to do when a command has run: its error is written, and it is counted.
@@ -133,6 +137,9 @@ fn conclude(
     slow::note(instance, session, entry.command, args, spent_ns);
     if entry.uses_keys {
         note_use(instance, session, entry.command, args, now_ns);
+        if instance.keyspace().expires_lazily() {
+            expire_lazily(instance, session, entry.command, args, before.tier);
+        }
     }
     match session.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
@@ -153,7 +160,7 @@ pub(crate) fn resume(
     start_ns: &mut u64,
 ) -> Flow {
     let Some(mut blocked) = session.blocked.take() else { return Flow::Done };
-    let before = Before { mark: reply.len(), errors: reply.errors() };
+    let before = Before { mark: reply.len(), errors: reply.errors(), tier };
     let lookups = Lookups::default();
     let news = if blocked.trying { Some(News::Turn) } else { blocked.place.news() };
     let result = match news {
@@ -273,6 +280,24 @@ pub(crate) fn note_use(
     for place in command.keys.places(&args) {
         let chance = instance.parameters.counts_uses().then(|| instance.random_u64());
         instance.recency.touch(keyspace::lock_key(session.database, args.get(place)), at_s, chance);
+    }
+}
+
+/// Removes those keys of a call that are due, where they are not removed by themselves. What cannot be read at once
+/// stays as it is.
+fn expire_lazily(instance: &Instance, session: &mut Session, command: &Command, args: Args<'_>, tier: Tier) {
+    let remove = |session: &Session, name: &[u8]| -> Result<Option<Txn>> {
+        let lock = LockSet::one(keyspace::lock_key(session.database, name));
+        let mut txn = instance.store().txn(lock, tier)?;
+        let space = instance.keyspace().databases().space(&txn, session.database)?;
+        Ok(keyspace::remove_due(&mut txn, space, name)?.then_some(txn))
+    };
+    for place in command.keys.places(&args) {
+        let removal = remove(session, args.get(place));
+        if let Ok(Some(txn)) = removal {
+            // What fails now is tried again by whoever asks next.
+            let _ = commit(instance, session, txn, None);
+        }
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Instance {
     pub(crate) run_id: String,
     /// The port that is really listened on.
     pub(crate) port: AtomicUsize,
+    /// Clients that CLIENT PAUSE holds up.
+    pub(crate) held_up: AtomicUsize,
     pause: Mutex<Pause>,
     /// `pause.until_ms`, to be looked at by every command.
     paused_until_ms: AtomicU64,
@@ -104,6 +106,7 @@ impl Instance {
             started_ms,
             run_id,
             port: AtomicUsize::new(0),
+            held_up: AtomicUsize::new(0),
             pause: Mutex::default(),
             paused_until_ms: AtomicU64::new(0),
             buffers: AtomicUsize::new(0),
@@ -167,12 +170,14 @@ impl Instance {
         pause.until_ms = pause.until_ms.max(until_ms);
         pause.all |= all;
         self.paused_until_ms.store(pause.until_ms, Relaxed);
+        self.keyspace.suspend_expiry(pause.until_ms);
     }
 
     /// Lets commands run again.
     pub(crate) fn unpause(&self) {
         *self.pause.lock() = Pause::default();
         self.paused_until_ms.store(0, Relaxed);
+        self.keyspace.resume_expiry();
     }
 
     /// Whether commands of this kind wait now.

@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use parking_lot::Mutex;
 
@@ -39,9 +39,7 @@ pub(crate) enum Kind {
     Events,
 }
 
-use Kind::{
-    Bytes, BytesOrPercent, Events, Fixed, Int, OutputLimits, Percentiles, Save, Text, Word, YesNo,
-};
+use Kind::{Bytes, BytesOrPercent, Events, Fixed, Int, OutputLimits, Percentiles, Save, Text, Word, YesNo};
 
 /// A parameter.
 pub(crate) struct Parameter {
@@ -289,7 +287,9 @@ impl Parameters {
             Text => Ok(value.to_owned()),
             YesNo if lower == "yes" || lower == "no" => Ok(lower),
             YesNo => Err("argument must be 'yes' or 'no'".into()),
-            Word(words) if !lower.is_empty() && lower.split(' ').all(|word| words.contains(&word)) => Ok(lower),
+            Word(words) if !lower.is_empty() && lower.split(' ').all(|word| words.contains(&word)) => {
+                Ok(lower)
+            }
             Word(words) => {
                 Err(format!("argument(s) must be one of the following: {}", words.join(", ")).into())
             }
@@ -314,8 +314,9 @@ impl Parameters {
             Save => save(value).ok_or_else(|| "Invalid save parameters".into()),
             OutputLimits => output_limits(&self.get(parameter), &lower),
             Percentiles => percentiles(value),
-            Events => events(value)
-                .ok_or_else(|| "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into()),
+            Events => {
+                events(value).ok_or_else(|| "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into())
+            }
         }
     }
 }
@@ -419,7 +420,12 @@ mod tests {
         assert!(PARAMETERS.windows(2).all(|pair| pair[0].name < pair[1].name));
         let parameters = Parameters::default();
         for one in PARAMETERS {
-            assert_eq!(parameters.check(one, one.default).unwrap(), one.default.to_lowercase(), "{}", one.name);
+            assert_eq!(
+                parameters.check(one, one.default).unwrap(),
+                one.default.to_lowercase(),
+                "{}",
+                one.name
+            );
         }
     }
 
@@ -434,7 +440,10 @@ mod tests {
         assert_eq!(check("maxmemory", "1k"), "1000");
         assert_eq!(check("maxmemory", "9g9"), "argument must be a memory value");
         assert_eq!(check("hash-max-ziplist-value", "-1"), "argument must be a memory value");
-        assert_eq!(check("client-query-buffer-limit", "1"), "argument must be between 1048576 and 9223372036854775807 inclusive");
+        assert_eq!(
+            check("client-query-buffer-limit", "1"),
+            "argument must be between 1048576 and 9223372036854775807 inclusive"
+        );
         assert_eq!(check("maxmemory-clients", "200%"), "percentage argument must be less or equal to 100");
         assert_eq!(check("maxmemory-clients", "5%"), "5%");
         assert_eq!(check("save", "3600 1  300 100"), "3600 1 300 100");

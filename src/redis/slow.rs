@@ -11,13 +11,7 @@ const WORDS_MAX: usize = 32;
 const WORD_BYTES_MAX: usize = 128;
 
 /// Takes note of a command that ran, if it took long enough.
-pub(crate) fn note(
-    instance: &Instance,
-    session: &Session,
-    command: &Command,
-    args: Args<'_>,
-    spent_ns: u64,
-) {
+pub(crate) fn note(instance: &Instance, session: &Session, command: &Command, args: Args<'_>, spent_ns: u64) {
     if instance.parameters.latency_threshold_ms().is_some_and(|ms| spent_ns >= ms.saturating_mul(1_000_000)) {
         let event = if command.flags.has(Flags::FAST) { "fast-command" } else { "command" };
         instance.stats.latency_event(event, instance.clock().now_ms() / 1000, spent_ns / 1_000_000);
@@ -69,7 +63,9 @@ pub(crate) fn is_secret(args: &Args<'_>, i: usize) -> bool {
     } else if args.is(0, "acl") {
         i > 1 && args.is(1, "setuser")
     } else if args.is(0, "config") && args.is(1, "set") {
-        i > 2 && i % 2 == 1 && ["requirepass", "masterauth", "masteruser"].iter().any(|name| args.is(i - 1, name))
+        i > 2
+            && i % 2 == 1
+            && ["requirepass", "masterauth", "masteruser"].iter().any(|name| args.is(i - 1, name))
     } else {
         false
     }

@@ -60,6 +60,8 @@ pub(crate) struct LoopStats {
     pub(crate) hits: Counter,
     /// Keys that were looked for in vain.
     pub(crate) misses: Counter,
+    /// Keys that UNLINK took away, and whose elements take space until compaction comes by.
+    pub(crate) freed_later: Counter,
     /// Bytes received.
     pub(crate) bytes_in: Counter,
     /// Bytes sent.
@@ -75,6 +77,7 @@ impl Default for LoopStats {
             commands,
             hits: Counter::default(),
             misses: Counter::default(),
+            freed_later: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             moved: Counter::default(),
@@ -85,7 +88,11 @@ impl Default for LoopStats {
 impl LoopStats {
     /// Counts the keys that a command looked for.
     pub(crate) fn looked_up(&self, lookups: &Lookups) {
-        for (counter, n) in [(&self.hits, lookups.hits.get()), (&self.misses, lookups.misses.get())] {
+        for (counter, n) in [
+            (&self.hits, lookups.hits.get()),
+            (&self.misses, lookups.misses.get()),
+            (&self.freed_later, lookups.freed_later.get()),
+        ] {
             if n > 0 {
                 counter.add(n);
             }
@@ -260,7 +267,8 @@ impl Stats {
     pub(crate) fn reset(&self) {
         for stats in self.loops.lock().iter() {
             stats.commands.iter().for_each(CommandStats::reset);
-            for counter in [&stats.hits, &stats.misses, &stats.bytes_in, &stats.bytes_out, &stats.moved] {
+            let LoopStats { commands: _, hits, misses, freed_later, bytes_in, bytes_out, moved } = &**stats;
+            for counter in [hits, misses, freed_later, bytes_in, bytes_out, moved] {
                 counter.reset();
             }
         }

@@ -30,7 +30,11 @@ fn help_of(command: &'static Command) -> Option<&'static Command> {
     // Once for each in the life of a process.
     (!none).then(|| {
         let row = session(String::leak(name), 2, super::admin::command::help);
-        &*Box::leak(Box::new(row.doc("Returns helpful text about the different subcommands.", "5.0.0", "O(1)")))
+        &*Box::leak(Box::new(row.doc(
+            "Returns helpful text about the different subcommands.",
+            "5.0.0",
+            "O(1)",
+        )))
     })
 }
 
@@ -125,7 +129,8 @@ impl Entry {
         *len += 1;
         let rows = command.subcommands.iter().chain(help_of(command));
         let subcommands = rows.map(|row| Self::number(row, group, len)).collect();
-        let looking = LOOKING.contains(&command.name) || group == "server" || command.name.starts_with("object|");
+        let looking =
+            LOOKING.contains(&command.name) || group == "server" || command.name.starts_with("object|");
         let uses_keys = !looking && !matches!(command.keys, Keys::None | Keys::All);
         Self { command, id, group, uses_keys, subcommands }
     }

@@ -160,7 +160,9 @@ async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedRead
                 Pace::Yield => connection.wait_for_others().await,
                 Pace::Paused => {
                     connection.deliver(turn);
+                    turn.instance.held_up.fetch_add(1, Relaxed);
                     tokio::time::sleep(PAUSE_CHECK).await;
+                    turn.instance.held_up.fetch_sub(1, Relaxed);
                 }
                 Pace::Wait(_) | Pace::Full => {
                     connection.deliver(turn);

@@ -65,8 +65,8 @@ pub(super) const COMMANDS: &[Command] = &[
         "O(1)",
     ),
     session("debug|replybuffer", 4, accept).flag(Flags::ADMIN).doc(NO_SUCH_THING, "7.0.0", "O(1)"),
-    session("debug|set-active-expire", 3, accept).flag(Flags::ADMIN).doc(
-        "Accepted: what is due is never seen, reaped or not.",
+    session("debug|set-active-expire", 3, set_active_expire).flag(Flags::ADMIN).doc(
+        "Says whether keys that are due are removed before somebody asks for them. Nobody sees them in any case.",
         "1.0.0",
         "O(1)",
     ),
@@ -94,6 +94,12 @@ fn sleep(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 fn accept(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
+    reply.ok();
+    Ok(())
+}
+
+fn set_active_expire(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    call.instance.keyspace().set_active_expiry(call.int(2)? != 0);
     reply.ok();
     Ok(())
 }

@@ -102,7 +102,8 @@ fn clients(call: &Call<'_>, out: &mut String) {
     line(out, "maxclients", call.instance.config().maxclients);
     line(out, "client_recent_max_input_buffer", most(|one| &one.input_bytes).unwrap_or(0));
     line(out, "client_recent_max_output_buffer", most(|one| &one.output_bytes).unwrap_or(0));
-    line(out, "blocked_clients", call.instance.waiters.len());
+    let held_up = call.instance.held_up.load(Relaxed);
+    line(out, "blocked_clients", call.instance.waiters.len() + held_up);
     line(out, "tracking_clients", 0);
     line(out, "clients_in_timeout_table", 0);
     line(out, "peak_clients", call.instance.clients.peak());
@@ -147,6 +148,8 @@ fn memory_section(call: &Call<'_>, out: &mut String) {
     line(out, "mem_fragmentation_bytes", all.saturating_sub(own));
     line(out, "mem_allocator", "mimalloc");
     line(out, "active_defrag_running", 0);
+    line(out, "lazyfree_pending_objects", 0);
+    line(out, "lazyfreed_objects", call.instance.stats.sum(|one| one.freed_later.get()));
 }
 
 fn persistence(call: &Call<'_>, out: &mut String) {
@@ -201,6 +204,7 @@ fn stats(call: &Call<'_>, out: &mut String) {
     line(out, "pubsub_patterns", 0);
     line(out, "latest_fork_usec", 0);
     line(out, "total_forks", 0);
+    line(out, "migrate_cached_sockets", 0);
     line(out, "pipelines_moved_to_disk_pool", stats.sum(|one| one.moved.get()));
     line(out, "total_error_replies", stats.errors().values().sum::<u64>());
 }

@@ -183,7 +183,8 @@ mod tests {
     #[test]
     fn lengths_and_strings_come_back() {
         let lengths = [0, 63, 64, 16383, 16384, u64::from(u32::MAX), 1 << 40];
-        let strings = ["", "a", "0", "-128", "127", "128", "-32768", "65536", "2147483647", "-2147483649", "007"];
+        let strings =
+            ["", "a", "0", "-128", "127", "128", "-32768", "65536", "2147483647", "-2147483649", "007"];
         let mut writer = Writer::new(usize::MAX);
         for n in lengths {
             writer.length(n);
@@ -204,7 +205,9 @@ mod tests {
 
     #[test]
     fn what_is_declared_is_not_believed() {
-        for bytes in [&b""[..], b"\x05abcd", b"\x81\xff\xff\xff\xff\xff\xff\xff\xff", b"\xc3\x01\x82", b"\xc4"] {
+        for bytes in
+            [&b""[..], b"\x05abcd", b"\x81\xff\xff\xff\xff\xff\xff\xff\xff", b"\xc3\x01\x82", b"\xc4"]
+        {
             assert!(Reader::new(bytes).string(1 << 20).is_err(), "{bytes:?}");
         }
         assert!(Reader::new(b"\xc3\x03\x80\x7f\xff\xff\xff\x00a\x00").string(1 << 20).is_err());

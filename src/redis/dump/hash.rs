@@ -136,11 +136,15 @@ fn each(
 
 fn read(kind: u8, reader: &mut Reader<'_>, txn: &mut Txn, target: &Target<'_>) -> Result {
     let mut hash = Collection::new(target.space, target.name, Type::Hash);
-    each(kind, reader, target.value_bytes_max, &mut |field, value, deadline_ms| {
-        match hash.put(txn, FIELDS, field, value, deadline_ms)? {
-            None => Ok(()),
-            Some(_) => Err(bad()),
-        }
+    each(kind, reader, target.value_bytes_max, &mut |field, value, deadline_ms| match hash.put(
+        txn,
+        FIELDS,
+        field,
+        value,
+        deadline_ms,
+    )? {
+        None => Ok(()),
+        Some(_) => Err(bad()),
     })?;
     Ok(hash.save(txn)?)
 }

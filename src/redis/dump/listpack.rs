@@ -165,8 +165,22 @@ mod tests {
     fn entries_of_every_size_come_back() {
         let strings = [0, 1, 63, 64, 125, 126, 127, 4095, 4096, 16_380, 70_000].map(|len| "x".repeat(len));
         let numbers = [
-            0, 127, 128, 4095, -4096, 4096, -4097, 32_767, -32_768, 8_388_607, -8_388_608, 1 << 30, -1 << 31, 1 << 40,
-            i64::MIN, i64::MAX,
+            0,
+            127,
+            128,
+            4095,
+            -4096,
+            4096,
+            -4097,
+            32_767,
+            -32_768,
+            8_388_607,
+            -8_388_608,
+            1 << 30,
+            -1 << 31,
+            1 << 40,
+            i64::MIN,
+            i64::MAX,
         ];
         let all: Vec<String> = strings.into_iter().chain(numbers.map(|n| n.to_string())).collect();
         let mut builder = Builder::new();

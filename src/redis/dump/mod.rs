@@ -157,8 +157,8 @@ fn restore(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let Ok(time) = u64::try_from(call.int(2)?) else {
         return Err(Error::text("ERR Invalid TTL value, must be >= 0"));
     };
-    let value = opened(call.get(3))
-        .ok_or_else(|| Error::text("ERR DUMP payload version or checksum are wrong"))?;
+    let value =
+        opened(call.get(3)).ok_or_else(|| Error::text("ERR DUMP payload version or checksum are wrong"))?;
     let now_ms = txn.now_ms();
     let deadline_ms = match time {
         0 => None,

@@ -135,7 +135,12 @@ pub(crate) const COMMANDS: &[Command] = &[
 fn del(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let mut deleted = 0;
     for name in call.from(1) {
-        deleted += i64::from(keyspace::delete(txn, call.space, name)?);
+        let Some(meta) = keyspace::load(txn, call.space, name)? else { continue };
+        keyspace::remove(txn, call.space, name, &meta);
+        deleted += 1;
+        if meta.owner().is_some() && call.command.name == "unlink" {
+            call.lookups.freed_later.set(call.lookups.freed_later.get() + 1);
+        }
     }
     reply.int(deleted);
     Ok(())

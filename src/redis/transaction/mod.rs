@@ -71,6 +71,16 @@ impl Queue {
         self.spoiled = true;
     }
 
+    /// Whether a command in it has to do with keys.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.commands.iter().any(|queued| queued.entry.command.keys != Keys::None)
+    }
+
+    /// Whether a command in it writes.
+    pub(crate) fn writes(&self) -> bool {
+        self.commands.iter().any(|queued| queued.entry.command.writes())
+    }
+
     fn push(&mut self, entry: &'static Entry, args: Args<'_>) {
         self.commands.push(Queued { entry, first_span: self.spans.len(), spans: args.len() });
         for word in args.from(0) {
