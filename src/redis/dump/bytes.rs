@@ -42,6 +42,11 @@ impl<'a> Reader<'a> {
         self.chunk::<1>().map(|[byte]| byte)
     }
 
+    /// How many bytes are left.
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Whether nothing is left.
     pub(super) fn is_done(&self) -> bool {
         self.rest.is_empty()
@@ -114,6 +119,21 @@ impl Writer {
     /// Whether there is more than there may be, so that it is no use to go on.
     pub(super) fn is_full(&self) -> bool {
         self.out.len() > self.most
+    }
+
+    /// How much has been written.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// A length at a place where it was not known yet.
+    pub(super) fn insert_length(&mut self, at: usize, n: u64) {
+        let from = self.out.len();
+        self.length(n);
+        let len = self.out.len() - from;
+        if let Some(tail) = self.out.get_mut(at..) {
+            tail.rotate_right(len);
+        }
     }
 
     /// One byte.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  4 := count ‖ (field ‖ value)*                                                      strings
+//! 13 := ziplist, as a string: field, value, …
 //! 16 := listpack, as a string: field, value, …
 //! 24 := earliest deadline (8 bytes, LE, Unix milliseconds) ‖ count ‖ (due ‖ field ‖ value)*
 //! 25 := earliest deadline ‖ listpack, as a string: field, value, deadline (0: none), …
@@ -17,10 +18,11 @@ use super::super::hash::{FIELDS, wait_if_large};
 use super::super::keyspace::{Collection, Element, Type};
 use super::super::number;
 use super::bytes::{Reader, Writer};
-use super::{Format, Source, Target, bad, listpack};
+use super::{Format, Source, Target, bad, listpack, ziplist};
 use crate::store::{Reads, Txn};
 
 const HASH: u8 = 4;
+const ZIPLIST: u8 = 13;
 const LISTPACK: u8 = 16;
 const DUE: u8 = 24;
 const LISTPACK_DUE: u8 = 25;
@@ -33,7 +35,7 @@ const PACKED_BYTES_MAX: usize = 64;
 
 pub(super) const FORMAT: Format = Format {
     kind: Type::Hash,
-    reads: &[HASH, LISTPACK, DUE, LISTPACK_DUE],
+    reads: &[HASH, ZIPLIST, LISTPACK, DUE, LISTPACK_DUE],
     write,
     read,
     #[cfg(feature = "fuzzing")]
@@ -104,10 +106,10 @@ fn each(
         DUE | LISTPACK_DUE => u64::from_le_bytes(reader.chunk()?),
         _ => 0,
     };
-    if kind == LISTPACK || kind == LISTPACK_DUE {
+    if kind == ZIPLIST || kind == LISTPACK || kind == LISTPACK_DUE {
         let packed = reader.string(most)?;
-        let entries = listpack::entries(&packed)?;
-        let step = if kind == LISTPACK { 2 } else { 3 };
+        let entries = if kind == ZIPLIST { ziplist::entries(&packed)? } else { listpack::entries(&packed)? };
+        let step = if kind == LISTPACK_DUE { 3 } else { 2 };
         if entries.is_empty() || !entries.len().is_multiple_of(step) {
             return Err(bad());
         }

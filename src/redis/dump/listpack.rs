@@ -104,6 +104,16 @@ impl Builder {
         Self { out: vec![0; HEADER_BYTES], count: 0 }
     }
 
+    /// Whether nothing has been appended.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How long it is so far.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     /// Appends a string; the digits of an integer as that integer.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let from = self.out.len();

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Each type's values, in the forms that Redis gave them over time, are one file with one [`Format`]; what they are made
-//! of, lengths and strings, is [`bytes`], and small collections packed into one string are [`listpack`]. Payloads are
+//! of, lengths and strings, is [`bytes`], and small collections packed into one string are [`listpack`], once [`ziplist`]. Payloads are
 //! strangers' bytes: no length in them is believed before as many bytes are there.
 //!
 //! What is written is of version 10, that of Redis 7.0, unless it holds what only later versions know.
@@ -13,9 +13,12 @@
 mod bytes;
 mod checksum;
 mod hash;
+mod list;
 mod listpack;
 mod lzf;
 mod string;
+mod ziplist;
+mod zset;
 
 use self::bytes::{Reader, Writer};
 use super::command::{Access, Call, Command, Keys, read, write};
@@ -55,7 +58,7 @@ struct Format {
     check: fn(u8, &mut Reader<'_>) -> Result,
 }
 
-const FORMATS: &[Format] = &[string::FORMAT, hash::FORMAT];
+const FORMATS: &[Format] = &[string::FORMAT, list::FORMAT, zset::FORMAT, hash::FORMAT];
 
 /// The key to be written.
 struct Source<'a> {

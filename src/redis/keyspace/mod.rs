@@ -145,14 +145,13 @@ impl Keyspace {
         let databases = Databases::open(&store, databases)?;
         // Plain reads see what is durable: from the first one on that includes what opening wrote.
         store.db().sync().map_err(store::Error::from)?;
-        let keyspace =
-            Arc::new(Self {
-                store,
-                databases,
-                recounts: Mutex::default(),
-                reaped: OnceLock::new(),
-                suspension: Default::default(),
-            });
+        let keyspace = Arc::new(Self {
+            store,
+            databases,
+            recounts: Mutex::default(),
+            reaped: OnceLock::new(),
+            suspension: Default::default(),
+        });
         reap::attach(&keyspace);
         Ok(keyspace)
     }

@@ -80,7 +80,7 @@ const ELEMENTS_INLINE_MAX: u64 = 512;
 
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Left,
     Right,
 }
@@ -99,7 +99,7 @@ impl End {
 }
 
 /// A list.
-struct List {
+pub(super) struct List {
     elements: Collection,
     /// The numbers of the first and the last element, or beyond; the last below the first while there were none.
     first: i64,
@@ -125,7 +125,7 @@ impl List {
     }
 
     /// The list of a key, or an empty one.
-    fn load_or_new(reads: &dyn Reads, space: Space, name: &[u8]) -> Result<Self> {
+    pub(super) fn load_or_new(reads: &dyn Reads, space: Space, name: &[u8]) -> Result<Self> {
         Self::from(Collection::load_or_new(reads, space, name, Type::List)?)
     }
 
@@ -134,7 +134,7 @@ impl List {
     }
 
     /// Adds an element at an end.
-    fn push(&mut self, txn: &mut Txn, end: End, value: &[u8]) -> Result<()> {
+    pub(super) fn push(&mut self, txn: &mut Txn, end: End, value: &[u8]) -> Result<()> {
         let number = match end {
             End::Left => {
                 self.first -= 1;
@@ -154,7 +154,7 @@ impl List {
     }
 
     /// Stages it; an emptied list's key is removed.
-    fn save(mut self, txn: &mut Txn) -> Result<()> {
+    pub(super) fn save(mut self, txn: &mut Txn) -> Result<()> {
         let mut head = Vec::with_capacity(4);
         for n in [self.first, self.last] {
             varint::put_u64(&mut head, (n << 1 ^ n >> 63) as u64);
@@ -190,7 +190,7 @@ fn load(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<List>> {
 }
 
 /// Sends a command that walks through many elements from the event loop to where it may take its time.
-fn wait_if_many(reads: &dyn Reads, count: u64) -> Result {
+pub(super) fn wait_if_many(reads: &dyn Reads, count: u64) -> Result {
     if reads.tier() == Tier::Cached && count > ELEMENTS_INLINE_MAX {
         return Err(store::Error::WouldWait(None).into());
     }

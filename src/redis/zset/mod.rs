@@ -140,7 +140,7 @@ fn load_to_change(txn: &Txn, call: &Call<'_>) -> Result<Option<Collection>> {
 }
 
 /// Sends a command that walks through many members from the event loop to where it may take its time.
-fn wait_if_many(reads: &dyn Reads, count: u64) -> Result {
+pub(super) fn wait_if_many(reads: &dyn Reads, count: u64) -> Result {
     if reads.tier() == Tier::Cached && count > MEMBERS_INLINE_MAX {
         return Err(store::Error::WouldWait(None).into());
     }
