@@ -204,6 +204,7 @@ fn digest_all(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 /// `DEBUG PROTOCOL type`
+#[expect(clippy::approx_constant, reason = "the double that Redis answers")]
 fn protocol(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let resp3 = reply.protocol() == Protocol::Resp3;
     match &call.get(2).to_ascii_lowercase()[..] {

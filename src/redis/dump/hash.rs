@@ -95,13 +95,11 @@ fn write(reads: &dyn Reads, source: &Source<'_>, writer: &mut Writer) -> Result 
     })
 }
 
-/// Reads fields, values and deadlines; at least one.
-fn each(
-    kind: u8,
-    reader: &mut Reader<'_>,
-    most: u64,
-    visit: &mut dyn FnMut(&[u8], &[u8], Option<u64>) -> Result,
-) -> Result {
+/// Takes a field, its value and its deadline.
+type Visit<'a> = dyn FnMut(&[u8], &[u8], Option<u64>) -> Result + 'a;
+
+/// Visits fields; at least one.
+fn each(kind: u8, reader: &mut Reader<'_>, most: u64, visit: &mut Visit<'_>) -> Result {
     let earliest_ms = match kind {
         DUE | LISTPACK_DUE => u64::from_le_bytes(reader.chunk()?),
         _ => 0,

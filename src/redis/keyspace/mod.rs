@@ -150,7 +150,7 @@ impl Keyspace {
             databases,
             recounts: Mutex::default(),
             reaped: OnceLock::new(),
-            suspension: Default::default(),
+            suspension: suspension::Suspension::default(),
         });
         reap::attach(&keyspace);
         Ok(keyspace)
