@@ -16,6 +16,7 @@ mod hash;
 mod list;
 mod listpack;
 mod lzf;
+mod set;
 mod string;
 mod ziplist;
 mod zset;
@@ -58,7 +59,7 @@ struct Format {
     check: fn(u8, &mut Reader<'_>) -> Result,
 }
 
-const FORMATS: &[Format] = &[string::FORMAT, list::FORMAT, zset::FORMAT, hash::FORMAT];
+const FORMATS: &[Format] = &[string::FORMAT, list::FORMAT, set::FORMAT, zset::FORMAT, hash::FORMAT];
 
 /// The key to be written.
 struct Source<'a> {
