@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn what_redis_6_wrote_is_read() {
         // RPUSH list a 1 -5 300 70000 -9000000000 bb
-        let body = b"\x00\x01a\x03\xf2\x02\xfe\xfb\x03\xc0\x2c\x01\x04\xf0\x70\x11\x01\x05\xe0\x00\xe6\x8d\xe7\xfd\xff\xff\xff\x0a\x02bb";
+        let body = b"\x00\x01a\x03\xf2\x02\xfe\xfb\x03\xc0\x2c\x01\x04\xf0\x70\x11\x01\x05\xe0\x00\xe6\x8e\xe7\xfd\xff\xff\xff\x0a\x02bb";
         let mut ziplist = Vec::new();
         let total = HEADER_BYTES + body.len() + 1;
         ziplist.extend_from_slice(&(total as u32).to_le_bytes());
