@@ -88,7 +88,7 @@ run() {
     shift 2
     mkdir -p "$cache/$which"
     output=$cache/$which/${file//\//-}
-    work=$(mktemp -d "$cache/work.XXXXXX")
+    work=$(mktemp -d -p "$cache")
     if start "$which" "$(free_port >"$work/port"; cat "$work/port")" "$work"; then
         (cd "$source" && timeout -k 5 "$limit" ./runtest --host 127.0.0.1 --port "$(cat "$work/port")" --durable \
             --ignore-encoding --tags "-needs:repl -large-memory" --baseport $((20000 + RANDOM % 10000)) \
