@@ -8,11 +8,15 @@ mod blocks;
 mod records;
 #[cfg(feature = "server")]
 mod requests;
+#[cfg(feature = "server")]
+mod values;
 
 pub use self::blocks::{block, filter, index, sealed, table};
 pub use self::records::{batch, edit};
 #[cfg(feature = "server")]
 pub use self::requests::resp;
+#[cfg(feature = "server")]
+pub use self::values::value;
 
 /// A target: its name, what it does with an input, and inputs to begin with.
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
@@ -28,4 +32,6 @@ pub const TARGETS: &[Target] = &[
     ("edit", edit, records::edit_seeds),
     #[cfg(feature = "server")]
     ("resp", resp, requests::resp_seeds),
+    #[cfg(feature = "server")]
+    ("value", value, values::value_seeds),
 ];

@@ -54,6 +54,9 @@ pub(crate) struct Client {
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
+/// How long it is told what buffer the last request needed.
+const BUFFER_TOLD_MS: u64 = 2000;
+
 impl Client {
     /// Ends the connection as soon as may be.
     pub(crate) fn kill(&self) {
@@ -95,21 +98,24 @@ impl Client {
         let pending = self.pending_bytes.load(Relaxed);
         let [channels, patterns, shards] = [0, 1, 2].map(|kind: usize| self.subscribed[kind].load(Relaxed));
         let mail = self.inbox.bytes();
+        let idle_ms = now_ms.saturating_sub(self.last_ms.load(Relaxed));
         let (input, output) = (self.input_bytes.load(Relaxed), self.output_bytes.load(Relaxed));
+        // Who asks nothing has no buffer: what the last request needed is told for some time, as long as Redis keeps it.
+        let input = if idle_ms > BUFFER_TOLD_MS { pending } else { input };
         let mut line = String::new();
         let _ = write!(
             line,
             "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={queued} \
-             watch={} qbuf={pending} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={} \
-             tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+             qbuf={pending} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={} \
+             tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} \
+             watch={}",
             self.id,
             self.address,
             self.local_address,
             names.name,
             now_ms.saturating_sub(self.connected_ms) / 1000,
-            now_ms.saturating_sub(self.last_ms.load(Relaxed)) / 1000,
+            idle_ms / 1000,
             self.database.load(Relaxed),
-            self.watched.load(Relaxed),
             input.saturating_sub(pending),
             output + mail,
             input + output + mail,
@@ -117,6 +123,7 @@ impl Client {
             self.protocol.load(Relaxed),
             names.library,
             names.library_version,
+            self.watched.load(Relaxed),
         );
         line
     }

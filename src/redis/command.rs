@@ -49,6 +49,8 @@ pub(crate) struct Lookups {
     pub(crate) misses: Cell<u64>,
     /// The databases and names of those that were not, where somebody asked to be told.
     pub(crate) missed: RefCell<Vec<(u16, Vec<u8>)>>,
+    /// They are gone, but their elements are still to be cleared away.
+    pub(crate) freed_later: Cell<u64>,
 }
 
 impl Call<'_> {
@@ -467,6 +469,11 @@ impl Command {
     /// Whether it changes keys.
     pub(crate) fn writes(&self) -> bool {
         matches!(self.action, Action::Write(_))
+    }
+
+    /// Whether it writes, and what it writes takes room.
+    pub(crate) fn needs_room(&self) -> bool {
+        self.writes() && !self.flags.has(Flags::LEAN)
     }
 
     /// The locks of a call.

@@ -10,11 +10,11 @@ use super::error::{Error, Result};
 use super::instance::Instance;
 use super::protocol::reply::Reply;
 use super::session::{ReplyMode, Session};
-use super::stats::{SLOW_WORD_BYTES, SLOW_WORDS, Slow};
 use super::table::{Entry, table};
+use super::transaction::Queue;
 use super::waiters::News;
-use super::{keyspace, notify, pubsub, transaction};
-use crate::store::{self, Miss, Tier, Txn};
+use super::{keyspace, notify, pubsub, recency, slow, transaction};
+use crate::store::{self, LockSet, Miss, Tier, Txn};
 
 /// What became of a command.
 #[derive(Clone, Debug)]
@@ -69,13 +69,15 @@ pub(crate) fn run(
         }
         return Flow::Done;
     }
-    if instance.is_paused(command.writes()) && command.keys != Keys::None {
+    let keys = command.keys != Keys::None || session.queue.as_ref().is_some_and(Queue::has_keys);
+    let writes = command.writes() || session.queue.as_ref().is_some_and(Queue::writes);
+    if keys && instance.is_paused(writes) {
         return Flow::Paused;
     }
     if command.flags.has(Flags::SLOW) && tier == Tier::Cached {
         return Flow::Wait(None);
     }
-    let before = Before { mark, errors: reply.errors() };
+    let before = Before { mark, errors: reply.errors(), tier };
     let lookups = Lookups::default();
     let result = match command.action {
         Action::Exec => transaction::exec(instance, session, reply, tier, &lookups),
@@ -105,6 +107,7 @@ pub(crate) fn run(
 struct Before {
     mark: usize,
     errors: u64,
+    tier: Tier,
 }
 
 /// What is left to do when a command has run: its error is written, and it is counted.
@@ -135,8 +138,12 @@ fn conclude(
     for (database, name) in lookups.missed.take() {
         notify::publish_one(instance, database, "keymiss", &name, session.needs);
     }
-    if instance.slow_ns().is_some_and(|limit| spent_ns >= limit) && entry.command.name != "exec" {
-        remember_slow(instance, session, args, spent_ns);
+    slow::note(instance, session, entry.command, args, spent_ns);
+    if entry.uses_keys {
+        note_use(instance, session, entry.command, args, now_ns);
+        if instance.keyspace().expires_lazily() {
+            expire_lazily(instance, session, entry.command, args, before.tier);
+        }
     }
     match session.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
@@ -159,7 +166,7 @@ pub(crate) fn resume(
     start_ns: &mut u64,
 ) -> Flow {
     let Some(mut blocked) = session.blocked.take() else { return Flow::Done };
-    let before = Before { mark: reply.len(), errors: reply.errors() };
+    let before = Before { mark: reply.len(), errors: reply.errors(), tier };
     let lookups = Lookups::default();
     let news = if blocked.trying { Some(News::Turn) } else { blocked.place.news() };
     let result = match news {
@@ -219,7 +226,6 @@ fn find_sub(entry: &'static Entry, args: Args<'_>) -> Result<&'static Entry> {
     match entry.find(args.get(1)) {
         Some(sub) if sub.command.takes(args.len()) => Ok(sub),
         Some(sub) => Err(Error::Arity(sub.command.name)),
-        None if args.is(1, "help") && args.len() == 2 => Ok(entry),
         None => {
             let text = String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]).into_owned();
             let name = entry.command.name.to_ascii_uppercase();
@@ -251,6 +257,9 @@ fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'
     if !session.authenticated && !command.flags.has(Flags::NO_AUTH) && instance.needs_password() {
         return Err(Error::text("NOAUTH Authentication required."));
     }
+    if instance.is_over_maxmemory() && command.needs_room() {
+        return Err(Error::OverMaxmemory);
+    }
     if session.queue.is_some() && command.flags.has(Flags::NO_MULTI) {
         return Err(Error::text("ERR Command not allowed inside a transaction"));
     }
@@ -261,6 +270,42 @@ fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'
         }
     }
     Ok(())
+}
+
+/// Notes that the keys of a call were used, for OBJECT IDLETIME.
+pub(crate) fn note_use(
+    instance: &Instance,
+    session: &Session,
+    command: &Command,
+    args: Args<'_>,
+    now_ns: u64,
+) {
+    if session.client.no_touch.load(Relaxed) && command.name != "touch" {
+        return;
+    }
+    let at_s = recency::second(now_ns);
+    for place in command.keys.places(&args) {
+        let chance = instance.parameters.counts_uses().then(|| instance.random_u64());
+        instance.recency.touch(keyspace::lock_key(session.database, args.get(place)), at_s, chance);
+    }
+}
+
+/// Removes those keys of a call that are due, where they are not removed by themselves. What cannot be read at once
+/// stays as it is.
+fn expire_lazily(instance: &Instance, session: &mut Session, command: &Command, args: Args<'_>, tier: Tier) {
+    let remove = |session: &Session, name: &[u8]| -> Result<Option<Txn>> {
+        let lock = LockSet::one(keyspace::lock_key(session.database, name));
+        let mut txn = instance.store().txn(lock, tier)?;
+        let space = instance.keyspace().databases().space(&txn, session.database)?;
+        Ok(keyspace::remove_due(&mut txn, space, name)?.then_some(txn))
+    };
+    for place in command.keys.places(&args) {
+        let removal = remove(session, args.get(place));
+        if let Ok(Some(txn)) = removal {
+            // What fails now is tried again by whoever asks next.
+            let _ = commit(instance, session, txn, None);
+        }
+    }
 }
 
 /// Answers that a command does not run at all; within MULTI, EXEC will refuse too.
@@ -346,11 +391,8 @@ fn perform(
             let result = run(session, &Call { args, space, command, instance, lookups, seed }, reply);
             wait_if_asked(instance, session, entry, args, result, again, false)
         }
-        Action::Container => {
-            super::admin::command::help(command, reply);
-            Ok(())
-        }
-        Action::Exec => Ok(()),
+        // Its arity demands a subcommand.
+        Action::Container | Action::Exec => Ok(()),
     }
 }
 
@@ -387,32 +429,4 @@ pub(crate) fn commit(instance: &Instance, session: &mut Session, txn: Txn, by: O
     notify::publish(instance, &committed.notes, session.needs);
     session.wave = instance.waiters.touched(&committed, &session.client, by.map(|blocked| &blocked.place));
     Ok(())
-}
-
-fn remember_slow(instance: &Instance, session: &Session, args: Args<'_>, spent_ns: u64) {
-    let mut words: Vec<Vec<u8>> = Vec::new();
-    let secret = args.is(0, "auth") || args.is(0, "hello") || (args.is(0, "config") && args.is(1, "set"));
-    for (i, word) in args.from(0).enumerate() {
-        if i + 1 == SLOW_WORDS && args.len() > SLOW_WORDS {
-            words.push(format!("... ({} more arguments)", args.len() - SLOW_WORDS + 1).into_bytes());
-            break;
-        }
-        words.push(if secret && i > 0 {
-            b"(redacted)".to_vec()
-        } else if word.len() > SLOW_WORD_BYTES {
-            let more = format!("... ({} more bytes)", word.len() - SLOW_WORD_BYTES);
-            [&word[..SLOW_WORD_BYTES], more.as_bytes()].concat()
-        } else {
-            word.to_vec()
-        });
-    }
-    instance.stats.latency_event("command", instance.clock().now_ms() / 1000, spent_ns / 1_000_000);
-    instance.stats.remember_slow(Slow {
-        id: 0,
-        at_ms: instance.clock().now_ms(),
-        spent_us: spent_ns / 1000,
-        words,
-        client: session.client.address.clone(),
-        name: session.client.names.lock().name.clone(),
-    });
 }

@@ -28,6 +28,8 @@ pub(crate) enum Error {
     InvalidExpire(&'static str),
     /// No failure: the command waits for a key, and is run again when it was touched.
     Block(Box<Block>),
+    /// `OOM …`: it needs room, and there is more than `maxmemory` already.
+    OverMaxmemory,
     /// Any other text, with its code first: `ERR …`.
     Text(Cow<'static, str>),
     /// The store's; [`store::Error::WouldWait`] makes dispatch run the command again where it may wait.
@@ -55,6 +57,7 @@ impl Error {
                 return Cow::Owned(format!("ERR invalid expire time in '{name}' command"));
             }
             Self::Block(_) => "ERR the command would have to wait",
+            Self::OverMaxmemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::Text(text) => text,
             Self::Store(error) => return Cow::Owned(store_wire(error)),
         })

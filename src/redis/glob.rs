@@ -1,18 +1,26 @@
 //! Glob patterns as in KEYS and SCAN MATCH: `*`, `?`, `[a-z]`, `[^a]`, and `\` to take a character as it is.
 //!
-//! Semantics are those of Redis's `stringmatchlen`, with two differences in cost and none in answers: runs of
+//! Semantics are those of Redis's `stringmatchlen` (which gives up on patterns of more than 1000 stars), with two differences in cost and none in answers: runs of
 //! stars are one star, and matching is iterative with one point of return, so that it takes at most
 //! `pattern × text` steps (R. Cox, Glob Matching Can Be Simple And Fast Too, 2017).
+
+/// A pattern that needs more stars matches nothing, as in Redis, which bounds its recursion so.
+const STARS_MAX: usize = 1000;
 
 /// Whether the whole of `text` matches.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on when a later part does not match: the pattern after the last star, and the text it ate.
     let mut retry: Option<(usize, usize)> = None;
+    let mut stars = 0;
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {
+            stars += usize::from(p == 0 || pattern[p - 1] != b'*');
             p += 1;
             retry = Some((p, t));
+            if stars > STARS_MAX && p < pattern.len() {
+                return false;
+            }
             continue;
         }
         if let Some(next) = match_one(pattern, p, text[t]) {

@@ -11,7 +11,9 @@ use super::clients::Clients;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
 use super::notify;
+use super::parameters::Parameters;
 use super::pubsub::Hub;
+use super::recency::Recency;
 use super::stats::Stats;
 use super::waiters::Waiters;
 use crate::clock::Clock;
@@ -59,12 +61,16 @@ pub(crate) struct Instance {
     pub(crate) hub: Hub,
     /// Clients that wait for keys.
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) parameters: Parameters,
+    pub(crate) recency: Recency,
     pub(crate) saved: Mutex<Saved>,
     pub(crate) started_ms: u64,
     /// 40 hexadecimal digits, different at each start.
     pub(crate) run_id: String,
     /// The port that is really listened on.
     pub(crate) port: AtomicUsize,
+    /// Clients that CLIENT PAUSE holds up.
+    pub(crate) held_up: AtomicUsize,
     pause: Mutex<Pause>,
     /// `pause.until_ms`, to be looked at by every command.
     paused_until_ms: AtomicU64,
@@ -99,10 +105,13 @@ impl Instance {
             cursors: Cursors::new(random.next_u64()),
             hub: Hub::default(),
             waiters: Arc::default(),
+            parameters: Parameters::default(),
+            recency: Recency::default(),
             saved: Mutex::new(Saved { at_s: started_ms / 1000, seqno, ..Saved::default() }),
             started_ms,
             run_id,
             port: AtomicUsize::new(0),
+            held_up: AtomicUsize::new(0),
             pause: Mutex::default(),
             paused_until_ms: AtomicU64::new(0),
             buffers: AtomicUsize::new(0),
@@ -173,12 +182,14 @@ impl Instance {
         pause.until_ms = pause.until_ms.max(until_ms);
         pause.all |= all;
         self.paused_until_ms.store(pause.until_ms, Relaxed);
+        self.keyspace.suspend_expiry(pause.until_ms);
     }
 
     /// Lets commands run again.
     pub(crate) fn unpause(&self) {
         *self.pause.lock() = Pause::default();
         self.paused_until_ms.store(0, Relaxed);
+        self.keyspace.resume_expiry();
     }
 
     /// Whether commands of this kind wait now.
@@ -227,6 +238,13 @@ impl Instance {
     /// Bytes that large requests and replies hold.
     pub(crate) fn buffers(&self) -> usize {
         self.buffers.load(Relaxed)
+    }
+
+    /// Whether Redis's `maxmemory` refuses what needs room. Data lies on disk, and caches give way: what counts against
+    /// it is what clients hold, and what a server takes at the least.
+    pub(crate) fn is_over_maxmemory(&self) -> bool {
+        const AT_LEAST: u64 = 1 << 20;
+        self.parameters.maxmemory().is_some_and(|most| AT_LEAST + self.buffers() as u64 > most)
     }
 
     /// Itself, for work that outlives a command.

@@ -47,6 +47,7 @@ pub(crate) mod command;
 pub(crate) mod connection;
 pub(crate) mod cursors;
 pub(crate) mod dispatch;
+pub(crate) mod dump;
 pub(crate) mod error;
 pub(crate) mod expiry;
 pub(crate) mod geo;
@@ -59,12 +60,15 @@ pub mod keyspace;
 pub(crate) mod list;
 pub(crate) mod notify;
 pub(crate) mod number;
+pub(crate) mod parameters;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;
 pub(crate) mod pubsub;
+pub(crate) mod recency;
 pub(crate) mod sample;
 pub(crate) mod session;
 pub(crate) mod set;
+pub(crate) mod slow;
 pub(crate) mod sort;
 pub(crate) mod stats;
 pub(crate) mod stream;
@@ -89,6 +93,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "hyperloglog", commands: hyperloglog::COMMANDS },
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "generic", commands: sort::COMMANDS },
+    Family { group: "generic", commands: dump::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "pubsub", commands: pubsub::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },

@@ -124,6 +124,7 @@ impl Pipeline {
         let mut ns = self.instance.clock().monotonic_ns();
         // What was told before a command came is heard before its reply.
         self.collect();
+        self.session.client.pending_bytes.store(self.pending(), Relaxed);
         let pace = self.run_until(tier, &mut ns);
         self.collect();
         self.session.view = None;

@@ -27,6 +27,14 @@ pub(crate) enum ReplyMode {
     Skip,
 }
 
+/// A watched key, which may expire without anybody's doing.
+pub(crate) struct Watched {
+    pub(crate) database: u16,
+    pub(crate) name: Box<[u8]>,
+    /// Since when, in Unix milliseconds.
+    pub(crate) at_ms: u64,
+}
+
 /// A connection's state.
 pub(crate) struct Session {
     /// What others see of it.
@@ -51,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) blocked: Option<Box<Blocked>>,
     /// The turns of waiting clients that its last commit set off: it goes on once they have ended.
     pub(crate) wave: Option<Weak<Wave>>,
+    /// The keys, and since when.
+    pub(crate) watched: Vec<Watched>,
     /// The newest commit that its replies depend on: they leave once it is acknowledged.
     pub(crate) needs: Seqno,
     /// Its own last commit: its reads see at least that.
@@ -78,6 +88,7 @@ impl Session {
             unsent: None,
             blocked: None,
             wave: None,
+            watched: Vec::new(),
             needs: 0,
             floor: 0,
             closing: false,
@@ -102,6 +113,7 @@ impl Session {
     /// Forgets what is watched.
     pub(crate) fn unwatch(&mut self) {
         self.watch = None;
+        self.watched = Vec::new();
         self.client.watched.store(0, Relaxed);
     }
 

@@ -60,6 +60,8 @@ pub(crate) struct LoopStats {
     pub(crate) hits: Counter,
     /// Keys that were looked for in vain.
     pub(crate) misses: Counter,
+    /// Keys that UNLINK took away, and whose elements take space until compaction comes by.
+    pub(crate) freed_later: Counter,
     /// Bytes received.
     pub(crate) bytes_in: Counter,
     /// Bytes sent.
@@ -75,6 +77,7 @@ impl Default for LoopStats {
             commands,
             hits: Counter::default(),
             misses: Counter::default(),
+            freed_later: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             moved: Counter::default(),
@@ -85,7 +88,11 @@ impl Default for LoopStats {
 impl LoopStats {
     /// Counts the keys that a command looked for.
     pub(crate) fn looked_up(&self, lookups: &Lookups) {
-        for (counter, n) in [(&self.hits, lookups.hits.get()), (&self.misses, lookups.misses.get())] {
+        for (counter, n) in [
+            (&self.hits, lookups.hits.get()),
+            (&self.misses, lookups.misses.get()),
+            (&self.freed_later, lookups.freed_later.get()),
+        ] {
             if n > 0 {
                 counter.add(n);
             }
@@ -128,11 +135,6 @@ pub(crate) struct Slow {
     pub(crate) name: String,
 }
 
-/// The longest slow log kept.
-pub(crate) const SLOWLOG_LEN: usize = 128;
-/// How much of a slow command is kept.
-pub(crate) const SLOW_WORDS: usize = 32;
-pub(crate) const SLOW_WORD_BYTES: usize = 128;
 /// Samples kept of each latency event.
 const LATENCY_SAMPLES: usize = 160;
 
@@ -217,12 +219,12 @@ impl Stats {
         self.errors.lock().clone()
     }
 
-    /// Remembers a slow command.
-    pub(crate) fn remember_slow(&self, mut slow: Slow) {
+    /// Remembers a slow command, and at most so many.
+    pub(crate) fn remember_slow(&self, mut slow: Slow, most: usize) {
         slow.id = self.slow_id.fetch_add(1, Relaxed);
         let mut log = self.slow.lock();
         log.push_front(slow);
-        log.truncate(SLOWLOG_LEN);
+        log.truncate(most);
     }
 
     /// The slow commands, newest first.
@@ -265,7 +267,8 @@ impl Stats {
     pub(crate) fn reset(&self) {
         for stats in self.loops.lock().iter() {
             stats.commands.iter().for_each(CommandStats::reset);
-            for counter in [&stats.hits, &stats.misses, &stats.bytes_in, &stats.bytes_out, &stats.moved] {
+            let LoopStats { commands: _, hits, misses, freed_later, bytes_in, bytes_out, moved } = &**stats;
+            for counter in [hits, misses, freed_later, bytes_in, bytes_out, moved] {
                 counter.reset();
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::FAMILIES;
-use super::command::Command;
+use super::command::{Command, Keys, session};
 
 /// A command among all.
 pub(crate) struct Entry {
@@ -13,8 +13,29 @@ pub(crate) struct Entry {
     pub(crate) id: usize,
     /// Its family's group.
     pub(crate) group: &'static str,
+    /// Whether a call of it uses its keys, rather than to look at what is known about them.
+    pub(crate) uses_keys: bool,
     /// Its subcommands.
     pub(crate) subcommands: Vec<Entry>,
+}
+
+/// Commands that tell about keys, or set what is told.
+const LOOKING: &[&str] =
+    &["exists", "expiretime", "pexpiretime", "pttl", "restore", "ttl", "type", "watch", "memory|usage"];
+
+/// The HELP that a command with subcommands has, if it has none of its own.
+fn help_of(command: &'static Command) -> Option<&'static Command> {
+    let name = format!("{}|help", command.name);
+    let none = command.subcommands.is_empty() || command.subcommands.iter().any(|sub| sub.name == name);
+    // Once for each in the life of a process.
+    (!none).then(|| {
+        let row = session(String::leak(name), 2, super::admin::command::help);
+        &*Box::leak(Box::new(row.doc(
+            "Returns helpful text about the different subcommands.",
+            "5.0.0",
+            "O(1)",
+        )))
+    })
 }
 
 /// The table.
@@ -106,8 +127,12 @@ impl Entry {
     fn number(command: &'static Command, group: &'static str, len: &mut usize) -> Self {
         let id = *len;
         *len += 1;
-        let subcommands = command.subcommands.iter().map(|row| Self::number(row, group, len)).collect();
-        Self { command, id, group, subcommands }
+        let rows = command.subcommands.iter().chain(help_of(command));
+        let subcommands = rows.map(|row| Self::number(row, group, len)).collect();
+        let looking =
+            LOOKING.contains(&command.name) || group == "server" || command.name.starts_with("object|");
+        let uses_keys = !looking && !matches!(command.keys, Keys::None | Keys::All);
+        Self { command, id, group, uses_keys, subcommands }
     }
 
     /// A subcommand by its name, in any case.

@@ -164,7 +164,9 @@ async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedRead
                 Pace::Yield => connection.wait_for_others().await,
                 Pace::Paused => {
                     connection.deliver(turn);
+                    turn.instance.held_up.fetch_add(1, Relaxed);
                     tokio::time::sleep(PAUSE_CHECK).await;
+                    turn.instance.held_up.fetch_sub(1, Relaxed);
                 }
                 Pace::Wait(_) | Pace::Full => {
                     connection.deliver(turn);
@@ -306,6 +308,7 @@ impl Connection {
         }
         if *sent == reply.len() || *broken {
             turn.stats.bytes_out.add(*sent as u64);
+            self.client.output_bytes.store(0, Relaxed);
             *sent = 0;
             reply.clear();
             turn.keep_buffer(reply.take());

@@ -1,7 +1,7 @@
 //! COMMAND, and the HELP of every command with subcommands: all of it read from the rows.
 
 use super::super::args::Args;
-use super::super::command::{Action, Call, Command, Flags, KeyFlags, Keys, session};
+use super::super::command::{Access, Action, Call, Command, Flags, KeyFlags, Keys, session};
 use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::glob;
@@ -44,10 +44,11 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 /// The HELP of a command with subcommands.
-pub(crate) fn help(container: &Command, reply: &mut Reply) {
-    let name = container.name.to_ascii_uppercase();
+pub(crate) fn help(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let Some(entry) = table().find(call.get(0)) else { return Err(Error::Syntax) };
+    let name = entry.command.name.to_ascii_uppercase();
     let mut lines = vec![format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];
-    for row in container.subcommands {
+    for row in entry.command.subcommands {
         lines.push(row.last_name().to_ascii_uppercase());
         lines.push(format!("    {}", row.doc.summary));
     }
@@ -57,14 +58,11 @@ pub(crate) fn help(container: &Command, reply: &mut Reply) {
     for line in lines {
         reply.simple(&line);
     }
+    Ok(())
 }
 
-/// COMMAND alone, and COMMAND HELP.
-pub(super) fn all(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    if call.len() > 1 {
-        help(call.command, reply);
-        return Ok(());
-    }
+/// COMMAND alone.
+pub(super) fn all(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
     reply.array(table().all().len());
     for entry in table().all() {
         describe(entry, reply);
@@ -368,7 +366,11 @@ fn getkeysandflags(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Resul
         let access = command.access;
         reply.array(2);
         reply.bulk(args.get(place));
-        let flags = access.others.filter(|_| i > 0).unwrap_or(access.first).iter();
+        let mut flags = access.others.filter(|_| i > 0).unwrap_or(access.first).iter();
+        // What it held is of interest to SET only if that is to be told.
+        if command.name == "set" && !args.from(3).any(|word| word.eq_ignore_ascii_case(b"get")) {
+            flags = Access::OVERWRITE.first.iter();
+        }
         // It says that options decide; what is told is what may happen at most.
         let flags: Vec<&str> = flags.copied().filter(|flag| *flag != "variable_flags").collect();
         tell_flags(&flags, reply);

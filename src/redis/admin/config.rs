@@ -1,11 +1,11 @@
-//! CONFIG, over the table of settings. What Redis has and we do not need, but clients look at, is answered with what is
-//! true of us, and cannot be set to anything else.
+//! CONFIG, over the table of settings and Redis's own [`parameters`](crate::redis::parameters).
 
 use std::path::Path;
 
 use super::super::command::{Call, Command, Flags, session};
 use super::super::error::{Error, Result};
 use super::super::glob;
+use super::super::parameters::Parameter;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use crate::config::{Config, Fsync, Place, SETTINGS, Setting};
@@ -36,46 +36,22 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
 ];
 
-/// Redis's settings that are not ours.
-fn foreign(config: &Config) -> Vec<(&'static str, String)> {
-    let appendfsync = match config.fsync {
+/// What Redis calls the setting `fsync`.
+fn appendfsync(config: &Config) -> &'static str {
+    match config.fsync {
         Fsync::Always => "always",
         Fsync::EverySecond => "everysec",
         Fsync::Never => "no",
-    };
-    let fixed = [
-        ("appendfsync", appendfsync),
-        ("appendonly", "yes"),
-        ("client-output-buffer-limit", "normal 0 0 0 slave 0 0 0 pubsub 0 0 0"),
-        ("cluster-enabled", "no"),
-        ("databases", "16"),
-        ("enable-debug-command", "yes"),
-        ("hash-max-listpack-entries", "512"),
-        ("hash-max-listpack-value", "64"),
-        ("hash-max-ziplist-entries", "512"),
-        ("hash-max-ziplist-value", "64"),
-        ("io-threads", "1"),
-        ("latency-monitor-threshold", "0"),
-        ("lazyfree-lazy-expire", "yes"),
-        ("lazyfree-lazy-server-del", "yes"),
-        ("lazyfree-lazy-user-del", "yes"),
-        ("lazyfree-lazy-user-flush", "yes"),
-        ("maxmemory", "0"),
-        ("maxmemory-policy", "noeviction"),
-        ("replicaof", ""),
-        ("save", ""),
-        ("slowlog-max-len", "128"),
-        ("tcp-keepalive", "300"),
-        ("unixsocket", ""),
-    ];
-    fixed.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
+    }
 }
 
 fn get(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let config = call.instance.config();
+    let named = |name: &str| call.from(2).any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
     let ours = SETTINGS.iter().map(|setting| (setting.name, (setting.get)(&config)));
+    let ours = ours.chain([("appendfsync", appendfsync(&config).to_owned())]);
     let mut found: Vec<(&str, String)> = ours
-        .chain(foreign(&config))
+        .chain(call.instance.parameters.all(named))
         .filter(|(name, _)| {
             call.from(2).any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
         })
@@ -89,36 +65,51 @@ fn get(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
+/// All that is asked, or nothing of it.
 fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     if !call.len().is_multiple_of(2) {
         return Err(Error::Arity("config|set"));
     }
+    let parameters = &call.instance.parameters;
     let old = call.instance.config();
     let mut new = (*old).clone();
-    let pairs: Vec<_> = call.from(2).collect();
-    for pair in pairs.chunks_exact(2) {
-        let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
-        let (name, value) = (text(pair[0]).to_ascii_lowercase(), text(pair[1]));
+    let mut seen: Vec<&str> = Vec::new();
+    let mut theirs = Vec::new();
+    for at in (2..call.len()).step_by(2) {
+        let (given, value) = (call.text(at), call.text(at + 1));
         let failed = |why: &str| {
-            Error::text(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
+            Error::text(format!("ERR CONFIG SET failed (possibly related to argument '{given}') - {why}"))
         };
-        let Some(setting) = Setting::named(&name) else {
-            match foreign(&old).into_iter().find(|(other, _)| *other == name) {
-                Some((_, fixed)) if fixed == value => continue,
-                Some(_) => return Err(failed("can't set immutable config")),
-                None => {
-                    return Err(Error::text(format!(
-                        "ERR Unknown option or number of arguments for CONFIG SET - '{name}'"
-                    )));
-                }
-            }
-        };
-        if !setting.live && (setting.get)(&old) != value {
-            return Err(failed("can't set immutable config"));
+        let name = given.to_ascii_lowercase();
+        let (setting, parameter) = (Setting::named(&name), Parameter::named(&name));
+        if name == "appendfsync" && value == appendfsync(&old) {
+            continue;
         }
-        new.put(&name, &value, Place::Command).map_err(|bad| failed(&bad.what))?;
+        let Some(name) = setting.map(|one| one.name).or(parameter.map(|one| one.name)) else {
+            return Err(Error::text(format!(
+                "ERR Unknown option or number of arguments for CONFIG SET - '{given}'"
+            )));
+        };
+        if seen.contains(&name) {
+            return Err(failed("duplicate parameter"));
+        }
+        seen.push(name);
+        if let Some(parameter) = parameter {
+            theirs.push((parameter, parameters.check(parameter, &value).map_err(|why| failed(&why))?));
+        } else if let Some(setting) = setting {
+            if !setting.live && (setting.get)(&old) != value {
+                return Err(failed(match name {
+                    "port" => "Unable to listen on this port: it is fixed while the server runs",
+                    _ => "can't set immutable config",
+                }));
+            }
+            new.put(name, &value, Place::Command).map_err(|bad| failed(&bad.what))?;
+        }
     }
     call.instance.set_config(new);
+    for (parameter, value) in theirs {
+        parameters.set(parameter, value);
+    }
     reply.ok();
     Ok(())
 }

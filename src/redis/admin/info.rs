@@ -102,7 +102,8 @@ fn clients(call: &Call<'_>, out: &mut String) {
     line(out, "maxclients", call.instance.config().maxclients);
     line(out, "client_recent_max_input_buffer", most(|one| &one.input_bytes).unwrap_or(0));
     line(out, "client_recent_max_output_buffer", most(|one| &one.output_bytes).unwrap_or(0));
-    line(out, "blocked_clients", call.instance.waiters.len());
+    let held_up = call.instance.held_up.load(Relaxed);
+    line(out, "blocked_clients", call.instance.waiters.len() + held_up);
     line(out, "tracking_clients", 0);
     line(out, "clients_in_timeout_table", 0);
     line(out, "peak_clients", call.instance.clients.peak());
@@ -139,13 +140,16 @@ fn memory_section(call: &Call<'_>, out: &mut String) {
         sized(out, "total_system_memory", total);
     }
     line(out, "mem_clients_normal", buffers);
-    sized(out, "maxmemory", 0);
-    line(out, "maxmemory_policy", "noeviction");
+    let parameters = &call.instance.parameters;
+    sized(out, "maxmemory", parameters.maxmemory().unwrap_or(0));
+    line(out, "maxmemory_policy", parameters.text("maxmemory-policy"));
     sized(out, "memory_budget", budget);
     line(out, "mem_fragmentation_ratio", format_args!("{:.2}", part(all, own)));
     line(out, "mem_fragmentation_bytes", all.saturating_sub(own));
     line(out, "mem_allocator", "mimalloc");
     line(out, "active_defrag_running", 0);
+    line(out, "lazyfree_pending_objects", 0);
+    line(out, "lazyfreed_objects", call.instance.stats.sum(|one| one.freed_later.get()));
 }
 
 fn persistence(call: &Call<'_>, out: &mut String) {
@@ -202,6 +206,7 @@ fn stats(call: &Call<'_>, out: &mut String) {
     line(out, "pubsubshard_channels", shards);
     line(out, "latest_fork_usec", 0);
     line(out, "total_forks", 0);
+    line(out, "migrate_cached_sockets", 0);
     line(out, "pipelines_moved_to_disk_pool", stats.sum(|one| one.moved.get()));
     line(out, "total_error_replies", stats.errors().values().sum::<u64>());
 }
@@ -260,6 +265,11 @@ fn errorstats(call: &Call<'_>, out: &mut String) {
 
 /// Quantiles of each event loop's busiest: loops share the load evenly, so the largest stands for all.
 fn latencystats(call: &Call<'_>, out: &mut String) {
+    let parameters = &call.instance.parameters;
+    if parameters.text("latency-tracking") == "no" {
+        return;
+    }
+    let percentiles = parameters.text("latency-tracking-info-percentiles");
     let loops = call.instance.stats.loops();
     for entry in table().flat() {
         let seen =
@@ -267,15 +277,12 @@ fn latencystats(call: &Call<'_>, out: &mut String) {
         let Some(seen) = seen.filter(|seen| seen.count() > 0).max_by_key(HistogramSnapshot::count) else {
             continue;
         };
-        let us = |part| seen.quantile_ns(part) as f64 / 1000.0;
-        let _ = write!(
-            out,
-            "latency_percentiles_usec_{}:p50={:.3},p99={:.3},p99.9={:.3}\r\n",
-            entry.command.name,
-            us(0.5),
-            us(0.99),
-            us(0.999),
-        );
+        let shown = percentiles.split(' ').filter_map(|percent| {
+            let part = percent.parse::<f64>().ok()? / 100.0;
+            Some(format!("p{percent}={:.3}", seen.quantile_ns(part) as f64 / 1000.0))
+        });
+        let shown: Vec<String> = shown.collect();
+        let _ = write!(out, "latency_percentiles_usec_{}:{}\r\n", entry.command.name, shown.join(","));
     }
 }
 

@@ -79,7 +79,10 @@ fn doctor(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let events = call.instance.stats.events();
     let mut report = String::new();
     if events.is_empty() {
-        report.push_str("No command took longer than slowlog-log-slower-than.\n");
+        report.push_str(match call.instance.parameters.latency_threshold_ms() {
+            Some(_) => "No command took as long as latency-monitor-threshold.\n",
+            None => "Set latency-monitor-threshold to some milliseconds, so that commands as long are remembered.\n",
+        });
     }
     for (name, samples) in events {
         let longest = samples.iter().map(|&(_, ms)| ms).max().unwrap_or_default();
@@ -97,7 +100,9 @@ fn histogram(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let entries: Vec<&Entry> = if call.len() == 2 {
         table().flat().collect()
     } else {
-        call.from(2).filter_map(|name| table().find_full(name)).collect()
+        // A command stands for its subcommands too.
+        let named = call.from(2).filter_map(|name| table().find_full(name));
+        named.flat_map(|entry| std::iter::once(entry).chain(&entry.subcommands)).collect()
     };
     let loops = call.instance.stats.loops();
     let open = reply.open_map();

@@ -1,5 +1,6 @@
 //! Commands about the server and about whole databases.
 
+mod cluster;
 pub(crate) mod command;
 mod config;
 mod databases;
@@ -26,6 +27,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     container("config", config::COMMANDS).doc(
         "A container for server configuration commands.",
         "2.0.0",
+        "Depends on subcommand.",
+    ),
+    container("cluster", cluster::COMMANDS).doc(
+        "A container for Redis Cluster commands.",
+        "3.0.0",
         "Depends on subcommand.",
     ),
     session("command", -1, command::all).flag(Flags::CONNECTION).or_subcommands(command::COMMANDS).doc(

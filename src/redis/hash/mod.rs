@@ -12,7 +12,7 @@ use super::keyspace::{Collection, Plane, Type};
 use crate::store::{Reads, Txn};
 
 /// The fields.
-const FIELDS: Plane = 0;
+pub(super) const FIELDS: Plane = 0;
 
 const N_FIELDS: &str = "O(N) where N is the number of fields";
 

@@ -5,6 +5,7 @@ mod object;
 mod rename;
 mod scan;
 
+pub(crate) use object::{encoding, idle_s, refcount, set_use};
 pub(crate) use scan::{cursor, part_of};
 
 use super::command::{Access, Call, Command, Flags, Keys, container, read, write};
@@ -135,9 +136,12 @@ pub(crate) const COMMANDS: &[Command] = &[
 fn del(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let mut deleted = 0;
     for name in call.from(1) {
-        if keyspace::delete(txn, call.space, name)? {
-            call.notify(txn, Events::GENERIC, "del", name);
-            deleted += 1;
+        let Some(meta) = keyspace::load(txn, call.space, name)? else { continue };
+        keyspace::remove(txn, call.space, name, &meta);
+        call.notify(txn, Events::GENERIC, "del", name);
+        deleted += 1;
+        if meta.owner().is_some() && call.command.name == "unlink" {
+            call.lookups.freed_later.set(call.lookups.freed_later.get() + 1);
         }
     }
     reply.int(deleted);

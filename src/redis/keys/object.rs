@@ -4,15 +4,16 @@ use std::ops::{Bound, ControlFlow};
 
 use crate::redis::command::{Access, Call, Command, Keys, read, session};
 use crate::redis::error::{Error, Result};
-use crate::redis::keyspace::{Body, COUNTED, Collection, Meta, Type};
+use crate::redis::keyspace::{Body, COUNTED, Collection, Meta, Type, lock_key};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
+use crate::redis::recency::{Use, second};
 use crate::redis::session::Session;
 use crate::store::Reads;
 
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
-    read("object|encoding", 3, Keys::SECOND, encoding).access(Access::LOOK).doc(
+    read("object|encoding", 3, Keys::SECOND, tell_encoding).access(Access::LOOK).doc(
         "Returns the internal encoding of a value.",
         "2.2.3",
         "O(1)",
@@ -32,7 +33,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "2.2.3",
         "O(1)",
     ),
-    read("object|refcount", 3, Keys::SECOND, refcount).access(Access::LOOK).doc(
+    read("object|refcount", 3, Keys::SECOND, tell_refcount).access(Access::LOOK).doc(
         "Returns the reference count of a value.",
         "2.2.3",
         "O(1)",
@@ -43,27 +44,21 @@ fn found(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Meta>> {
     call.load(reads, call.get(2))
 }
 
-/// `OBJECT ENCODING key`: the name that Redis has for what a value of this type and size would be there.
-fn encoding(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+/// The name that Redis has for what a value of this type and size would be there.
+pub(crate) fn encoding(reads: &dyn Reads, call: &Call<'_>, meta: &Meta) -> Result<&'static str> {
     // Redis keeps a string of up to so many bytes in one allocation with its object.
     const EMBEDDED_BYTES_MAX: usize = 44;
-    let Some(meta) = found(reads, call)? else {
-        reply.null();
-        return Ok(());
-    };
-    let name = match (meta.kind, &meta.body) {
+    Ok(match (meta.kind, &meta.body) {
         (Type::String, Body::Inline(contents)) if number::parse_i64(contents).is_some() => "int",
         (Type::String, Body::Inline(contents)) if contents.len() <= EMBEDDED_BYTES_MAX => "embstr",
         (Type::String, _) => "raw",
         (Type::Stream, _) => "stream",
-        (Type::Set, _) => set_encoding(reads, &Collection::from_meta(call.space, call.get(2), meta)?)?,
+        (Type::Set, _) => set_encoding(reads, &Collection::from_meta(call.space, &[], meta.clone())?)?,
         (_, Body::Inline(_)) => "listpack",
         (Type::List, _) => "quicklist",
         (Type::SortedSet, _) => "skiplist",
         (Type::Hash, _) => "hashtable",
-    };
-    reply.bulk(name.as_bytes());
-    Ok(())
+    })
 }
 
 /// By Redis's default limits, from what the set holds now.
@@ -88,31 +83,84 @@ fn set_encoding(reads: &dyn Reads, set: &Collection) -> Result<&'static str> {
     })
 }
 
-/// `OBJECT FREQ key`: nothing is evicted, so nothing is counted.
-fn freq(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    if found(reads, call)?.is_none() {
-        reply.null();
-        return Ok(());
+/// How many refer to a value: Redis has small integers once for all, and says that they are many.
+pub(crate) fn refcount(meta: &Meta) -> i64 {
+    const SHARED: i64 = 10_000;
+    match (meta.kind, &meta.body) {
+        (Type::String, Body::Inline(contents))
+            if number::parse_i64(contents).is_some_and(|n| (0..SHARED).contains(&n)) =>
+        {
+            i32::MAX.into()
+        }
+        _ => 1,
     }
-    Err(Error::text(
-        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
-         switching between policies at runtime LRU and LFU data will take some time to adjust.",
-    ))
 }
 
-/// `OBJECT IDLETIME key`: 0 for what is there; accesses are not dated.
+fn now_s(call: &Call<'_>) -> u32 {
+    second(call.instance.clock().monotonic_ns())
+}
+
+/// For how many seconds a key was not used. One of which nothing is known was not since the start.
+pub(crate) fn idle_s(call: &Call<'_>, name: &[u8]) -> u32 {
+    match call.instance.recency.of(lock_key(call.space.database, name)) {
+        Some(used) => now_s(call).saturating_sub(used.at_s),
+        None => (call.instance.clock().now_ms().saturating_sub(call.instance.started_ms) / 1000) as u32,
+    }
+}
+
+/// Says how a key was used: RESTORE.
+pub(crate) fn set_use(call: &Call<'_>, name: &[u8], idle_s: i64, frequency: Option<u8>) {
+    let idle_s = u32::try_from(idle_s).unwrap_or(u32::MAX);
+    let used = Use { at_s: now_s(call).saturating_sub(idle_s), frequency: frequency.unwrap_or_default() };
+    call.instance.recency.set(lock_key(call.space.database, name), used);
+}
+
+/// `OBJECT ENCODING key`
+fn tell_encoding(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    match found(reads, call)? {
+        Some(meta) => reply.bulk(encoding(reads, call, &meta)?.as_bytes()),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+/// `OBJECT FREQ key`
+fn freq(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let Some(_) = found(reads, call)? else {
+        reply.null();
+        return Ok(());
+    };
+    if !call.instance.parameters.counts_uses() {
+        return Err(Error::text(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+             switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    }
+    let used = call.instance.recency.of(lock_key(call.space.database, call.get(2)));
+    reply.int(used.map_or(0, |used| used.frequency.into()));
+    Ok(())
+}
+
+/// `OBJECT IDLETIME key`
 fn idletime(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    number_or_null(reads, call, 0, reply)
+    let Some(_) = found(reads, call)? else {
+        reply.null();
+        return Ok(());
+    };
+    if call.instance.parameters.counts_uses() {
+        return Err(Error::text(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
+             policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    }
+    reply.int(idle_s(call, call.get(2)).into());
+    Ok(())
 }
 
 /// `OBJECT REFCOUNT key`
-fn refcount(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    number_or_null(reads, call, 1, reply)
-}
-
-fn number_or_null(reads: &dyn Reads, call: &Call<'_>, n: i64, reply: &mut Reply) -> Result {
+fn tell_refcount(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     match found(reads, call)? {
-        Some(_) => reply.int(n),
+        Some(meta) => reply.int(refcount(&meta)),
         None => reply.null(),
     }
     Ok(())

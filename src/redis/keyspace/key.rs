@@ -40,6 +40,12 @@ pub(super) fn is_gone(reads: &dyn Reads, space: Space, meta: &Meta) -> Result<bo
     Ok(meta.is_due(reads.now_ms()) || collection::is_spent(reads, space, meta)?)
 }
 
+/// Whether a key was there at a moment and has fallen due since, in Unix milliseconds, if its row is there still.
+pub fn expired_since(reads: &dyn Reads, space: Space, name: &[u8], since_ms: u64) -> Result<bool> {
+    let Some(meta) = stored(reads, &space.meta_row(name))? else { return Ok(false) };
+    Ok(meta.is_due(reads.now_ms()) && meta.deadline_ms.is_some_and(|deadline| deadline > since_ms))
+}
+
 /// A key's meta row, due or not.
 pub(super) fn stored(reads: &dyn Reads, row: &[u8]) -> Result<Option<Meta>> {
     Ok(reads.get(row)?.map(|value| Meta::decode(&value)).transpose()?)

@@ -27,6 +27,7 @@ mod key;
 mod meta;
 mod reap;
 mod recount;
+mod suspension;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -38,8 +39,9 @@ use std::sync::{Arc, OnceLock};
 pub use collection::{Build, COUNTED, Collection, Cursor, Element, Merge, Ordered, Plane};
 pub use copy::copy;
 pub use databases::{Databases, Size, map_row, row_of_key};
-pub use key::{delete, expire, load, load_as, load_many, overwrite, remove, rename, replace};
+pub use key::{delete, expire, expired_since, load, load_as, load_many, overwrite, remove, rename, replace};
 pub use meta::{Body, Meta, Owner, Type};
+pub use suspension::remove_due;
 pub use walk::{Met, random, walk};
 
 use parking_lot::Mutex;
@@ -132,6 +134,7 @@ pub struct Keyspace {
     recounts: Mutex<Recounts>,
     /// Told of what the reaper commits.
     reaped: OnceLock<Listener>,
+    suspension: suspension::Suspension,
 }
 
 impl Keyspace {
@@ -142,8 +145,13 @@ impl Keyspace {
         let databases = Databases::open(&store, databases)?;
         // Plain reads see what is durable: from the first one on that includes what opening wrote.
         store.db().sync().map_err(store::Error::from)?;
-        let keyspace =
-            Arc::new(Self { store, databases, recounts: Mutex::default(), reaped: OnceLock::new() });
+        let keyspace = Arc::new(Self {
+            store,
+            databases,
+            recounts: Mutex::default(),
+            reaped: OnceLock::new(),
+            suspension: suspension::Suspension::default(),
+        });
         reap::attach(&keyspace);
         Ok(keyspace)
     }

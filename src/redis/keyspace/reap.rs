@@ -53,6 +53,10 @@ struct Due {
 
 impl Keyspace {
     fn reap(&self, store: &Arc<Store>, from_ms: u64, budget: usize) -> Result<Reaped> {
+        if self.is_suspended(store.now_ms()) {
+            // As if it had failed: the next tick asks again.
+            return Err(store::Error::WouldWait(None).into());
+        }
         let mut total = Reaped { removed: 0, next_ms: None, settled_ms: u64::MAX };
         for space in self.databases.spaces() {
             let reaped = self.reap_space(store, space, from_ms, budget)?;

@@ -78,7 +78,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Left,
     Right,
 }
@@ -97,7 +97,7 @@ impl End {
 }
 
 /// A list.
-struct List {
+pub(super) struct List {
     elements: Collection,
     /// The numbers of the first and the last element, or beyond; the last below the first while there were none.
     first: i64,
@@ -123,7 +123,7 @@ impl List {
     }
 
     /// The list of a key, or an empty one.
-    fn load_or_new(reads: &dyn Reads, space: Space, name: &[u8]) -> Result<Self> {
+    pub(super) fn load_or_new(reads: &dyn Reads, space: Space, name: &[u8]) -> Result<Self> {
         Self::from(Collection::load_or_new(reads, space, name, Type::List)?)
     }
 
@@ -132,7 +132,7 @@ impl List {
     }
 
     /// Adds an element at an end.
-    fn push(&mut self, txn: &mut Txn, end: End, value: &[u8]) -> Result<()> {
+    pub(super) fn push(&mut self, txn: &mut Txn, end: End, value: &[u8]) -> Result<()> {
         let number = match end {
             End::Left => {
                 self.first -= 1;
@@ -152,7 +152,7 @@ impl List {
     }
 
     /// Stages it; an emptied list's key is removed.
-    fn save(mut self, txn: &mut Txn) -> Result<()> {
+    pub(super) fn save(mut self, txn: &mut Txn) -> Result<()> {
         let mut head = Vec::with_capacity(4);
         for n in [self.first, self.last] {
             varint::put_u64(&mut head, (n << 1 ^ n >> 63) as u64);

@@ -123,10 +123,6 @@ impl Reply {
     }
 
     /// Yes or no.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "part of the protocol that no command answers with today")
-    )]
     pub(crate) fn boolean(&mut self, yes: bool) {
         self.out.extend_from_slice(match (self.protocol, yes) {
             (Protocol::Resp2, true) => b":1\r\n",
@@ -146,6 +142,14 @@ impl Reply {
         match self.protocol {
             Protocol::Resp2 => self.bulk(digits.as_bytes()),
             Protocol::Resp3 => self.line(b',', digits.as_bytes()),
+        }
+    }
+
+    /// A whole number of any size, by its digits.
+    pub(crate) fn big_number(&mut self, digits: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(digits.as_bytes()),
+            Protocol::Resp3 => self.line(b'(', digits.as_bytes()),
         }
     }
 
@@ -188,6 +192,11 @@ impl Reply {
     /// What has been encoded elsewhere, in the same protocol.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
+    }
+
+    /// The head of `n` pairs about the reply that follows: in RESP3 only.
+    pub(crate) fn attribute(&mut self, n: usize) {
+        self.number(b'|', n as i64);
     }
 
     /// An array whose length comes at its [`Reply::end`].

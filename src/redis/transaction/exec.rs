@@ -4,10 +4,11 @@ use super::super::command::{Action, Call, Flags, Keys, Lookups};
 use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::instance::Instance;
-use super::super::keyspace::Space;
+use super::super::keyspace::{self, Space};
 use super::super::number;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
+use super::super::slow;
 use super::super::table::Entry;
 use super::{Args, Queue};
 use crate::random::Random;
@@ -26,6 +27,11 @@ pub(crate) fn exec(
     if queue.spoiled {
         session.discard();
         return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
+    }
+    if instance.is_over_maxmemory() && queue.iter().any(|(entry, _)| entry.command.needs_room()) {
+        session.discard();
+        let why = Error::OverMaxmemory;
+        return Err(Error::text(format!("EXECABORT Transaction discarded because of: {}", why.wire())));
     }
     let (mark, database) = (reply.len(), session.database);
     session.unsent = Some(Vec::new());
@@ -68,6 +74,13 @@ fn attempt(
         reply.null_array();
         return Ok(());
     }
+    for watched in &session.watched {
+        let space = instance.keyspace().databases().space(&txn, watched.database)?;
+        if keyspace::expired_since(&txn, space, &watched.name, watched.at_ms)? {
+            reply.null_array();
+            return Ok(());
+        }
+    }
     reply.array(queue.commands.len());
     // Counted at the end, since all of it may run again.
     let mut ran = Vec::with_capacity(queue.commands.len());
@@ -91,10 +104,14 @@ fn attempt(
             }
         }
         let spent_ns = instance.clock().monotonic_ns().saturating_sub(start_ns);
-        ran.push((entry.id, spent_ns, reply.errors() != errors));
+        ran.push((entry, args, spent_ns, reply.errors() != errors));
     }
-    for (id, spent_ns, failed) in ran {
-        session.stats.commands[id].ran(spent_ns, failed);
+    for (entry, args, spent_ns, failed) in ran {
+        session.stats.commands[entry.id].ran(spent_ns, failed);
+        slow::note(instance, session, entry.command, args, spent_ns);
+        if entry.uses_keys {
+            dispatch::note_use(instance, session, entry.command, args, instance.clock().monotonic_ns());
+        }
     }
     dispatch::commit(instance, session, txn, None)
 }
@@ -149,10 +166,7 @@ fn step(
             let space = Space::unresolved(session.database);
             run(session, &Call { args, space, command, instance, lookups, seed }, reply)
         }
-        Action::Container => {
-            super::super::admin::command::help(command, reply);
-            Ok(())
-        }
+        Action::Container => Ok(()),
         Action::Exec => Err(Error::text("ERR EXEC inside EXEC is not allowed")),
     }
 }

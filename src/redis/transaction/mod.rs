@@ -17,7 +17,7 @@ use super::error::{Error, Result};
 use super::instance::Instance;
 use super::keyspace::lock_key;
 use super::protocol::reply::Reply;
-use super::session::Session;
+use super::session::{Session, Watched};
 use super::table::Entry;
 use crate::store::{Reads, Tier};
 
@@ -69,6 +69,16 @@ impl Queue {
     /// Makes EXEC refuse.
     pub(crate) fn spoil(&mut self) {
         self.spoiled = true;
+    }
+
+    /// Whether a command in it has to do with keys.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.commands.iter().any(|queued| queued.entry.command.keys != Keys::None)
+    }
+
+    /// Whether a command in it writes.
+    pub(crate) fn writes(&self) -> bool {
+        self.commands.iter().any(|queued| queued.entry.command.writes())
     }
 
     fn push(&mut self, entry: &'static Entry, args: Args<'_>) {
@@ -129,7 +139,11 @@ fn watch(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         return Err(Error::text("ERR WATCH inside MULTI is not allowed"));
     }
     let watch = session.watch.get_or_insert_with(|| call.instance.store().watch());
+    let at_ms = call.instance.store().now_ms();
     for name in call.from(1) {
+        if !session.watched.iter().any(|one| one.database == session.database && &*one.name == name) {
+            session.watched.push(Watched { database: session.database, name: name.into(), at_ms });
+        }
         watch.add(lock_key(session.database, name), session.database, name);
     }
     session.client.watched.store(watch.keys().len() as u32, Relaxed);

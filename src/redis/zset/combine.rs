@@ -282,8 +282,6 @@ pub(super) fn zdiff(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Re
 
 /// `ZINTERCARD numkeys key [key ...] [LIMIT limit]`
 pub(super) fn zintercard(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let positive = || Error::text("ERR numkeys should be greater than 0");
-    number::parse_i64(call.get(1)).filter(|&n| n > 0).ok_or_else(positive)?;
     let (mut inputs, mut options) = inputs(reads, call, 1)?;
     let mut limit = 0;
     while !options.is_done() {
