@@ -35,11 +35,9 @@ pub(crate) enum Kind {
     OutputLimits,
     /// Numbers from 0 to 100.
     Percentiles,
-    /// Letters for classes of events.
-    Events,
 }
 
-use Kind::{Bytes, BytesOrPercent, Events, Fixed, Int, OutputLimits, Percentiles, Save, Text, Word, YesNo};
+use Kind::{Bytes, BytesOrPercent, Fixed, Int, OutputLimits, Percentiles, Save, Text, Word, YesNo};
 
 /// A parameter.
 pub(crate) struct Parameter {
@@ -159,7 +157,6 @@ const PARAMETERS: &[Parameter] = &[
     parameter("min-replicas-max-lag", "10", INT).alias("min-slaves-max-lag"),
     parameter("min-replicas-to-write", "0", INT).alias("min-slaves-to-write"),
     parameter("no-appendfsync-on-rewrite", "no", YesNo),
-    parameter("notify-keyspace-events", "", Events),
     parameter("oom-score-adj", "no", Word(&["no", "yes", "relative", "absolute"])),
     parameter("oom-score-adj-values", "0 200 800", Text),
     parameter("pidfile", "", Fixed),
@@ -314,9 +311,6 @@ impl Parameters {
             Save => save(value).ok_or_else(|| "Invalid save parameters".into()),
             OutputLimits => output_limits(&self.get(parameter), &lower),
             Percentiles => percentiles(value),
-            Events => {
-                events(value).ok_or_else(|| "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into())
-            }
         }
     }
 }
@@ -390,25 +384,6 @@ fn percentiles(value: &str) -> Result<String, Refusal> {
         shown.push(n.to_string());
     }
     Ok(shown.join(" "))
-}
-
-/// In Redis's order, each once; `A` stands for all in [`ALL_EVENTS`].
-fn events(value: &str) -> Option<String> {
-    const ALL_EVENTS: &str = "g$lshzxetd";
-    const REST: &str = "nKEm";
-    let asked = |letter: char| value.contains(letter) || (value.contains('A') && ALL_EVENTS.contains(letter));
-    let known = |letter: char| letter == 'A' || ALL_EVENTS.contains(letter) || REST.contains(letter);
-    if !value.chars().all(known) {
-        return None;
-    }
-    let mut shown: String = ALL_EVENTS.chars().filter(|&letter| asked(letter)).collect();
-    if shown == ALL_EVENTS {
-        "A".clone_into(&mut shown);
-    }
-    // `A` holds no `n`, but what tells of new keys is not repeated where all is told: as Redis writes it.
-    let rest = if shown == "A" { "KEm" } else { REST };
-    shown.extend(rest.chars().filter(|&letter| asked(letter)));
-    Some(shown)
 }
 
 #[cfg(test)]
