@@ -16,6 +16,7 @@ use super::error::Result;
 use super::instance::Instance;
 use super::keyspace::{self, Meta, Space, lock_key};
 use super::protocol::reply::Reply;
+use super::script::Effects;
 use super::session::Session;
 use crate::config::Events;
 use crate::random::Random;
@@ -40,7 +41,7 @@ pub(crate) struct Call<'a> {
     pub(crate) seed: u64,
 }
 
-/// How often keys were looked for, for INFO.
+/// How often keys were looked for, for INFO, and what else happens once it is certain.
 #[derive(Default)]
 pub(crate) struct Lookups {
     /// They were there.
@@ -51,6 +52,8 @@ pub(crate) struct Lookups {
     pub(crate) missed: RefCell<Vec<(u16, Vec<u8>)>>,
     /// They are gone, but their elements are still to be cleared away.
     pub(crate) freed_later: Cell<u64>,
+    /// What scripts did.
+    pub(crate) effects: RefCell<Effects>,
 }
 
 impl Call<'_> {
@@ -113,6 +116,8 @@ impl<'a> std::ops::Deref for Call<'a> {
 pub(crate) type ReadFn = fn(&dyn Reads, &Call<'_>, &mut Reply) -> Result;
 /// A command that may write.
 pub(crate) type WriteFn = fn(&mut Txn, &Call<'_>, &mut Reply) -> Result;
+/// A command that runs a script over what it is given, and gives it back.
+pub(crate) type ScriptFn = fn(&mut Session, Txn, &Call<'_>, &mut Reply) -> (Option<Txn>, Result);
 /// A command about the connection or the server.
 pub(crate) type SessionFn = fn(&mut Session, &Call<'_>, &mut Reply) -> Result;
 
@@ -130,6 +135,13 @@ pub(crate) enum Action {
     Container,
     /// EXEC: runs what was queued.
     Exec,
+    /// Runs a script, which runs commands.
+    Script {
+        /// What finds and runs it.
+        run: ScriptFn,
+        /// Whether it may write.
+        writes: bool,
+    },
 }
 
 /// Which words are keys.
@@ -257,6 +269,8 @@ impl Access {
     pub(crate) const INSERT: Self = Self::all(&["RW", "insert"]);
     /// Whatever it held is replaced.
     pub(crate) const OVERWRITE: Self = Self::all(&["OW", "update"]);
+    /// Whatever a script does with it.
+    pub(crate) const UNKNOWN: Self = Self::all(&["RW", "access", "update"]);
     /// It comes into being.
     pub(crate) const CREATE: Self = Self::all(&["OW", "insert"]);
     /// It goes, whatever it held.
@@ -382,6 +396,17 @@ pub(crate) const fn command(name: &'static str, arity: i8, keys: Keys, action: A
     Command { name, arity, flags: Flags(0), keys, access, action, doc, locks: None, subcommands: &[] }
 }
 
+/// A command that runs a script.
+pub(crate) const fn script(
+    name: &'static str,
+    arity: i8,
+    keys: Keys,
+    writes: bool,
+    run: ScriptFn,
+) -> Command {
+    command(name, arity, keys, Action::Script { run, writes }).flag(Flags::NO_SCRIPT)
+}
+
 /// A command that looks at keys and changes nothing.
 pub(crate) const fn read(name: &'static str, arity: i8, keys: Keys, run: ReadFn) -> Command {
     command(name, arity, keys, Action::Read(run))
@@ -468,7 +493,7 @@ impl Command {
 
     /// Whether it changes keys.
     pub(crate) fn writes(&self) -> bool {
-        matches!(self.action, Action::Write(_))
+        matches!(self.action, Action::Write(_) | Action::Script { writes: true, .. })
     }
 
     /// Whether it writes, and what it writes takes room.

@@ -13,7 +13,7 @@ use super::session::{ReplyMode, Session};
 use super::table::{Entry, table};
 use super::transaction::Queue;
 use super::waiters::News;
-use super::{keyspace, notify, pubsub, recency, slow, transaction};
+use super::{keyspace, notify, pubsub, recency, script, slow, transaction};
 use crate::store::{self, LockSet, Miss, Tier, Txn};
 
 /// What became of a command.
@@ -138,6 +138,7 @@ fn conclude(
     for (database, name) in lookups.missed.take() {
         notify::publish_one(instance, database, "keymiss", &name, session.needs);
     }
+    lookups.effects.take().happen(instance, session);
     slow::note(instance, session, entry.command, args, spent_ns);
     if entry.uses_keys {
         note_use(instance, session, entry.command, args, now_ns);
@@ -390,6 +391,9 @@ fn perform(
             let space = keyspace::Space::unresolved(session.database);
             let result = run(session, &Call { args, space, command, instance, lookups, seed }, reply);
             wait_if_asked(instance, session, entry, args, result, again, false)
+        }
+        Action::Script { .. } => {
+            script::perform(instance, session, command, args, reply, tier, (lookups, seed))
         }
         // Its arity demands a subcommand.
         Action::Container | Action::Exec => Ok(()),

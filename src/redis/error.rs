@@ -30,6 +30,8 @@ pub(crate) enum Error {
     Block(Box<Block>),
     /// `OOM …`: it needs room, and there is more than `maxmemory` already.
     OverMaxmemory,
+    /// A script touched a key that it did not declare: it is run again with every lock held.
+    Undeclared,
     /// Any other text, with its code first: `ERR …`.
     Text(Cow<'static, str>),
     /// The store's; [`store::Error::WouldWait`] makes dispatch run the command again where it may wait.
@@ -50,6 +52,7 @@ impl Error {
             Self::NotAnInteger => "ERR value is not an integer or out of range",
             Self::NotAFloat => "ERR value is not a valid float",
             Self::NoSuchKey => "ERR no such key",
+            Self::Undeclared => "ERR Script attempted to access a key that it did not declare in KEYS",
             Self::Arity(name) => {
                 return Cow::Owned(format!("ERR wrong number of arguments for '{name}' command"));
             }

@@ -14,6 +14,7 @@ use super::notify;
 use super::parameters::Parameters;
 use super::pubsub::Hub;
 use super::recency::Recency;
+use super::script::Scripting;
 use super::stats::Stats;
 use super::waiters::Waiters;
 use crate::clock::Clock;
@@ -63,6 +64,7 @@ pub(crate) struct Instance {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) parameters: Parameters,
     pub(crate) recency: Recency,
+    pub(crate) scripting: Scripting,
     pub(crate) saved: Mutex<Saved>,
     pub(crate) started_ms: u64,
     /// 40 hexadecimal digits, different at each start.
@@ -95,6 +97,10 @@ impl Instance {
             format!("{:016x}{:016x}{:08x}", random.next_u64(), random.next_u64(), random.next_u64() >> 32);
         let started_ms = env.clock.now_ms();
         let seqno = keyspace.store().view_newest(Tier::Cached).seqno();
+        let scripting = Scripting::default();
+        if let Err(error) = scripting.libraries.open(keyspace.store()) {
+            tracing::error!(error = %error.wire(), "functions cannot be read; there are none until this is mended");
+        }
         let instance = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             keyspace,
@@ -107,6 +113,7 @@ impl Instance {
             waiters: Arc::default(),
             parameters: Parameters::default(),
             recency: Recency::default(),
+            scripting,
             saved: Mutex::new(Saved { at_s: started_ms / 1000, seqno, ..Saved::default() }),
             started_ms,
             run_id,

@@ -66,6 +66,7 @@ pub(crate) mod protocol;
 pub(crate) mod pubsub;
 pub(crate) mod recency;
 pub(crate) mod sample;
+pub(crate) mod script;
 pub(crate) mod session;
 pub(crate) mod set;
 pub(crate) mod slow;
@@ -98,6 +99,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "pubsub", commands: pubsub::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },
+    Family { group: "scripting", commands: script::COMMANDS },
     #[cfg(test)]
     Family { group: "generic", commands: blocking::tests::COMMANDS },
 ];

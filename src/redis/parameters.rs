@@ -197,6 +197,8 @@ const PARAMETERS: &[Parameter] = &[
     parameter("tcp-backlog", "511", Fixed),
     parameter("tcp-keepalive", "300", INT),
     parameter("tracking-table-max-keys", "1000000", LONG),
+    // Ours: whether a script may take keys that it did not declare, with every lock held.
+    parameter("undeclared-script-keys", "lock-all", Word(&["lock-all", "refuse"])),
     parameter("unixsocket", "", Fixed),
     parameter("unixsocketperm", "0", Fixed),
     parameter("zset-max-listpack-entries", "128", LONG).alias("zset-max-ziplist-entries"),

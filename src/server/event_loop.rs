@@ -52,6 +52,10 @@ pub(super) fn count() -> usize {
     (cores / 2).clamp(1, 8)
 }
 
+/// The stack of each thread that runs commands: values that scripts build may lie a thousand deep in each other. What is
+/// not used costs nothing.
+const STACK_BYTES: usize = 8 << 20;
+
 /// A running loop, from outside.
 pub(super) struct EventLoop {
     streams: mpsc::UnboundedSender<TcpStream>,
@@ -67,9 +71,11 @@ impl EventLoop {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_MAX)
+            .thread_stack_size(STACK_BYTES)
             .thread_name(format!("silt-read-{number}"))
             .build()?;
-        std::thread::Builder::new().name(format!("silt-loop-{number}")).spawn(move || {
+        let thread = std::thread::Builder::new().name(format!("silt-loop-{number}")).stack_size(STACK_BYTES);
+        thread.spawn(move || {
             LocalSet::new().block_on(&runtime, Turn::run(instance, arriving));
             runtime.shutdown_timeout(FINISH);
             // Nobody waits for it any more if this fails.

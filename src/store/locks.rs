@@ -166,6 +166,20 @@ pub(crate) struct Held {
     taken: usize,
 }
 
+impl Held {
+    /// Whether all of these are among them.
+    pub(crate) fn covers(&self, set: &LockSet) -> bool {
+        // They are sorted; the whole table was locked exclusively.
+        let all = self.stripes.len() == STRIPES;
+        let has = |&(stripe, exclusive): &(u16, bool)| {
+            self.stripes
+                .binary_search_by_key(&stripe, |&(held, _)| held)
+                .is_ok_and(|at| self.stripes.get(at).is_some_and(|held| held.1 || !exclusive))
+        };
+        all || (!set.all && set.stripes.iter().all(has))
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         for &(stripe, exclusive) in self.stripes.iter().take(self.taken) {
@@ -217,6 +231,23 @@ mod tests {
         let held = locks.lock(set.clone(), false).unwrap();
         assert!(locks.lock(set, false).is_none());
         drop(held);
+    }
+
+    #[test]
+    fn what_is_held_is_known() {
+        let locks = Locks::new();
+        let mut set = LockSet::one(key(5));
+        set.shared(key(3));
+        let held = locks.lock(set.clone(), false).unwrap();
+        let mut shared = LockSet::new();
+        shared.shared(key(5));
+        assert!(held.covers(&set) && held.covers(&shared) && held.covers(&LockSet::new()));
+        assert!(!held.covers(&LockSet::one(key(3))));
+        assert!(!held.covers(&LockSet::one(key(4))));
+        assert!(!held.covers(&LockSet::all()));
+        drop(held);
+        let all = locks.lock(LockSet::all(), false).unwrap();
+        assert!(all.covers(&set) && all.covers(&LockSet::all()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::certificates;
 use super::error::{Error, Result};
-use super::locks::{Held, LockKey};
+use super::locks::{Held, LockKey, LockSet};
 use super::overlay::{Overlay, Undo};
 use super::ranked::{Directory, Ranked};
 use super::realm::{SYSTEM, put_ordered, system_row, tag};
@@ -67,9 +67,12 @@ pub struct Txn {
     /// How many things it removes since they were due.
     expired: u64,
     undo: Option<Vec<Undo>>,
+    /// Bytes of what is staged, and of what undoing it takes.
+    staged_bytes: usize,
+    undo_bytes: usize,
     freeing: bool,
     /// Given back last.
-    _held: Held,
+    held: Held,
 }
 
 /// A plane by rank that a transaction has changed.
@@ -135,14 +138,21 @@ impl Txn {
             due_ms: u64::MAX,
             expired: 0,
             undo: None,
+            staged_bytes: 0,
+            undo_bytes: 0,
             freeing: false,
-            _held: held,
+            held,
         }
     }
 
     /// The store it writes to.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// Whether it holds these locks.
+    pub fn holds(&self, keys: &LockSet) -> bool {
+        self.held.covers(keys)
     }
 
     /// Stages a row.
@@ -156,12 +166,20 @@ impl Txn {
     }
 
     fn stage(&mut self, row: Vec<u8>, value: Option<Bytes>) {
+        self.staged_bytes += row_bytes(&row, value.as_ref());
         if let Some(undo) = &mut self.undo {
             let name = row.clone();
             let before = self.overlay.set(row, value);
+            let before_bytes = before.as_ref().map(|value| row_bytes(&name, value.as_ref()));
+            self.staged_bytes = self.staged_bytes.saturating_sub(before_bytes.unwrap_or(0));
+            self.undo_bytes += before_bytes.unwrap_or_else(|| row_bytes(&name, None));
             undo.push((name, before));
         } else {
-            self.overlay.set(row, value);
+            let len = row.len();
+            if let Some(before) = self.overlay.set(row, value) {
+                let before_bytes = row_bytes_of(len, before.as_ref());
+                self.staged_bytes = self.staged_bytes.saturating_sub(before_bytes);
+            }
         }
     }
 
@@ -174,6 +192,11 @@ impl Txn {
             Some(staged) => *staged = plane,
             None => self.planes.push(plane),
         }
+    }
+
+    /// About how many bytes of memory what is staged takes.
+    pub fn weight(&self) -> usize {
+        self.staged_bytes + self.undo_bytes + (self.counts.len() + self.touched.len()) * 16
     }
 
     /// Stages an addition to a counter of the database.
@@ -302,6 +325,12 @@ impl Txn {
     pub fn undo(&mut self, to: Savepoint) {
         let undo = self.undo.get_or_insert_default();
         for (row, before) in undo.drain(to.undo.min(undo.len())..).rev() {
+            let before_bytes = before.as_ref().map(|value| row_bytes(&row, value.as_ref()));
+            self.undo_bytes =
+                self.undo_bytes.saturating_sub(before_bytes.unwrap_or_else(|| row_bytes(&row, None)));
+            let now = self.overlay.get(&row).map(|value| row_bytes(&row, value.as_ref()));
+            self.staged_bytes =
+                (self.staged_bytes + before_bytes.unwrap_or(0)).saturating_sub(now.unwrap_or(0));
             match before {
                 Some(value) => drop(self.overlay.set(row, value)),
                 None => self.overlay.unset(&row),
@@ -316,6 +345,19 @@ impl Txn {
         self.notes.truncate(to.notes);
         self.hooks.truncate(to.hooks);
         self.expired = to.expired;
+    }
+
+    /// Whether somebody may still want to go back to a moment.
+    pub fn has_savepoints(&self) -> bool {
+        self.undo.is_some()
+    }
+
+    /// Says that nobody will go back to a moment so far.
+    pub fn forget_savepoints(&mut self) {
+        self.undo_bytes = 0;
+        if let Some(undo) = &mut self.undo {
+            undo.clear();
+        }
     }
 
     /// Whether nothing is staged.
@@ -409,6 +451,16 @@ impl Txn {
             self.building.push(prefix);
         }
     }
+}
+
+/// What a staged row takes.
+fn row_bytes(row: &[u8], value: Option<&Bytes>) -> usize {
+    row_bytes_of(row.len(), value)
+}
+
+fn row_bytes_of(row: usize, value: Option<&Bytes>) -> usize {
+    const OVERHEAD: usize = 64;
+    row + value.map_or(0, Bytes::len) + OVERHEAD
 }
 
 impl Drop for Txn {

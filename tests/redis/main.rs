@@ -15,6 +15,7 @@ mod output;
 mod pubsub;
 mod random;
 mod running;
+mod scripts;
 mod sets;
 mod streams;
 mod transactions;

@@ -100,18 +100,21 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
         Action::Write(_) if command.flags.has(Flags::NOTES) => flags.push("readonly"),
         Action::Write(_) if command.flags.has(Flags::LEAN) => flags.push("write"),
         Action::Write(_) => flags.extend(["write", "denyoom"]),
-        Action::Read(_) => flags.push("readonly"),
+        Action::Read(_) | Action::Script { writes: false, .. } => flags.push("readonly"),
         _ => {}
     }
     let (has, session) =
         (|flag| command.flags.has(flag), matches!(command.action, Action::Session(_) | Action::Exec));
+    let script = matches!(command.action, Action::Script { .. });
     for (is_so, name) in [
         (has(Flags::ADMIN), "admin"),
         (entry.group == "pubsub" && session, "pubsub"),
         (has(Flags::NO_SCRIPT), "noscript"),
         (has(Flags::BLOCKING), "blocking"),
         (session, "loading"),
-        (session, "stale"),
+        (session || script, "stale"),
+        (script, "skip_monitor"),
+        (script, "no_mandatory_keys"),
         (has(Flags::FAST), "fast"),
         (has(Flags::NO_AUTH), "no_auth"),
         (has(Flags::NO_MULTI), "no_multi"),
@@ -344,7 +347,7 @@ fn keys_of<'a>(call: &Call<'a>) -> Result<(Args<'a>, &'static Command, Vec<usize
         _ => Error::text("ERR Invalid command specified"),
     })?;
     let places: Vec<usize> = entry.command.keys.places(&args).collect();
-    if places.is_empty() {
+    if places.is_empty() && !matches!(entry.command.action, Action::Script { .. }) {
         return Err(Error::text("ERR The command has no key arguments"));
     }
     Ok((args, entry.command, places))

@@ -211,7 +211,7 @@ fn protocol(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         b"string" => reply.bulk(b"Hello World"),
         b"integer" => reply.int(12345),
         b"double" => reply.double(3.141),
-        b"bignum" => reply.big_number("1234567999999999999999999999999999999"),
+        b"bignum" => reply.big_number(b"1234567999999999999999999999999999999"),
         b"null" => reply.null(),
         b"array" => {
             reply.array(3);

@@ -135,7 +135,13 @@ fn memory_section(call: &Call<'_>, out: &mut String) {
     line(out, "used_memory_peak_perc", format_args!("{:.2}%", part(own, peak) * 100.0));
     line(out, "used_memory_overhead", buffers);
     line(out, "used_memory_dataset", own.saturating_sub(buffers));
-    line(out, "used_memory_lua", 0);
+    let (scripts, script_bytes) = call.instance.scripting.cached();
+    let (libraries, functions, library_bytes) = call.instance.scripting.libraries.size();
+    line(out, "used_memory_lua", script_bytes + library_bytes);
+    line(out, "used_memory_scripts", script_bytes + library_bytes);
+    line(out, "number_of_cached_scripts", scripts);
+    line(out, "number_of_functions", functions);
+    line(out, "number_of_libraries", libraries);
     if let Some(total) = total_memory() {
         sized(out, "total_system_memory", total);
     }

@@ -70,9 +70,31 @@ impl Reply {
     /// An error by its text, code first.
     pub(crate) fn error_text(&mut self, text: &str) {
         self.errors += 1;
-        self.out.push(b'-');
-        self.out.extend(text.bytes().map(|c| if c == b'\r' || c == b'\n' { b' ' } else { c }));
+        self.line_of(b'-', text.as_bytes());
+    }
+
+    /// A line of any bytes; line ends in it become spaces.
+    fn line_of(&mut self, marker: u8, bytes: &[u8]) {
+        self.out.push(marker);
+        self.out.extend(bytes.iter().map(|&c| if c == b'\r' || c == b'\n' { b' ' } else { c }));
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A simple string of any bytes; line ends in it become spaces.
+    pub(crate) fn simple_bytes(&mut self, bytes: &[u8]) {
+        self.line_of(b'+', bytes);
+    }
+
+    /// An integer of any length, in digits; line ends in it become spaces.
+    pub(crate) fn big_number(&mut self, digits: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => {
+                self.number(b'$', digits.len() as i64);
+                self.out.extend(digits.iter().map(|&c| if c == b'\r' || c == b'\n' { b' ' } else { c }));
+                self.out.extend_from_slice(b"\r\n");
+            }
+            Protocol::Resp3 => self.line_of(b'(', digits),
+        }
     }
 
     /// An integer.
@@ -145,22 +167,20 @@ impl Reply {
         }
     }
 
-    /// A whole number of any size, by its digits.
-    pub(crate) fn big_number(&mut self, digits: &str) {
-        match self.protocol {
-            Protocol::Resp2 => self.bulk(digits.as_bytes()),
-            Protocol::Resp3 => self.line(b'(', digits.as_bytes()),
-        }
-    }
-
     /// Text for people, which a client should show as it is.
     pub(crate) fn verbatim(&mut self, text: &str) {
+        self.verbatim_as(b"txt", text.as_bytes());
+    }
+
+    /// Text of a format whose name has three bytes; others are cut, or filled with spaces.
+    pub(crate) fn verbatim_as(&mut self, format: &[u8], text: &[u8]) {
         match self.protocol {
-            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp2 => self.bulk(text),
             Protocol::Resp3 => {
                 self.number(b'=', text.len() as i64 + 4);
-                self.out.extend_from_slice(b"txt:");
-                self.out.extend_from_slice(text.as_bytes());
+                self.out.extend(format.iter().copied().chain([b' '; 3]).take(3));
+                self.out.push(b':');
+                self.out.extend_from_slice(text);
                 self.out.extend_from_slice(b"\r\n");
             }
         }
@@ -204,14 +224,14 @@ impl Reply {
         Open { at: self.out.len(), marker: b'*' }
     }
 
-    /// A map whose number of pairs comes at its [`Reply::end`].
-    pub(crate) fn open_map(&mut self) -> Open {
-        Open { at: self.out.len(), marker: b'%' }
-    }
-
     /// A set whose length comes at its [`Reply::end`].
     pub(crate) fn open_set(&mut self) -> Open {
         Open { at: self.out.len(), marker: b'~' }
+    }
+
+    /// A map whose number of pairs comes at its [`Reply::end`].
+    pub(crate) fn open_map(&mut self) -> Open {
+        Open { at: self.out.len(), marker: b'%' }
     }
 
     /// Writes the head of what was opened. Moves what was written since; open and end innermost first.

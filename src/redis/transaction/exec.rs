@@ -7,6 +7,7 @@ use super::super::instance::Instance;
 use super::super::keyspace::{self, Space};
 use super::super::number;
 use super::super::protocol::reply::Reply;
+use super::super::script;
 use super::super::session::Session;
 use super::super::slow;
 use super::super::table::Entry;
@@ -35,7 +36,15 @@ pub(crate) fn exec(
     }
     let (mark, database) = (reply.len(), session.database);
     session.unsent = Some(Vec::new());
-    let result = attempt(instance, session, &queue, reply, tier, lookups);
+    let declared = locks(session, &queue);
+    let mut result = attempt(instance, session, &queue, declared, reply, tier, lookups);
+    if matches!(result, Err(Error::Undeclared)) {
+        reply.truncate(mark);
+        session.select(database);
+        session.unsent = Some(Vec::new());
+        drop(lookups.effects.take());
+        result = attempt(instance, session, &queue, LockSet::all(), reply, tier, lookups);
+    }
     let unsent = session.unsent.take().unwrap_or_default();
     if result.is_ok() {
         for message in &unsent {
@@ -60,6 +69,7 @@ fn attempt(
     instance: &Instance,
     session: &mut Session,
     queue: &Queue,
+    locks: LockSet,
     reply: &mut Reply,
     tier: Tier,
     lookups: &Lookups,
@@ -68,7 +78,7 @@ fn attempt(
     if tier == Tier::Cached && queue.iter().any(|(entry, _)| !repeatable(entry)) {
         return Err(Error::Store(crate::store::Error::WouldWait(None)));
     }
-    let mut txn = instance.store().txn(locks(session, queue), tier)?;
+    let mut txn = instance.store().txn(locks, tier)?;
     session.needs = session.needs.max(txn.seqno());
     if session.watch.as_ref().is_some_and(crate::store::Watch::changed) {
         reply.null_array();
@@ -91,7 +101,7 @@ fn attempt(
         let savepoint = txn.savepoint();
         if let Err(error) = step(instance, session, &mut txn, entry, args, reply, (lookups, seeds.next_u64()))
         {
-            if error.would_wait() && tier == Tier::Cached {
+            if (error.would_wait() && tier == Tier::Cached) || matches!(error, Error::Undeclared) {
                 return Err(error);
             }
             txn.undo(savepoint);
@@ -119,7 +129,7 @@ fn attempt(
 /// Whether running it again does no harm: it acts through the transaction, or on nothing that EXEC does not restore.
 fn repeatable(entry: &Entry) -> bool {
     match entry.command.action {
-        Action::Read(_) | Action::Write(_) => !entry.command.flags.has(Flags::SLOW),
+        Action::Read(_) | Action::Write(_) | Action::Script { .. } => !entry.command.flags.has(Flags::SLOW),
         _ => matches!(entry.command.name, "select" | "ping" | "echo"),
     }
 }
@@ -165,6 +175,10 @@ fn step(
         Action::Session(run) => {
             let space = Space::unresolved(session.database);
             run(session, &Call { args, space, command, instance, lookups, seed }, reply)
+        }
+        Action::Script { run, .. } => {
+            let space = space(txn, session)?;
+            script::within(session, txn, run, &Call { args, space, command, instance, lookups, seed }, reply)
         }
         Action::Container => Ok(()),
         Action::Exec => Err(Error::text("ERR EXEC inside EXEC is not allowed")),

@@ -1,0 +1,115 @@
+//! What a script does beside its transaction: counts, and lines for the log. All of it happens once it is certain that
+//! the script does not run again.
+
+use super::super::instance::Instance;
+use super::super::session::Session;
+
+/// Lines that one script may say.
+const LINES_MAX: usize = 1000;
+
+/// A line's level, as `redis.LOG_…` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Debug,
+    Info,
+    Warning,
+}
+
+#[derive(Default)]
+struct Tally {
+    id: usize,
+    calls: u64,
+    spent_ns: u64,
+    failed: u64,
+    rejected: u64,
+}
+
+/// What is still to happen.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// By command: few, since a script calls few.
+    ran: Vec<Tally>,
+    /// Errors by code.
+    errors: Vec<(String, u64)>,
+    said: Vec<(Level, String)>,
+}
+
+impl Effects {
+    fn tally(&mut self, id: usize) -> &mut Tally {
+        let at = self.ran.iter().position(|tally| tally.id == id).unwrap_or_else(|| {
+            self.ran.push(Tally { id, ..Tally::default() });
+            self.ran.len() - 1
+        });
+        &mut self.ran[at]
+    }
+
+    /// A command ran.
+    pub(super) fn ran(&mut self, id: usize, spent_ns: u64, failed: bool) {
+        let tally = self.tally(id);
+        tally.calls += 1;
+        tally.spent_ns += spent_ns;
+        tally.failed += u64::from(failed);
+    }
+
+    /// A command was refused.
+    pub(super) fn rejected(&mut self, id: usize) {
+        self.tally(id).rejected += 1;
+    }
+
+    /// An error was answered.
+    pub(super) fn error(&mut self, wire: &str) {
+        let code = wire.split(' ').next().unwrap_or_default();
+        match self.errors.iter_mut().find(|(known, _)| known == code) {
+            Some((_, count)) => *count += 1,
+            None => self.errors.push((code.to_owned(), 1)),
+        }
+    }
+
+    /// A line for the log.
+    pub(super) fn say(&mut self, level: Level, line: String) {
+        if self.said.len() < LINES_MAX {
+            self.said.push((level, line));
+        }
+    }
+
+    /// Adds what a later run does.
+    pub(super) fn join(&mut self, later: Self) {
+        for tally in later.ran {
+            let own = self.tally(tally.id);
+            own.calls += tally.calls;
+            own.spent_ns += tally.spent_ns;
+            own.failed += tally.failed;
+            own.rejected += tally.rejected;
+        }
+        for (code, count) in later.errors {
+            match self.errors.iter_mut().find(|(known, _)| *known == code) {
+                Some((_, own)) => *own += count,
+                None => self.errors.push((code, count)),
+            }
+        }
+        self.said.extend(later.said);
+    }
+
+    /// Now it is certain.
+    pub(crate) fn happen(self, instance: &Instance, session: &Session) {
+        for tally in self.ran {
+            let stats = &session.stats.commands[tally.id];
+            stats.calls.add(tally.calls);
+            stats.spent_ns.add(tally.spent_ns);
+            stats.failed.add(tally.failed);
+            stats.rejected.add(tally.rejected);
+        }
+        for (code, count) in self.errors {
+            for _ in 0..count {
+                instance.stats.error(&code);
+            }
+        }
+        for (level, line) in self.said {
+            match level {
+                Level::Debug => tracing::debug!(target: "script", "{line}"),
+                Level::Info => tracing::info!(target: "script", "{line}"),
+                Level::Warning => tracing::warn!(target: "script", "{line}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! One run of a script: what it reads and writes, how long it may, and what it leaves behind. And `redis.call`: a script's
+//! commands run the way those of EXEC do, in one transaction, each undone alone if it fails.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::super::args::{Args, Span};
+use super::super::command::{Action, Call, Keys, Lookups, NAME_BYTES_MAX};
+use super::super::command::{Command, Flags};
+use super::super::dispatch;
+use super::super::error::{Error, Result};
+use super::super::instance::Instance;
+use super::super::keyspace::Space;
+use super::super::protocol::reply::{Protocol, Reply};
+use super::super::session::Session;
+use super::super::table::{Entry, table};
+use super::effects::Effects;
+use super::random::Drand48;
+use super::running::Noted;
+use crate::random::Random;
+use crate::store::{self, Reads, Tier, Txn};
+
+/// Instructions of Lua between two looks at what time it is.
+pub(super) const TICK_INSTRUCTIONS: u32 = 10_000;
+/// Ticks that a script may take on an event loop: about a millisecond. What takes longer goes where it may.
+const TICKS_MAX: u32 = 10;
+/// Commands that a script may call on an event loop.
+const CALLS_MAX: u32 = 256;
+
+/// Why `redis.call` gave no reply.
+pub(super) enum Refusal {
+    /// The words make no command.
+    Words(&'static str),
+    /// The command was refused, and that was counted.
+    Text(&'static str),
+    /// The run is over.
+    Over,
+}
+
+/// A run.
+pub(super) struct Run {
+    pub(super) txn: Txn,
+    /// The script's own: what it selects is its own affair.
+    pub(super) session: Session,
+    pub(super) instance: Arc<Instance>,
+    /// The reply to the command that the script called.
+    pub(super) reply: Reply,
+    /// Whether commands that write are refused.
+    pub(super) read_only: bool,
+    pub(super) random: Drand48,
+    /// Gives each command its seed.
+    seeds: Random,
+    pub(super) lookups: Lookups,
+    pub(super) effects: Effects,
+    /// Why the run was ended from outside; what it does from then on is for nothing.
+    pub(super) over: Option<Error>,
+    /// How others know of it, if it may run long.
+    pub(super) running: Option<Noted>,
+    /// Whether somebody else may undo all that the script wrote.
+    is_part: bool,
+    words: Vec<u8>,
+    spans: Vec<Span>,
+    calls: u32,
+    ticks: u32,
+}
+
+impl Run {
+    /// A run for a client, in the database that it selected.
+    pub(super) fn new(session: &Session, txn: Txn, call: &Call<'_>, read_only: bool) -> Result<Self> {
+        let Some(instance) = call.instance.shared().upgrade() else {
+            return Err(Error::text("ERR the server is shutting down"));
+        };
+        let mut own = Session::new(session.client.clone(), session.stats.clone(), true);
+        own.database = session.database;
+        own.unsent = Some(Vec::new());
+        let is_part = txn.has_savepoints();
+        Ok(Self {
+            is_part,
+            txn,
+            session: own,
+            instance,
+            reply: Reply::default(),
+            read_only,
+            random: Drand48::seeded((call.seed >> 32) as i32),
+            seeds: call.random(),
+            lookups: Lookups::default(),
+            effects: Effects::default(),
+            over: None,
+            running: None,
+            words: Vec::new(),
+            spans: Vec::new(),
+            calls: 0,
+            ticks: 0,
+        })
+    }
+
+    fn tier(&self) -> Tier {
+        self.txn.tier()
+    }
+
+    /// Begins the words of a command.
+    pub(super) fn begin(&mut self) {
+        self.words.clear();
+        self.spans.clear();
+    }
+
+    /// Adds a word.
+    pub(super) fn word(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
+        let at = self.words.len();
+        put(&mut self.words);
+        self.spans.push(Span { at: at as u32, len: (self.words.len() - at) as u32 });
+    }
+
+    /// The command that the words name, if there is one.
+    pub(super) fn command(&self) -> Option<&'static Entry> {
+        dispatch::find(Args::new(&self.words, &self.spans)).ok()
+    }
+
+    /// Ends the run: the same command is run again, elsewhere or with more locks, or fails.
+    pub(super) fn end(&mut self, why: Error) -> Refusal {
+        self.over.get_or_insert(why);
+        Refusal::Over
+    }
+
+    /// A look at what time it is, from within Lua. False if the run is over.
+    pub(super) fn tick(&mut self, place: impl FnOnce() -> String) -> bool {
+        self.ticks += 1;
+        if self.over.is_some() {
+            return false;
+        }
+        if self.tier() == Tier::Cached && self.ticks > TICKS_MAX {
+            self.end(must_wait());
+            return false;
+        }
+        if let Some(running) = &self.running {
+            running.warn_if_slow(&self.instance);
+            if running.is_killed() || self.session.client.is_killed() {
+                let why = running.killed_text(&place());
+                self.end(Error::text(why));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Runs the command that the words make; what it answers is in `reply`.
+    pub(super) fn call(&mut self) -> std::result::Result<(), Refusal> {
+        if self.over.is_some() {
+            return Err(Refusal::Over);
+        }
+        self.reply.clear();
+        let entry = self.admit()?;
+        let command = entry.command;
+        self.calls += 1;
+        let cached = self.tier() == Tier::Cached;
+        if cached && (self.calls > CALLS_MAX || command.flags.has(Flags::SLOW)) {
+            return Err(self.end(must_wait()));
+        }
+        self.check_locks(command)?;
+        let errors = self.reply.errors();
+        let start_ns = self.instance.clock().monotonic_ns();
+        let savepoint = command.writes().then(|| self.txn.savepoint());
+        if let Err(error) = self.perform(command) {
+            if error.would_wait() && cached {
+                return Err(self.end(error));
+            }
+            if let Some(savepoint) = savepoint {
+                self.txn.undo(savepoint);
+            }
+            self.reply.clear();
+            if let Error::Block(block) = error {
+                block.refuse(&mut self.reply);
+            } else {
+                self.effects.error(&error.wire());
+                self.reply.error(&error);
+            }
+        }
+        if savepoint.is_some() {
+            if !self.is_part {
+                self.txn.forget_savepoints();
+            }
+            if self.txn.weight() as u64 > self.instance.value_bytes_max() {
+                return Err(
+                    self.end(Error::text("ERR the script writes more than the memory budget permits"))
+                );
+            }
+        }
+        let spent_ns = self.instance.clock().monotonic_ns().saturating_sub(start_ns);
+        self.effects.ran(entry.id, spent_ns, self.reply.errors() != errors);
+        Ok(())
+    }
+
+    /// Whether the command may run at all.
+    fn admit(&mut self) -> std::result::Result<&'static Entry, Refusal> {
+        let args = Args::new(&self.words, &self.spans);
+        let (entry, refusal) = match dispatch::find(args) {
+            Ok(entry) if entry.command.flags.has(Flags::NO_SCRIPT) => {
+                (Some(entry), Some("This Redis command is not allowed from script"))
+            }
+            Ok(entry) if self.read_only && (entry.command.writes() || is_publish(entry)) => {
+                (Some(entry), Some("Write commands are not allowed from read-only scripts."))
+            }
+            Ok(entry) => (Some(entry), None),
+            Err(Error::Arity(name)) => (
+                table().find_full(name.as_bytes()),
+                Some("Wrong number of args calling Redis command from script"),
+            ),
+            Err(_) => (None, Some("Unknown Redis command called from script")),
+        };
+        let too_long = |entry: &Entry| {
+            entry.command.keys.places(&args).any(|place| args.get(place).len() > NAME_BYTES_MAX)
+        };
+        match (entry, refusal) {
+            (Some(entry), None) if !too_long(entry) => Ok(entry),
+            (entry, refusal) => {
+                self.effects.error("ERR");
+                if let Some(entry) = entry {
+                    self.effects.rejected(entry.id);
+                }
+                Err(Refusal::Text(refusal.unwrap_or("key is longer than 65536 bytes")))
+            }
+        }
+    }
+
+    /// Whether the transaction holds the locks of a command's keys. If not, the script did not declare them.
+    fn check_locks(&mut self, command: &Command) -> std::result::Result<(), Refusal> {
+        // What only reads sees one moment in any case; but planes by rank are the locks' affair.
+        let is_free = self.read_only && !command.flags.has(Flags::RANKED);
+        if is_free || (command.keys == Keys::None && command.locks.is_none()) {
+            return Ok(());
+        }
+        let args = Args::new(&self.words, &self.spans);
+        if self.txn.holds(&command.lock_set(self.session.database, &args)) {
+            return Ok(());
+        }
+        if self.instance.parameters.text("undeclared-script-keys") != "refuse" {
+            return Err(self.end(Error::Undeclared));
+        }
+        self.effects.error("ERR");
+        Err(Refusal::Text("Script attempted to access a key that it did not declare in KEYS"))
+    }
+
+    fn perform(&mut self, command: &'static Command) -> Result {
+        if asks_to_wait(command, Args::new(&self.words, &self.spans)) {
+            let name = command.name;
+            return Err(Error::text(format!(
+                "ERR {name} command is not allowed with BLOCK option from scripts"
+            )));
+        }
+        let seed = self.seeds.next_u64();
+        let Self { txn, session, instance, reply, lookups, words, spans, .. } = self;
+        let args = Args::new(words, spans);
+        let databases = instance.keyspace().databases();
+        let instance: &Instance = instance;
+        match command.action {
+            Action::Read(run) => {
+                let space = databases.space(txn, session.database)?;
+                run(txn, &Call { args, space, command, instance, lookups, seed }, reply)
+            }
+            Action::Write(run) => {
+                let space = databases.space(txn, session.database)?;
+                run(txn, &Call { args, space, command, instance, lookups, seed }, reply)
+            }
+            Action::Session(run) => {
+                let space = Space::unresolved(session.database);
+                run(session, &Call { args, space, command, instance, lookups, seed }, reply)
+            }
+            // Its arity demands a subcommand.
+            Action::Container => Ok(()),
+            Action::Exec | Action::Script { .. } => {
+                Err(Error::text("ERR This Redis command is not allowed from script"))
+            }
+        }
+    }
+
+    /// Which protocol the script wants its replies in.
+    pub(super) fn set_protocol(&mut self, protocol: Protocol) {
+        self.reply.set_protocol(protocol);
+    }
+
+    /// What is left once the script has ended: what it read and wrote. The client's session learns what its reply
+    /// depends on.
+    pub(super) fn into_txn(self, session: &mut Session) -> Txn {
+        session.needs = session.needs.max(self.session.needs);
+        if let (Some(unsent), Some(own)) = (&mut session.unsent, self.session.unsent) {
+            unsent.extend(own);
+        }
+        session.client.database.store(session.database, Relaxed);
+        self.txn
+    }
+}
+
+/// Whether it tells others something: to Redis, that is as much as writing.
+fn is_publish(entry: &Entry) -> bool {
+    matches!(entry.command.name, "publish" | "spublish")
+}
+
+/// Whether the words ask for what commands with an option to wait refuse to scripts.
+fn asks_to_wait(command: &Command, args: Args<'_>) -> bool {
+    matches!(command.name, "xread" | "xreadgroup")
+        && (1..args.len()).take_while(|&at| !args.is(at, "streams")).any(|at| args.is(at, "block"))
+}
+
+/// The same again, where it may take its time.
+pub(super) fn must_wait() -> Error {
+    Error::Store(store::Error::WouldWait(None))
+}

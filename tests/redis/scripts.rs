@@ -1,0 +1,153 @@
+//! Scripts and functions, where one conversation cannot show it: restarts, several clients, long runs, limits.
+
+use crate::client::Value;
+use crate::running::Server;
+
+const LIBRARY: &str = "#!lua name=counters
+redis.register_function('bump', function(keys) return redis.call('incr', keys[1]) end)
+redis.register_function{
+    function_name = 'look', callback = function(keys) return redis.call('get', keys[1]) end,
+    flags = {'no-writes'}, description = 'looks'
+}";
+
+#[test]
+fn functions_survive_restarts_and_flushes_and_scripts_do_not() {
+    let server = Server::start();
+    let mut client = server.client();
+    assert_eq!(client.show(&["FUNCTION", "LOAD", LIBRARY]), "\"counters\"");
+    let sha = client.show(&["SCRIPT", "LOAD", "return 1"]);
+    assert_eq!(client.show(&["FCALL", "bump", "1", "n"]), "(integer) 1");
+    assert_eq!(client.show(&["FLUSHALL"]), "OK");
+    let listed = client.show(&["FUNCTION", "LIST", "WITHCODE"]);
+    let dumped = client.command(&["FUNCTION", "DUMP"]);
+    drop(client);
+    let server = server.restart();
+    let mut client = server.client();
+    assert_eq!(client.show(&["FUNCTION", "LIST", "WITHCODE"]), listed);
+    assert_eq!(client.command(&["FUNCTION", "DUMP"]), dumped);
+    assert_eq!(client.show(&["FCALL", "bump", "1", "n"]), "(integer) 1");
+    assert_eq!(client.show(&["FCALL_RO", "look", "1", "n"]), "\"1\"");
+    assert!(client.show(&["EVALSHA", sha.trim_matches('"'), "0"]).contains("NOSCRIPT"));
+    assert_eq!(client.show(&["FUNCTION", "DELETE", "counters"]), "OK");
+    drop(client);
+    let server = server.restart();
+    assert_eq!(server.client().show(&["FUNCTION", "LIST"]), "*0");
+}
+
+#[test]
+fn what_was_dumped_is_restored() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.command(&["FUNCTION", "LOAD", LIBRARY]);
+    let listed = client.show(&["FUNCTION", "LIST", "WITHCODE"]);
+    let Value::Bulk(dumped) = client.command(&["FUNCTION", "DUMP"]) else { panic!("no payload") };
+    let mut restore = |policy: &[u8]| {
+        client.send(&crate::client::encode(&[b"FUNCTION", b"RESTORE", &dumped, policy]));
+        client.read().expect("a reply").show()
+    };
+    assert_eq!(restore(b"append"), "(error) ERR Library counters already exists");
+    assert_eq!(restore(b"replace"), "OK");
+    assert_eq!(restore(b"flush"), "OK");
+    assert_eq!(client.show(&["FUNCTION", "LIST", "WITHCODE"]), listed);
+}
+
+#[test]
+fn a_script_is_one_step_to_all_others() {
+    const MOVE: &str = "local n = redis.call('decr', KEYS[1])
+        for i = 1, 50 do redis.call('set', KEYS[3], i) end
+        return n + redis.call('incr', KEYS[2])";
+    const UNDECLARED: &str = "redis.call('decr', 'a') redis.call('incr', 'b') return 1";
+    let server = Server::start();
+    server.client().command(&["MSET", "a", "1000", "b", "0"]);
+    std::thread::scope(|scope| {
+        for undeclared in [false, true, false] {
+            let server = &server;
+            scope.spawn(move || {
+                let mut client = server.client();
+                for _ in 0..50 {
+                    let reply = if undeclared {
+                        client.show(&["EVAL", UNDECLARED, "0"])
+                    } else {
+                        client.show(&["EVAL", MOVE, "3", "a", "b", "c"])
+                    };
+                    assert!(reply.starts_with("(integer)"), "{reply}");
+                }
+            });
+        }
+        let mut client = server.client();
+        for _ in 0..100 {
+            let Value::Many(_, both) = client.command(&["MGET", "a", "b"]) else { panic!("no array") };
+            let sum: i64 = both.iter().map(|n| n.show().trim_matches('"').parse::<i64>().unwrap()).sum();
+            assert_eq!(sum, 1000, "a script seen half done");
+        }
+    });
+    assert_eq!(server.client().show(&["MGET", "a", "b"]), "*2\n  \"850\"\n  \"150\"");
+}
+
+#[test]
+fn a_script_that_does_not_end_is_killed_and_has_written_nothing() {
+    const ENDLESS: &str =
+        "redis.call('set', KEYS[1], 'x') while true do pcall(function() while true do end end) end";
+    let server = Server::start();
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| server.client().show(&["EVAL", ENDLESS, "1", "k"]));
+        let mut client = server.client();
+        assert_eq!(client.show(&["SET", "other", "1"]), "OK", "others go on");
+        while client.show(&["SCRIPT", "KILL"]) != "OK" {
+            std::thread::yield_now();
+        }
+        let reply = caller.join().unwrap();
+        assert!(reply.starts_with("(error) ERR Script killed by user with SCRIPT KILL..."), "{reply}");
+        assert_eq!(client.show(&["GET", "k"]), "(nil)");
+    });
+}
+
+#[test]
+fn keys_that_were_not_declared_may_be_refused() {
+    let server = Server::start();
+    let mut client = server.client();
+    assert_eq!(client.show(&["CONFIG", "SET", "undeclared-script-keys", "refuse"]), "OK");
+    let refused = client.show(&["EVAL", "return redis.call('set', 'k', 1)", "0"]);
+    assert!(refused.contains("did not declare"), "{refused}");
+    assert_eq!(client.show(&["EVAL", "return redis.call('set', KEYS[1], 1)", "1", "k"]), "OK");
+    assert_eq!(client.show(&["EVAL_RO", "return redis.call('get', 'k')", "0"]), "\"1\"");
+}
+
+#[test]
+fn scripts_end_where_memory_does() {
+    let server = Server::start();
+    let mut client = server.client();
+    for greedy in [
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} while true do t[#t + 1] = {} end",
+        "local i = 0 while true do i = i + 1 redis.call('set', 'k' .. i, string.rep('x', 1000)) end",
+    ] {
+        let reply = client.show(&["EVAL", greedy, "0"]);
+        assert!(reply.contains("memory"), "{reply}");
+    }
+    assert_eq!(client.show(&["DBSIZE"]), "(integer) 0");
+    assert_eq!(client.show(&["EVAL", "return 'alive'", "0"]), "\"alive\"");
+}
+
+#[test]
+fn one_script_sees_nothing_of_another() {
+    let server = Server::start();
+    let mut client = server.client();
+    for trick in [
+        "rawset(_G, 'leak', 1)",
+        "table.insert(redis, 'leak')",
+        "getmetatable('').__index = function() return 'leak' end",
+        "for name, library in pairs(_G) do if type(library) == 'table' then library.leak = 1 end end",
+        "local _, inside = pairs(redis) inside.call = function() return 'leak' end",
+        "cjson.encode_max_depth(1)",
+        "collectgarbage('stop')",
+        "coroutine.wrap(function() string.rep = nil end)()",
+    ] {
+        client.command(&["EVAL", trick, "0"]);
+    }
+    let innocent =
+        "return {tostring(rawget(_G, 'leak')), tostring(redis[1]), ('x'):rep(2), redis.call('ping').ok,
+        cjson.encode({{{1}}})}";
+    let reply = client.show(&["EVAL", innocent, "0"]);
+    assert_eq!(reply, "*5\n  \"nil\"\n  \"nil\"\n  \"xx\"\n  \"PONG\"\n  \"[[[1]]]\"");
+}
