@@ -14,9 +14,11 @@ const ALIGN_MAX: usize = 8;
 pub(in super::super) fn open(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     define(lua, &table, "pack", |given| {
-        // Behind its arguments it keeps a nil, which is what an argument that is missing is said to be.
+        // Once it has a format it keeps a nil behind its arguments, which is what one that is missing is said to be.
         let mut values = given.values.clone();
-        values.push_back(Value::Nil);
+        if !values.is_empty() {
+            values.push_back(Value::Nil);
+        }
         pack(&Given::new(given.lua, values))
     })?;
     define(lua, &table, "unpack", unpack)?;
