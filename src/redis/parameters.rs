@@ -197,6 +197,8 @@ const PARAMETERS: &[Parameter] = &[
     parameter("tcp-backlog", "511", Fixed),
     parameter("tcp-keepalive", "300", INT),
     parameter("tracking-table-max-keys", "1000000", LONG),
+    // Ours: whether an error inside EXEC undoes all of it. CLIENT TXN ROLLBACK says otherwise.
+    parameter("txn-rollback", "no", YesNo),
     // Ours: whether a script may take keys that it did not declare, with every lock held.
     parameter("undeclared-script-keys", "lock-all", Word(&["lock-all", "refuse"])),
     parameter("unixsocket", "", Fixed),

@@ -45,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) database: u16,
     /// Whether it gave the password.
     pub(crate) authenticated: bool,
+    /// Whether an error inside its EXEC undoes all of it; `None`: as the parameter `txn-rollback` says.
+    pub(crate) rollback: Option<bool>,
     /// Which replies it wants.
     pub(crate) reply_mode: ReplyMode,
     /// What MULTI queued.
@@ -81,6 +83,7 @@ impl Session {
             stats,
             database: 0,
             authenticated,
+            rollback: None,
             reply_mode: ReplyMode::On,
             queue: None,
             watch: None,
@@ -123,6 +126,7 @@ impl Session {
         self.subscriptions = None;
         self.select(0);
         self.authenticated = authenticated;
+        self.rollback = None;
         self.reply_mode = ReplyMode::On;
         self.client.set_protocol(Protocol::Resp2);
         self.client.no_evict.store(false, Relaxed);

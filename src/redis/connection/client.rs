@@ -86,6 +86,11 @@ pub(super) const COMMANDS: &[Command] = &[
         "6.2.0",
         "O(1)",
     ),
+    session("client|txn", 4, txn).flag(Flags::NO_SCRIPT).doc(
+        "Controls whether an error inside EXEC undoes the whole transaction.",
+        "7.2.0",
+        "O(1)",
+    ),
     session("client|unblock", -3, unblock).flag(Flags::NO_SCRIPT).flag(Flags::ADMIN).doc(
         "Unblocks a client blocked by a blocking command from a different connection.",
         "5.0.0",
@@ -191,6 +196,17 @@ fn on_off(call: &Call<'_>) -> Result<bool> {
         () if call.is(2, "off") => Ok(false),
         () => Err(Error::Syntax),
     }
+}
+
+/// `CLIENT TXN ROLLBACK ON | OFF`
+fn txn(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let is_on = call.is(3, "on");
+    if !call.is(2, "rollback") || !(is_on || call.is(3, "off")) {
+        return Err(Error::Syntax);
+    }
+    session.rollback = Some(is_on);
+    reply.ok();
+    Ok(())
 }
 
 fn no_evict(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {

@@ -1,6 +1,7 @@
 //! Commands about single members.
 
 use super::{Position, position, unit};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::keyspace::{Collection, Type};
@@ -43,6 +44,7 @@ pub(super) fn geoadd(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
         }
     }
     if added + updated > 0 {
+        call.notify(txn, Events::SORTED_SET, "zadd", call.get(1));
         set.save(txn)?;
     }
     reply.int(if changed_too { added + updated } else { added });

@@ -187,5 +187,6 @@ fn store(
         let score = if query.store_distances { found.distance / query.metres } else { found.score };
         (found.member, score)
     });
-    zset::store(txn, call, query.target.unwrap_or_default(), scored.collect(), reply)
+    let event = if call.command.name == "geosearchstore" { "geosearchstore" } else { "georadiusstore" };
+    zset::store(txn, call, query.target.unwrap_or_default(), scored.collect(), event, reply)
 }

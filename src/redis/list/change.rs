@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::{End, List, from_start, place, span, wait_if_many};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::protocol::reply::Reply;
@@ -43,6 +44,7 @@ fn push(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, mut list: List, end: 
         list.push(txn, end, element)?;
     }
     tell_len(txn, reply, &list)?;
+    call.notify(txn, Events::LIST, end.push_event(), call.get(1));
     list.save(txn)
 }
 
@@ -58,6 +60,7 @@ pub(super) fn lset(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
     let found = index.map(|index| list.at(txn, index)).transpose()?.flatten();
     let Some((place, _)) = found else { return Err(Error::text("ERR index out of range")) };
     list.elements.set_at(txn, &place, call.get(3))?;
+    call.notify(txn, Events::LIST, "lset", call.get(1));
     list.save(txn)?;
     reply.ok();
     Ok(())
@@ -107,6 +110,7 @@ pub(super) fn linsert(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resu
         (_, None) => list.push(txn, End::Right, call.get(4))?,
     }
     tell_len(txn, reply, &list)?;
+    call.notify(txn, Events::LIST, "linsert", call.get(1));
     list.save(txn)
 }
 
@@ -138,7 +142,11 @@ pub(super) fn lrem(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
         list.elements.remove_at(txn, place)?;
     }
     reply.count(places.len());
-    if places.is_empty() { Ok(()) } else { list.save(txn) }
+    if places.is_empty() {
+        return Ok(());
+    }
+    call.notify(txn, Events::LIST, "lrem", call.get(1));
+    list.save(txn)
 }
 
 /// `LTRIM key start stop`
@@ -151,6 +159,7 @@ pub(super) fn ltrim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
             // With the end first, since what remains keeps its ranks then.
             list.elements.remove_ranks(txn, to, len)?;
             list.elements.remove_ranks(txn, 0, from)?;
+            call.notify(txn, Events::LIST, "ltrim", call.get(1));
             list.save(txn)?;
         }
     }

@@ -84,6 +84,15 @@ pub(super) enum End {
 }
 
 impl End {
+    /// What a push to it is called in events, and what a pop from it.
+    fn push_event(self) -> &'static str {
+        if self == Self::Left { "lpush" } else { "rpush" }
+    }
+
+    fn pop_event(self) -> &'static str {
+        if self == Self::Left { "lpop" } else { "rpop" }
+    }
+
     /// `LEFT` or `RIGHT`.
     fn parse(word: &[u8]) -> Result<Self> {
         if word.eq_ignore_ascii_case(b"left") {

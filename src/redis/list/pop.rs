@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::{End, List, wait_if_many};
+use crate::config::Events;
 use crate::redis::blocking::{Block, parse_timeout};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -35,7 +36,11 @@ fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, end: End) -> Result {
         }
         return Ok(());
     };
-    let popped = if count == Some(0) { Vec::new() } else { take(txn, list, end, count.unwrap_or(1))? };
+    let popped = if count == Some(0) {
+        Vec::new()
+    } else {
+        take(txn, call, call.get(1), list, end, count.unwrap_or(1))?
+    };
     if count.is_some() {
         reply.array(popped.len());
     }
@@ -52,7 +57,14 @@ fn positive(call: &Call<'_>, at: usize) -> Result<u64> {
 }
 
 /// Takes up to so many elements from an end, and stages the rest.
-fn take(txn: &mut Txn, mut list: List, end: End, count: u64) -> Result<Vec<Bytes>> {
+fn take(
+    txn: &mut Txn,
+    call: &Call<'_>,
+    name: &[u8],
+    mut list: List,
+    end: End,
+    count: u64,
+) -> Result<Vec<Bytes>> {
     let len = list.len(txn)?;
     let count = count.min(len);
     wait_if_many(txn, count)?;
@@ -71,6 +83,7 @@ fn take(txn: &mut Txn, mut list: List, end: End, count: u64) -> Result<Vec<Bytes
         End::Left => list.elements.remove_ranks(txn, 0, count)?,
         End::Right => list.elements.remove_ranks(txn, len - count, len)?,
     };
+    call.notify(txn, Events::LIST, end.pop_event(), name);
     list.save(txn)?;
     Ok(taken)
 }
@@ -101,7 +114,9 @@ fn move_one(txn: &mut Txn, call: &Call<'_>, from: End, to: End) -> Result<Option
     } else if list.len(txn)? == 1 {
         return Ok(list.at(txn, 0)?.map(|(_, value)| value));
     }
-    let Some(element) = take(txn, list, from, 1)?.pop() else { return Ok(None) };
+    // Told in Redis's order: what is popped is pushed first.
+    call.notify(txn, Events::LIST, to.push_event(), target);
+    let Some(element) = take(txn, call, source, list, from, 1)?.pop() else { return Ok(None) };
     let mut list = List::load_or_new(txn, call.space, target)?;
     list.push(txn, to, &element)?;
     list.save(txn)?;
@@ -131,7 +146,7 @@ fn pop_or_wait(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, end: End) -> R
     let timeout_ms = parse_timeout(call.get(call.len() - 1), txn.now_ms())?;
     for at in 1..call.len() - 1 {
         let Some(list) = List::load(txn, call.space, call.get(at))? else { continue };
-        let popped = take(txn, list, end, 1)?;
+        let popped = take(txn, call, call.get(at), list, end, 1)?;
         reply.array(2);
         reply.bulk(call.get(at));
         for element in &popped {
@@ -210,7 +225,7 @@ impl Many {
     fn pop(&self, txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result<bool> {
         for at in self.keys.clone() {
             let Some(list) = List::load(txn, call.space, call.get(at))? else { continue };
-            let popped = take(txn, list, self.end, self.count)?;
+            let popped = take(txn, call, call.get(at), list, self.end, self.count)?;
             reply.array(2);
             reply.bulk(call.get(at));
             reply.array(popped.len());

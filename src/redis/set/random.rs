@@ -1,6 +1,7 @@
 //! Members picked at random.
 
 use super::{MEMBERS, load};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::keyspace;
@@ -48,6 +49,7 @@ pub(super) fn spop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
     let picked = set.random(txn, MEMBERS, &mut call.random())?;
     if let Some((member, _)) = &picked {
         set.remove(txn, MEMBERS, member)?;
+        call.notify(txn, Events::SET, "spop", call.get(1));
         set.save(txn)?;
     }
     reply.bulk_or_null(picked.as_ref().map(|(member, _)| &member[..]));
@@ -68,12 +70,15 @@ fn spop_many(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
         reply.bulk(member);
     }
     if is_all {
+        call.notify(txn, Events::SET, "spop", call.get(1));
+        call.notify(txn, Events::GENERIC, "del", call.get(1));
         // Costs a row or two, however many members there were.
         keyspace::delete(txn, call.space, call.get(1))?;
     } else if !picked.is_empty() {
         for (member, _) in &picked {
             set.remove(txn, MEMBERS, member)?;
         }
+        call.notify(txn, Events::SET, "spop", call.get(1));
         set.save(txn)?;
     }
     Ok(())

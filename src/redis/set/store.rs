@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::MEMBERS;
 use super::algebra::{Algebra, Operation};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::Result;
-use crate::redis::keyspace::{Build, Type};
+use crate::redis::keyspace::{self, Build, Type};
 use crate::redis::protocol::reply::Reply;
 use crate::store::Txn;
 
@@ -52,6 +53,11 @@ fn store(txn: &mut Txn, call: &Call<'_>, operation: Operation, reply: &mut Reply
         }
     }
     reply.int(i64::try_from(build.len()).unwrap_or(i64::MAX));
+    if !build.is_empty() {
+        call.notify(txn, Events::SET, call.command.name, call.get(1));
+    } else if keyspace::load(txn, call.space, call.get(1))?.is_some() {
+        call.notify(txn, Events::GENERIC, "del", call.get(1));
+    }
     build.link(txn, call.get(1))?;
     Ok(())
 }

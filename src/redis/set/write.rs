@@ -1,6 +1,7 @@
 //! Commands that add members to a set and take them away.
 
 use super::{MEMBERS, PORTION, load, load_or_new};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::Result;
 use crate::redis::protocol::reply::Reply;
@@ -19,6 +20,7 @@ pub(super) fn sadd(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
         }
     }
     if added > 0 {
+        call.notify(txn, Events::SET, "sadd", call.get(1));
         set.save(txn)?;
     }
     reply.int(added);
@@ -33,6 +35,7 @@ pub(super) fn srem(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
             removed += i64::from(set.remove(txn, MEMBERS, member)?.is_some());
         }
         if removed > 0 {
+            call.notify(txn, Events::SET, "srem", call.get(1));
             set.save(txn)?;
         }
     }
@@ -52,8 +55,10 @@ pub(super) fn smove(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
     let found = source.get(txn, MEMBERS, member)?.is_some();
     if found && from != to {
         source.remove(txn, MEMBERS, member)?;
+        call.notify(txn, Events::SET, "srem", from);
         source.save(txn)?;
         if destination.put(txn, MEMBERS, member, b"", None)?.is_none() {
+            call.notify(txn, Events::SET, "sadd", to);
             destination.save(txn)?;
         }
     }

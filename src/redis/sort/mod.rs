@@ -17,6 +17,7 @@ use super::keyspace::{self, Body, COUNTED, Collection, Meta, Type};
 use super::number;
 use super::protocol::reply::Reply;
 use super::zset::score_and_member;
+use crate::config::Events;
 use crate::store::{self, Reads, Tier, Txn};
 
 const SORTED: &str = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).";
@@ -48,8 +49,13 @@ fn sort(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
         tell(reply, &rows);
         return Ok(());
     };
-    keyspace::delete(txn, call.space, target)?;
+    let replaced = keyspace::delete(txn, call.space, target)?;
     reply.count(rows.len());
+    if !rows.is_empty() {
+        call.notify(txn, Events::LIST, "sortstore", target);
+    } else if replaced {
+        call.notify(txn, Events::GENERIC, "del", target);
+    }
     super::list::store(txn, call.space, target, rows.into_iter().map(Option::unwrap_or_default))
 }
 

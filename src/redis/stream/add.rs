@@ -4,6 +4,7 @@ use super::entries::{NodeLimits, Stream, pack};
 use super::id::{self, Id, NewId};
 use super::trim::Options;
 use super::{load, tell_count};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::protocol::reply::Reply;
@@ -52,8 +53,11 @@ pub(super) fn xadd(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
         return Err(Error::text("ERR Elements are too large to be stored"));
     }
     stream.append(txn, id, &pack(texts), NodeLimits::of(call))?;
-    if let Some(trim) = options.trim {
-        stream.trim(txn, trim)?;
+    call.notify(txn, Events::STREAM, "xadd", call.get(1));
+    if let Some(trim) = options.trim
+        && stream.trim(txn, trim)? > 0
+    {
+        call.notify(txn, Events::STREAM, "xtrim", call.get(1));
     }
     stream.save(txn)?;
     id.tell(reply);
@@ -69,6 +73,7 @@ pub(super) fn xdel(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
             deleted += u64::from(stream.delete(txn, id)?);
         }
         if deleted > 0 {
+            call.notify(txn, Events::STREAM, "xdel", call.get(1));
             stream.save(txn)?;
         }
     }
@@ -122,6 +127,7 @@ pub(super) fn xsetid(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     if deleted != Id::MIN {
         stream.head.deleted = deleted;
     }
+    call.notify(txn, Events::STREAM, "xsetid", call.get(1));
     stream.save(txn)?;
     reply.ok();
     Ok(())

@@ -4,6 +4,7 @@ use super::entries::Stream;
 use super::groups::{Group, Team};
 use super::id::{self, Id};
 use super::{find, load, tell_count};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::protocol::reply::Reply;
@@ -74,6 +75,7 @@ pub(super) fn create(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     }
     let group = Group { number: stream.number(), last, read };
     stream.put_group(txn, call.get(3), &group)?;
+    call.notify(txn, Events::STREAM, "xgroup-create", call.get(2));
     stream.save_groups(txn)?;
     reply.ok();
     Ok(())
@@ -99,6 +101,7 @@ pub(super) fn setid(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
     };
     group.read = read;
     stream.put_group(txn, call.get(3), &group)?;
+    call.notify(txn, Events::STREAM, "xgroup-setid", call.get(2));
     stream.save_groups(txn)?;
     reply.ok();
     Ok(())
@@ -110,6 +113,7 @@ pub(super) fn destroy(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resu
     let group = stream.group(txn, call.get(3))?;
     if let Some(group) = &group {
         stream.remove_group(txn, call.get(3), group)?;
+        call.notify(txn, Events::STREAM, "xgroup-destroy", call.get(2));
         stream.save(txn)?;
     }
     reply.int(group.is_some().into());
@@ -123,6 +127,7 @@ pub(super) fn createconsumer(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) 
     let is_new = team.join(&mut stream, txn, call.get(4))?;
     if is_new {
         team.save(&mut stream, txn)?;
+        call.notify(txn, Events::STREAM, "xgroup-createconsumer", call.get(2));
         stream.save_groups(txn)?;
     }
     reply.int(is_new.into());
@@ -133,6 +138,7 @@ pub(super) fn createconsumer(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) 
 pub(super) fn delconsumer(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (mut stream, group) = both(txn, call)?;
     let pending = Team::of(call.get(3), group).dismiss(&mut stream, txn, call.get(4))?;
+    call.notify(txn, Events::STREAM, "xgroup-delconsumer", call.get(2));
     stream.save_groups(txn)?;
     tell_count(pending, reply);
     Ok(())

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::entries::{NodeLimits, Stream};
 use super::id::{self, Id, NewId};
 use super::{load, tell_count};
+use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::protocol::reply::Reply;
@@ -186,6 +187,7 @@ pub(super) fn xtrim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
     if let (Some(mut stream), Some(trim)) = (load(txn, call, call.get(1))?, options.trim) {
         removed = stream.trim(txn, trim)?;
         if removed > 0 {
+            call.notify(txn, Events::STREAM, "xtrim", call.get(1));
             stream.save(txn)?;
         }
     }

@@ -59,6 +59,9 @@ pub(crate) fn exec(
             Err(error)
         }
         result => {
+            if result.is_err() {
+                session.select(database);
+            }
             session.discard();
             result
         }
@@ -95,7 +98,9 @@ fn attempt(
     // Counted at the end, since all of it may run again.
     let mut ran = Vec::with_capacity(queue.commands.len());
     let mut seeds = Random::seeded(session.random.clone().next_u64());
-    for (entry, args) in queue.iter() {
+    let rolls_back =
+        session.rollback.unwrap_or_else(|| instance.parameters.text("txn-rollback") == "yes");
+    for (at, (entry, args)) in queue.iter().enumerate() {
         let (mark, errors) = (reply.len(), reply.errors());
         let start_ns = instance.clock().monotonic_ns();
         let savepoint = txn.savepoint();
@@ -103,6 +108,9 @@ fn attempt(
         {
             if (error.would_wait() && tier == Tier::Cached) || matches!(error, Error::Undeclared) {
                 return Err(error);
+            }
+            if rolls_back && !matches!(error, Error::Block(_)) {
+                return Err(undone(entry, at, &error.wire()));
             }
             txn.undo(savepoint);
             reply.truncate(mark);
@@ -112,6 +120,10 @@ fn attempt(
                 instance.stats.error(&error.wire());
                 reply.error(&error);
             }
+        }
+        if rolls_back && reply.errors() != errors {
+            // A script that ends with an error answers itself.
+            return Err(undone(entry, at, "it answered with an error"));
         }
         let spent_ns = instance.clock().monotonic_ns().saturating_sub(start_ns);
         ran.push((entry, args, spent_ns, reply.errors() != errors));
@@ -124,6 +136,12 @@ fn attempt(
         }
     }
     dispatch::commit(instance, session, txn, None)
+}
+
+/// Nothing has happened, since a command failed.
+fn undone(entry: &Entry, at: usize, why: &str) -> Error {
+    let name = entry.command.name;
+    Error::text(format!("EXECABORT Transaction undone because of command {} ({name}): {why}", at + 1))
 }
 
 /// Whether running it again does no harm: it acts through the transaction, or on nothing that EXEC does not restore.

@@ -1,6 +1,7 @@
 //! Commands that set and remove single members.
 
 use super::{MEMBERS, decode_score, encode_score, load_to_change, parse_score};
+use crate::config::Events;
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -133,6 +134,7 @@ pub(super) fn zadd(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
         last = outcome.score();
     }
     if added + updated > 0 {
+        call.notify(txn, Events::SORTED_SET, if add { "zincr" } else { "zadd" }, call.get(1));
         set.save(txn)?;
     }
     match (add, last) {
@@ -150,6 +152,7 @@ pub(super) fn zincrby(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resu
     let conditions = Conditions { add: true, ..Conditions::default() };
     let outcome = set_score(txn, &mut set, conditions, call.get(3), score)?;
     if matches!(outcome, Outcome::Added(_) | Outcome::Updated(_)) {
+        call.notify(txn, Events::SORTED_SET, "zincr", call.get(1));
         set.save(txn)?;
     }
     reply.double(outcome.score().unwrap_or(score));
@@ -164,6 +167,7 @@ pub(super) fn zrem(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
             removed += i64::from(set.remove(txn, MEMBERS, member)?.is_some());
         }
         if removed > 0 {
+            call.notify(txn, Events::SORTED_SET, "zrem", call.get(1));
             set.save(txn)?;
         }
     }

@@ -305,7 +305,7 @@ pub(super) fn zintercard(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) 
 
 fn put(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, operation: Operation) -> Result {
     let found = Query::parse(txn, call, 2, operation)?.collect(txn, call)?;
-    store(txn, call, call.get(1), found, reply)
+    store(txn, call, call.get(1), found, call.command.name, reply)
 }
 
 /// `ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]`

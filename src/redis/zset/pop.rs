@@ -2,6 +2,7 @@
 
 use super::range::each;
 use super::{Window, load_to_change, wait_if_many};
+use crate::config::Events;
 use crate::redis::blocking::{Block, parse_timeout};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -30,7 +31,7 @@ fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, highest: bool) -> Resu
         _ => None,
     };
     let popped = match load_to_change(txn, call)? {
-        Some(set) => take(txn, set, highest, count.unwrap_or(1))?,
+        Some(set) => take(txn, call, call.get(1), set, highest, count.unwrap_or(1))?,
         None => Vec::new(),
     };
     // In RESP3, and only if a count was given, a pair for each.
@@ -47,7 +48,14 @@ fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, highest: bool) -> Resu
 }
 
 /// Takes up to so many members from an end, and stages the rest.
-fn take(txn: &mut Txn, mut set: Collection, highest: bool, count: u64) -> Result<Vec<(Vec<u8>, f64)>> {
+fn take(
+    txn: &mut Txn,
+    call: &Call<'_>,
+    name: &[u8],
+    mut set: Collection,
+    highest: bool,
+    count: u64,
+) -> Result<Vec<(Vec<u8>, f64)>> {
     let len = set.len(txn)?;
     let count = count.min(len);
     wait_if_many(txn, count)?;
@@ -59,6 +67,7 @@ fn take(txn: &mut Txn, mut set: Collection, highest: bool, count: u64) -> Result
     })?;
     if count > 0 {
         set.remove_ranks(txn, window.from, window.to)?;
+        call.notify(txn, Events::SORTED_SET, if highest { "zpopmax" } else { "zpopmin" }, name);
         set.save(txn)?;
     }
     Ok(taken)
@@ -87,7 +96,7 @@ fn pop_or_wait(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, highest: bool)
     let timeout_ms = parse_timeout(call.get(call.len() - 1), txn.now_ms())?;
     for at in 1..call.len() - 1 {
         let Some(set) = Collection::load(txn, call.space, call.get(at), Type::SortedSet)? else { continue };
-        for (member, score) in take(txn, set, highest, 1)? {
+        for (member, score) in take(txn, call, call.get(at), set, highest, 1)? {
             reply.array(3);
             reply.bulk(call.get(at));
             reply.bulk(&member);
@@ -145,7 +154,7 @@ impl Many {
             let Some(set) = Collection::load(txn, call.space, call.get(at), Type::SortedSet)? else {
                 continue;
             };
-            let popped = take(txn, set, self.highest, self.count)?;
+            let popped = take(txn, call, call.get(at), set, self.highest, self.count)?;
             reply.array(2);
             reply.bulk(call.get(at));
             reply.array(popped.len());

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::span::{LexBound, ScoreBound, Span, Window};
 use super::{load, load_to_change, open_members, score_and_member, set_score, tell_member, wait_if_many};
+use crate::config::Events;
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -230,6 +231,8 @@ fn remove(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, by: By) -> Result {
         if window.len() > 0 {
             wait_if_many(txn, window.len())?;
             removed = set.remove_ranks(txn, window.from, window.to)?;
+            // Its own name.
+            call.notify(txn, Events::SORTED_SET, call.command.name, call.get(1));
             set.save(txn)?;
         }
     }
@@ -249,7 +252,7 @@ pub(super) fn zrangestore(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> 
             true
         })?;
     }
-    store(txn, call, call.get(1), found, reply)
+    store(txn, call, call.get(1), found, "zrangestore", reply)
 }
 
 /// Puts a sorted set of these members into the place of whatever a key holds, and tells how many they are.
@@ -258,13 +261,18 @@ pub(crate) fn store(
     call: &Call<'_>,
     name: &[u8],
     members: Vec<(Vec<u8>, f64)>,
+    event: &'static str,
     reply: &mut Reply,
 ) -> Result {
-    keyspace::delete(txn, call.space, name)?;
+    let replaced = keyspace::delete(txn, call.space, name)?;
     reply.count(members.len());
     if members.is_empty() {
+        if replaced {
+            call.notify(txn, Events::GENERIC, "del", name);
+        }
         return Ok(());
     }
+    call.notify(txn, Events::SORTED_SET, event, name);
     let mut set = Collection::new(call.space, name, Type::SortedSet);
     for (member, score) in members {
         set_score(txn, &mut set, super::Conditions::default(), &member, score)?;
