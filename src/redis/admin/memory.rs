@@ -4,7 +4,7 @@ use std::ops::{Bound, ControlFlow};
 
 use super::super::command::{Access, Call, Command, Keys, read, session};
 use super::super::error::{Error, Result};
-use super::super::keyspace::{self, Body, Collection, Databases};
+use super::super::keyspace::{self, Body, COUNTED, Collection, Databases, Type};
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use crate::store::{Reads, Tier};
@@ -15,7 +15,7 @@ pub(super) const COMMANDS: &[Command] = &[
     session("memory|malloc-stats", 2, malloc_stats).doc("Returns the allocator statistics.", "4.0.0", "O(1)"),
     session("memory|purge", 2, purge).doc("Asks the allocator to release memory.", "4.0.0", "O(1)"),
     session("memory|stats", 2, stats).doc("Returns details about memory usage.", "4.0.0", "O(1)"),
-    read("memory|usage", -3, Keys::SECOND, usage).access(Access::LOOK).doc(
+    read("memory|usage", -3, Keys::SECOND, usage).access(Access::LOOK).ranked().doc(
         "Estimates the space that a key takes, in rows.",
         "4.0.0",
         "O(N) where N is the number of samples.",
@@ -43,22 +43,24 @@ fn usage(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     match &meta.body {
         Body::Inline(contents) => bytes += contents.len() as u64,
         Body::Owned { len, .. } => {
-            let len = *len;
+            let (len, kind) = (*len, meta.kind);
             let collection = Collection::from_meta(call.space, name, meta)?;
             let (mut seen, mut sum) = (0_u64, 0_u64);
             let most = if samples == 0 { usize::MAX } else { samples };
-            collection.each(
-                reads,
-                0,
-                Bound::Unbounded,
-                Bound::Unbounded,
-                false,
-                &mut |subkey, element| {
-                    seen += 1;
-                    sum += subkey.len() as u64 + element.value.len() as u64 + ROW_BYTES;
-                    if seen as usize >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                },
-            )?;
+            let mut weigh = |subkey: &[u8], value: &[u8]| {
+                seen += 1;
+                sum += (subkey.len() + value.len()) as u64 + ROW_BYTES;
+                if seen as usize >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            if kind == Type::List {
+                // Many share a row.
+                collection.ordered(reads)?.range(reads, 0, &mut weigh)?;
+            } else {
+                let all = (Bound::Unbounded, Bound::Unbounded);
+                collection.each(reads, COUNTED, all.0, all.1, false, &mut |subkey, element| {
+                    weigh(subkey, &element.value)
+                })?;
+            }
             bytes += sum * len / seen.max(1);
         }
     }

@@ -26,8 +26,9 @@ pub(super) struct NodeLimits {
 
 impl NodeLimits {
     /// Those in force.
-    pub(super) fn of(_: &Call<'_>) -> Self {
-        Self { entries: 100, bytes: 4096 }
+    pub(super) fn of(call: &Call<'_>) -> Self {
+        let limit = |name| call.instance.parameters.int(name).max(0) as u64;
+        Self { entries: limit("stream-node-max-entries"), bytes: limit("stream-node-max-bytes") }
     }
 
     fn has_room(self, back: &Back, packed: &[u8]) -> bool {

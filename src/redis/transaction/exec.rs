@@ -98,8 +98,7 @@ fn attempt(
     // Counted at the end, since all of it may run again.
     let mut ran = Vec::with_capacity(queue.commands.len());
     let mut seeds = Random::seeded(session.random.clone().next_u64());
-    let rolls_back =
-        session.rollback.unwrap_or_else(|| instance.parameters.text("txn-rollback") == "yes");
+    let rolls_back = session.rollback.unwrap_or_else(|| instance.parameters.text("txn-rollback") == "yes");
     for (at, (entry, args)) in queue.iter().enumerate() {
         let (mark, errors) = (reply.len(), reply.errors());
         let start_ns = instance.clock().monotonic_ns();

@@ -1,11 +1,16 @@
 //! What ranges of a sorted set may be asked for, and the ranks that they come to.
 
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
 use crate::redis::error::{Error, Result};
 use crate::redis::keyspace::Ordered;
 use crate::redis::number;
 use crate::store::Reads;
 
 use super::encode_score;
+use crate::redis::sample::wait_if_many;
 
 /// A half-open range of ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +95,24 @@ impl LexBound {
         }
     }
 
+    /// Whether a member lies below it, as a lower bound.
+    fn is_above(&self, other: &[u8]) -> bool {
+        match self {
+            Self::Lowest => false,
+            Self::Highest => true,
+            Self::Member { member, excluded } => other < &member[..] || (*excluded && other == member),
+        }
+    }
+
+    /// Whether a member lies above it, as an upper bound.
+    fn is_below(&self, other: &[u8]) -> bool {
+        match self {
+            Self::Lowest => true,
+            Self::Highest => false,
+            Self::Member { member, excluded } => other > &member[..] || (*excluded && other == member),
+        }
+    }
+
     /// How many members come before the bound: below it, or up to it. All have the first one's score.
     fn rank(&self, reads: &dyn Reads, ordered: &Ordered<'_>, is_end: bool) -> Result<u64> {
         let (member, excluded) = match self {
@@ -105,6 +128,61 @@ impl LexBound {
         }
         Ok(ordered.rank(reads, &place)?)
     }
+}
+
+/// Whether all members have the same score, so that they are in order.
+fn is_of_one_score(reads: &dyn Reads, ordered: &Ordered<'_>) -> Result<bool> {
+    let Some(last) = ordered.count().checked_sub(1) else { return Ok(true) };
+    let score =
+        |rank| Ok::<_, Error>(ordered.at(reads, rank)?.map(|(place, _)| place.slice(..8.min(place.len()))));
+    Ok(score(0)? == score(last)?)
+}
+
+/// The members between two bounds where scores differ, which are in no order: as Redis finds them, from the first that is
+/// not below on until one is above; in reverse from the last before one is above until one is below.
+fn walked(
+    reads: &dyn Reads,
+    ordered: &Ordered<'_>,
+    (min, max): (&LexBound, &LexBound),
+    reverse: bool,
+) -> Result<Window> {
+    let len = ordered.count();
+    wait_if_many(reads, len)?;
+    let member = |rank| {
+        Ok::<_, Error>(
+            ordered.at(reads, rank)?.map_or(Bytes::new(), |(place, _)| place.slice(8.min(place.len())..)),
+        )
+    };
+    if min.is_above(&member(len - 1)?) || max.is_below(&member(0)?) {
+        return Ok(Window { from: 0, to: 0 });
+    }
+    let (mut at, mut from, mut to) = (0, None, len);
+    ordered.range(reads, 0, &mut |place, _| {
+        let member = place.get(8..).unwrap_or_default();
+        if from.is_none() && !min.is_above(member) {
+            from = Some(at);
+        }
+        if (reverse || from.is_some()) && max.is_below(member) {
+            to = at;
+            return ControlFlow::Break(());
+        }
+        at += 1;
+        ControlFlow::Continue(())
+    })?;
+    if !reverse {
+        return Ok(Window { from: from.unwrap_or(to), to });
+    }
+    let mut start = to;
+    if to > 0 {
+        ordered.range_back(reads, to - 1, &mut |place, _| {
+            if min.is_above(place.get(8..).unwrap_or_default()) {
+                return ControlFlow::Break(());
+            }
+            start -= 1;
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(Window { from: start, to })
 }
 
 /// A range.
@@ -132,6 +210,9 @@ impl Span {
             Self::Scores(min, max) => {
                 let from = min.rank(reads, ordered, min.excluded)?;
                 Window { from, to: max.rank(reads, ordered, !max.excluded)?.max(from) }
+            }
+            Self::Lex(min, max) if !is_of_one_score(reads, ordered)? => {
+                return walked(reads, ordered, (min, max), reverse);
             }
             Self::Lex(min, max) => {
                 let from = min.rank(reads, ordered, false)?;
