@@ -16,9 +16,10 @@ use super::error::{Error, Result};
 use super::keyspace::{self, Body, COUNTED, Collection, Meta, Type};
 use super::number;
 use super::protocol::reply::Reply;
+use super::sample::wait_if_large;
 use super::zset::score_and_member;
 use crate::config::Events;
-use crate::store::{self, Reads, Tier, Txn};
+use crate::store::{Reads, Txn};
 
 const SORTED: &str = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).";
 
@@ -36,8 +37,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
 ];
 
-/// More elements than this are not sorted on an event loop.
-const ELEMENTS_INLINE_MAX: u64 = 256;
 /// What an element takes in memory beside its bytes.
 const ELEMENT_BYTES: u64 = 64;
 
@@ -139,9 +138,7 @@ fn elements(
         return Err(Error::WrongType);
     }
     let collection = Collection::from_meta(call.space, call.get(1), meta)?;
-    if reads.tier() == Tier::Cached && collection.len(reads)? > ELEMENTS_INLINE_MAX {
-        return Err(store::Error::WouldWait(None).into());
-    }
+    wait_if_large(reads, &collection)?;
     let (mut found, mut bytes) = (Vec::new(), 0);
     let mut add = |element: &[u8]| {
         bytes += element.len() as u64 + ELEMENT_BYTES;
