@@ -29,6 +29,8 @@ impl Shared {
         let flushed = self.flush();
         self.forget_kept();
         background::close(self);
+        // Who makes the next log is waited for. Nobody begins another once the directory is given back.
+        let _turn = self.preparing.lock();
         // Nobody writes any more who would need it.
         let _ = self.env.vfs.remove(&self.files.ballast());
         let closed = flushed.and_then(|()| self.retire_logs()).or_else(|_| self.sync().map(|_| ()));

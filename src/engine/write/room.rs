@@ -126,6 +126,10 @@ impl Shared {
         if self.writer.lock().next.len() >= LOGS_AHEAD {
             return Ok(());
         }
+        // A job that comes after the close would write where another may be at home by now.
+        if self.lock.lock().is_none() {
+            return Err(Error::Closed);
+        }
         let number = self.files.take_number();
         let vfs = &self.env.vfs;
         let made = LogFile::create(&**vfs, self.files.log(number), number).and_then(|file| {

@@ -15,6 +15,7 @@ use crate::engine::options::{Env, Fsync, Options};
 use crate::engine::shared::Shared;
 use crate::engine::sweep::NoSweep;
 use crate::engine::wal::Replay;
+use crate::vfs::Vfs;
 use crate::vfs::memory::{MemoryVfs, SyncFailure};
 use crate::workers::Workers;
 
@@ -396,4 +397,20 @@ fn a_checkpoint_is_a_database() {
     copy.close().unwrap();
     assert!(!holds(&shared, 600));
     shared.close().unwrap();
+}
+
+#[test]
+fn nothing_is_written_to_a_directory_that_was_given_back() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Always).unwrap();
+    for key in 0..100 {
+        shared.commit(&put(key, 1000)).unwrap();
+    }
+    shared.close().unwrap();
+    let names = || world.vfs.list(Path::new(DIR)).unwrap();
+    let given_back = names();
+    // A job that was to make a log ahead, and comes late.
+    shared.writer.lock().next.clear();
+    assert!(matches!(shared.prepare_log(), Err(Error::Closed)));
+    assert_eq!(names(), given_back);
 }
