@@ -1,8 +1,14 @@
 //! Clients that do not take their replies, and those that want them large.
 
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::client::{Value, encode};
+use siltstone::clock::{Clock, SystemClock};
+use siltstone::vfs::faulty::{Fault, FaultyVfs, Operation, Rule};
+use siltstone::vfs::memory::MemoryVfs;
+
+use crate::client::{Client, Value, encode};
 use crate::running::Server;
 
 #[test]
@@ -98,4 +104,49 @@ fn paused_clients_go_on_later() {
     assert_eq!(one.show(&["CLIENT", "UNPAUSE"]), "OK");
     assert_eq!(other.read().unwrap().show(), "OK");
     assert_eq!(other.read().unwrap().show(), "\"1\"");
+}
+
+/// In which whatever is timed takes three milliseconds at least: a disk that is slow, to who looks at the clock.
+#[derive(Default)]
+struct SlowTime {
+    system: SystemClock,
+    looks: AtomicU64,
+}
+
+impl Clock for SlowTime {
+    fn now_ms(&self) -> u64 {
+        self.system.now_ms()
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.system.monotonic_ns() + self.looks.fetch_add(3_000_000, Relaxed)
+    }
+}
+
+/// How many such commands have run.
+fn calls(client: &mut Client, command: &str) -> u64 {
+    let Value::Bulk(info) = client.command(&["INFO", "commandstats"]) else { panic!() };
+    let info = String::from_utf8(info).unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn whoever_sends_more_while_a_sync_is_under_way_gets_all_replies() {
+    const SLOW: i64 = 10;
+    let disk = FaultyVfs::new(Arc::new(MemoryVfs::new()));
+    let server = Server::of(Arc::new(disk.clone()), Arc::new(SlowTime::default()));
+    let (mut client, mut other) = (server.client(), server.client());
+    // After some slow syncs they are left to another thread, and the connection goes on reading meanwhile.
+    for n in 1..=SLOW {
+        assert_eq!(client.command(&["INCR", "n"]), Value::Int(n));
+    }
+    disk.add(Rule::once(Operation::Sync, ".log", 0, Fault::Hang));
+    for n in SLOW + 1..=SLOW + 2 {
+        client.send(&encode(&[b"INCR", b"n"]));
+        while calls(&mut other, "incr") < n as u64 {}
+    }
+    disk.release();
+    assert_eq!(client.read(), Some(Value::Int(SLOW + 1)));
+    assert_eq!(client.read(), Some(Value::Int(SLOW + 2)));
 }
