@@ -320,7 +320,7 @@ pub(crate) struct Doc {
 
 /// A set of traits; see the constants.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(u32);
 
 impl Flags {
     /// Constant time or O(log n).
@@ -352,6 +352,11 @@ impl Flags {
     pub(crate) const RANKED: Self = Self(4096);
     /// Reads, but for what it notes in the key for the next time: told as a read.
     pub(crate) const NOTES: Self = Self(8192);
+    /// Runs also while a script is so slow that others are told BUSY.
+    pub(crate) const ALLOW_BUSY: Self = Self(16384);
+    /// Writes no key as a rule, and yet is one of what Redis's replicas would be told: held up with what writes, and refused
+    /// to scripts that do not write.
+    pub(crate) const MAY_REPLICATE: Self = Self(32768);
 
     /// Whether all of `other` are set.
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -496,9 +501,9 @@ impl Command {
         matches!(self.action, Action::Write(_) | Action::Script { writes: true, .. })
     }
 
-    /// Whether it writes, and what it writes takes room.
+    /// Whether it writes, and what it writes takes room. A script is asked command by command.
     pub(crate) fn needs_room(&self) -> bool {
-        self.writes() && !self.flags.has(Flags::LEAN)
+        matches!(self.action, Action::Write(_)) && !self.flags.has(Flags::LEAN)
     }
 
     /// The locks of a call.

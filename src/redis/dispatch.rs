@@ -54,8 +54,12 @@ pub(crate) fn run(
     let immediate = command.flags.has(Flags::IMMEDIATE);
     match admit(session, instance, command, args, reply) {
         Ok(()) => {}
-        Err(error) => {
+        Err(mut error) => {
             session.stats.commands[entry.id].rejected.increment();
+            if matches!(command.action, Action::Exec) && session.queue.is_some() {
+                session.discard();
+                error = transaction::aborted(&error);
+            }
             refuse(instance, session, &error, reply);
             return Flow::Done;
         }
@@ -69,9 +73,7 @@ pub(crate) fn run(
         }
         return Flow::Done;
     }
-    let keys = command.keys != Keys::None || session.queue.as_ref().is_some_and(Queue::has_keys);
-    let writes = command.writes() || session.queue.as_ref().is_some_and(Queue::writes);
-    if keys && instance.is_paused(writes) {
+    if instance.has_pause() && is_held_up(instance, session, command, args) {
         return Flow::Paused;
     }
     if command.flags.has(Flags::SLOW) && tier == Tier::Cached {
@@ -101,6 +103,20 @@ pub(crate) fn run(
     }
     conclude(instance, session, entry, args, reply, &before, result, &lookups, start_ns);
     Flow::Done
+}
+
+/// Whether CLIENT PAUSE holds up a command, or what MULTI queued.
+fn is_held_up(instance: &Instance, session: &Session, command: &Command, args: Args<'_>) -> bool {
+    let changes = |command: &Command, args: Args<'_>| match command.action {
+        Action::Script { writes: true, .. } => script::may_write(instance, command, args),
+        _ => command.writes() || command.flags.has(Flags::MAY_REPLICATE),
+    };
+    let (mut keys, mut writes) = (command.keys != Keys::None, changes(command, args));
+    for (entry, args) in session.queue.iter().flat_map(Queue::iter) {
+        keys |= entry.command.keys != Keys::None;
+        writes |= changes(entry.command, args);
+    }
+    (keys || writes) && instance.is_paused(writes)
 }
 
 /// What the output was before a command ran.
@@ -258,8 +274,14 @@ fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'
     if !session.authenticated && !command.flags.has(Flags::NO_AUTH) && instance.needs_password() {
         return Err(Error::text("NOAUTH Authentication required."));
     }
+    if instance.scripting.is_busy() && !command.flags.has(Flags::ALLOW_BUSY) {
+        return Err(instance.scripting.busy_error());
+    }
     if instance.is_over_maxmemory() && command.needs_room() {
         return Err(Error::OverMaxmemory);
+    }
+    if instance.parameters.wants_replicas() && matches!(command.action, Action::Write(_)) {
+        return Err(Error::NoReplicas);
     }
     if session.queue.is_some() && command.flags.has(Flags::NO_MULTI) {
         return Err(Error::text("ERR Command not allowed inside a transaction"));

@@ -114,11 +114,14 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
         (session, "loading"),
         (session || script, "stale"),
         (script, "skip_monitor"),
+        (has(Flags::MAY_REPLICATE), "may_replicate"),
         (script, "no_mandatory_keys"),
         (has(Flags::FAST), "fast"),
         (has(Flags::NO_AUTH), "no_auth"),
         (has(Flags::NO_MULTI), "no_multi"),
-        (has_movable_keys(command.keys), "movablekeys"),
+        // What SORT_RO's patterns name depends on what is sorted.
+        (has_movable_keys(command.keys) || command.name == "sort_ro", "movablekeys"),
+        (has(Flags::ALLOW_BUSY), "allow_busy"),
     ] {
         if is_so {
             flags.push(name);

@@ -31,8 +31,7 @@ pub(crate) fn exec(
     }
     if instance.is_over_maxmemory() && queue.iter().any(|(entry, _)| entry.command.needs_room()) {
         session.discard();
-        let why = Error::OverMaxmemory;
-        return Err(Error::text(format!("EXECABORT Transaction discarded because of: {}", why.wire())));
+        return Err(aborted(&Error::OverMaxmemory));
     }
     let (mark, database) = (reply.len(), session.database);
     session.unsent = Some(Vec::new());
@@ -66,6 +65,11 @@ pub(crate) fn exec(
             result
         }
     }
+}
+
+/// What EXEC says when all of it is refused.
+pub(crate) fn aborted(why: &Error) -> Error {
+    Error::text(format!("EXECABORT Transaction discarded because of: {}", why.wire()))
 }
 
 fn attempt(
