@@ -114,7 +114,6 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
         (session, "loading"),
         (session || script, "stale"),
         (script, "skip_monitor"),
-        (has(Flags::MAY_REPLICATE), "may_replicate"),
         (script, "no_mandatory_keys"),
         (has(Flags::FAST), "fast"),
         (has(Flags::NO_AUTH), "no_auth"),

@@ -23,9 +23,6 @@ pub(crate) type Ran = (Option<Txn>, Result);
 
 /// What is refused in a script that may write, where it may not.
 const WRITES: &str = "ERR Can not execute a script with write flag using *_ro command.";
-/// What a script that may write is told when there is no room.
-const NO_ROOM: &str =
-    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
 /// EVALSHA of a script that nobody knows.
 const UNKNOWN: &str = "NOSCRIPT No matching script. Please use EVAL.";
 
@@ -174,7 +171,7 @@ impl What<'_> {
                 return Err(Error::NoReplicas);
             }
             if denied.room {
-                return Err(Error::text(NO_ROOM));
+                return Err(Error::OverMaxmemory);
             }
         }
         if self.habits.lingers.load(Relaxed) && txn.tier() == Tier::Cached {
