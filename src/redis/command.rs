@@ -18,6 +18,7 @@ use super::keyspace::{self, Meta, Space, lock_key};
 use super::protocol::reply::Reply;
 use super::script::Effects;
 use super::session::Session;
+use super::tail::Tail;
 use crate::config::Events;
 use crate::random::Random;
 use crate::store::{LockSet, Reads, Txn};
@@ -54,6 +55,10 @@ pub(crate) struct Lookups {
     pub(crate) freed_later: Cell<u64>,
     /// What scripts did.
     pub(crate) effects: RefCell<Effects>,
+    /// Whether a large reply may leave its tail for later.
+    pub(crate) may_leave_tail: Cell<bool>,
+    /// The tail that was left.
+    pub(crate) tail: Cell<Option<Box<Tail>>>,
 }
 
 impl Call<'_> {

@@ -140,7 +140,9 @@ fn conclude(
     start_ns: &mut u64,
 ) {
     let mark = before.mark;
+    session.tail = lookups.tail.take();
     if let Err(error) = result {
+        session.tail = None;
         reply.truncate(mark);
         instance.stats.error(&error.wire());
         reply.error(&error);
@@ -361,6 +363,7 @@ fn perform(
     let databases = instance.keyspace().databases();
     let command = entry.command;
     let seed = session.random.clone().next_u64();
+    lookups.may_leave_tail.set(session.reply_mode == ReplyMode::On);
     match command.action {
         Action::Read(run) if command.flags.has(Flags::RANKED) => {
             let txn = instance.store().reading(command.lock_set(session.database, &args), tier)?;
@@ -369,7 +372,8 @@ fn perform(
             session.floor = session.floor.max(store::Reads::seqno(&txn));
             session.view = None;
             let space = databases.space(&txn, session.database)?;
-            run(&txn, &Call { args, space, command, instance, lookups, seed }, reply)
+            run(&txn, &Call { args, space, command, instance, lookups, seed }, reply)?;
+            reply.check()
         }
         Action::Read(run) => {
             let view = match session.view.take() {
@@ -390,6 +394,7 @@ fn perform(
                 return Err(blocking::still());
             }
             let result = run(&view, &Call { args, space, command, instance, lookups, seed }, reply);
+            let result = result.and_then(|()| reply.check());
             session.view = Some(view);
             wait_if_asked(instance, session, entry, args, result, again, true)
         }
@@ -405,6 +410,7 @@ fn perform(
                 return Err(blocking::still());
             }
             let result = run(&mut txn, &Call { args, space, command, instance, lookups, seed }, reply);
+            let result = result.and_then(|()| reply.check());
             // The locks are held still.
             wait_if_asked(instance, session, entry, args, result, again, false)?;
             commit(instance, session, txn, again)

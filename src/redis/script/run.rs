@@ -87,12 +87,14 @@ impl Run {
         own.database = session.database;
         own.unsent = Some(Vec::new());
         let is_part = txn.has_savepoints();
+        let mut reply = Reply::default();
+        reply.set_most(usize::try_from(instance.value_bytes_max()).unwrap_or(usize::MAX));
         Ok(Self {
             is_part,
             txn,
             session: own,
             instance,
-            reply: Reply::default(),
+            reply,
             read_only,
             denied: Denied::default(),
             has_written: false,
@@ -175,7 +177,7 @@ impl Run {
         let errors = self.reply.errors();
         let start_ns = self.instance.clock().monotonic_ns();
         let savepoint = command.writes().then(|| self.txn.savepoint());
-        if let Err(error) = self.perform(command) {
+        if let Err(error) = self.perform(command).and_then(|()| self.reply.check()) {
             if error.would_wait() && cached {
                 return Err(self.end(error));
             }

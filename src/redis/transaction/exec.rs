@@ -107,8 +107,9 @@ fn attempt(
         let (mark, errors) = (reply.len(), reply.errors());
         let start_ns = instance.clock().monotonic_ns();
         let savepoint = txn.savepoint();
-        if let Err(error) = step(instance, session, &mut txn, entry, args, reply, (lookups, seeds.next_u64()))
-        {
+        let stepped = step(instance, session, &mut txn, entry, args, reply, (lookups, seeds.next_u64()))
+            .and_then(|()| reply.check());
+        if let Err(error) = stepped {
             if (error.would_wait() && tier == Tier::Cached) || matches!(error, Error::Undeclared) {
                 return Err(error);
             }
