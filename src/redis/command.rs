@@ -244,6 +244,18 @@ fn first_stream(args: &Args<'_>) -> usize {
     (at + 1).min(args.len())
 }
 
+/// Whether a BITFIELD changes nothing.
+fn only_gets(args: &Args<'_>) -> bool {
+    let mut walk = args.walk(2);
+    while !walk.is_done() {
+        let words = if walk.accept("get") { 2 } else { usize::from(walk.accept("overflow")) };
+        if words == 0 || walk.nth(words - 1).is_none() {
+            return false;
+        }
+    }
+    true
+}
+
 /// What happens to keys, as Redis words it: COMMAND GETKEYSANDFLAGS.
 pub(crate) type KeyFlags = &'static [&'static str];
 
@@ -483,6 +495,16 @@ impl Command {
     pub(crate) const fn locks(mut self, locks: fn(&Args<'_>, &mut LockSet)) -> Self {
         self.locks = Some(locks);
         self
+    }
+
+    /// What happens to the `i`-th of a call's keys, as far as the call's words tell.
+    pub(crate) fn key_flags(&self, args: &Args<'_>, i: usize) -> KeyFlags {
+        match self.name {
+            // What it held is of interest to SET only if that is to be told.
+            "set" if !args.from(3).any(|word| word.eq_ignore_ascii_case(b"get")) => Access::OVERWRITE.first,
+            "bitfield" if only_gets(args) => Access::READ.first,
+            _ => self.access.others.filter(|_| i > 0).unwrap_or(self.access.first),
+        }
     }
 
     /// Whether so many words may be a call of it.

@@ -38,6 +38,7 @@
 
 #![allow(clippy::unnecessary_wraps, reason = "a command table's functions have one signature")]
 
+pub(crate) mod acl;
 pub(crate) mod admin;
 pub(crate) mod args;
 pub(crate) mod bitmap;
@@ -98,6 +99,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "pubsub", commands: pubsub::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
+    Family { group: "server", commands: acl::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },
     Family { group: "scripting", commands: script::COMMANDS },
     #[cfg(test)]

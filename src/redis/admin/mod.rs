@@ -12,6 +12,8 @@ mod memory;
 mod persist;
 mod slowlog;
 
+pub(crate) use config::replace;
+
 use super::command::{Call, Command, Flags, Keys, container, read, session, write};
 use super::error::Result;
 use super::protocol::reply::Reply;
@@ -91,16 +93,17 @@ pub(crate) const COMMANDS: &[Command] = &[
         .flag(Flags::NO_MULTI)
         .flag(Flags::NO_SCRIPT)
         .doc("Shuts down the server in order.", "1.0.0", "O(1)"),
-    session("wait", 3, persist::wait).flag(Flags::NO_SCRIPT).flag(Flags::BLOCKING).doc(
-        "Answers 0: there are no replicas.",
-        "3.0.0",
-        "O(1)",
-    ),
-    session("waitaof", 4, persist::waitaof).slow().flag(Flags::BLOCKING).flag(Flags::NO_SCRIPT).doc(
-        "Waits until all writes so far are on disk.",
-        "7.2.0",
-        "O(1)",
-    ),
+    session("wait", 3, persist::wait)
+        .flag(Flags::NO_SCRIPT)
+        .flag(Flags::BLOCKING)
+        .flag(Flags::CONNECTION)
+        .doc("Answers 0: there are no replicas.", "3.0.0", "O(1)"),
+    session("waitaof", 4, persist::waitaof)
+        .slow()
+        .flag(Flags::BLOCKING)
+        .flag(Flags::CONNECTION)
+        .flag(Flags::NO_SCRIPT)
+        .doc("Waits until all writes so far are on disk.", "7.2.0", "O(1)"),
     container("memory", memory::COMMANDS).doc(
         "A container for memory diagnostics commands.",
         "4.0.0",
