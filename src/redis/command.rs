@@ -196,10 +196,9 @@ impl Keys {
     /// the command itself will complain.
     pub(crate) fn places(self, args: &Args<'_>) -> impl Iterator<Item = usize> + use<> {
         let words = args.len();
-        let is_store = |at: &usize| args.is(*at, "store") || args.is(*at, "storedist");
         let other = match self {
             Self::StoreCounted => Some(1),
-            Self::FirstAndStore => (2..words.saturating_sub(1)).rev().find(is_store).map(|at| at + 1),
+            Self::FirstAndStore => last_store(args),
             _ => None,
         };
         let counted = |at: usize, step: usize| {
@@ -228,6 +227,23 @@ impl Keys {
         let (before, after) = if self == Self::StoreCounted { (other, None) } else { (None, other) };
         before.into_iter().chain((from..to).step_by(step.max(1))).chain(after)
     }
+}
+
+/// The word after the last STORE or STOREDIST that is one, and not what another option is given: of SORT and GEORADIUS.
+fn last_store(args: &Args<'_>) -> Option<usize> {
+    let (mut at, mut found) = (2, None);
+    while at < args.len() {
+        at += match at {
+            at if args.is(at, "store") || args.is(at, "storedist") => {
+                found = Some(at + 1);
+                2
+            }
+            at if args.is(at, "limit") => 3,
+            at if args.is(at, "get") || args.is(at, "by") || args.is(at, "count") => 2,
+            _ => 1,
+        };
+    }
+    found.filter(|&at| at < args.len())
 }
 
 /// The word after STREAMS, looked for as XREAD does; where it is not, the one after the last.

@@ -60,7 +60,7 @@ pub fn run(
         instance
             .acl
             .open(&instance)
-            .map_err(|wrong| io::Error::other(format!("cannot load the users: {wrong}")))?;
+            .map_err(|wrong| io::Error::other(format!("cannot load the users: {}", wrong.trim_end())))?;
         instance.port.store(addresses.first().map_or(0, |a| usize::from(a.port())), Relaxed);
         let loops =
             (0..loops_wanted).map(|n| EventLoop::start(n, &instance)).collect::<io::Result<Vec<_>>>()?;

@@ -19,7 +19,7 @@ pub(super) struct Commands {
     allowed: Vec<u64>,
     /// Where the command itself is not allowed: what its next word may be.
     first_words: BTreeMap<usize, Vec<Vec<u8>>>,
-    /// Those since `from_all` was set, in order: whether it allows, and what. No rule is undone by a later one.
+    /// Those that lead from there to here, in order: whether one allows, and what. Each makes a difference, or may.
     rules: Vec<(bool, Vec<u8>)>,
 }
 
@@ -67,46 +67,78 @@ impl Commands {
         differs
     }
 
-    /// Notes a rule, in place of those that it makes pointless: of the same name, or of parts of it.
-    fn note(&mut self, allow: bool, name: &[u8], differs: bool) {
+    /// Applies `+name`, `-name`, `+@category`, `-@category`, `+name|word`, without its sign.
+    pub(super) fn apply(&mut self, allow: bool, name: &[u8]) -> Result<(), Bad> {
+        if name.eq_ignore_ascii_case(b"@all") {
+            *self = Self::new(allow);
+            return Ok(());
+        }
         let name = name.to_ascii_lowercase();
-        let before = self.rules.len();
-        self.rules.retain(|(_, old)| {
-            old.strip_prefix(&name[..]).is_none_or(|rest| !rest.is_empty() && rest[0] != b'|')
-        });
-        if differs || self.rules.len() != before {
+        let target = Target::parse(allow, &name)?;
+        // It makes rules pointless that are about the same, or about parts of it.
+        let stays = |old: &[u8]| {
+            old.strip_prefix(&name[..]).is_none_or(|rest| rest.first().is_some_and(|&next| next != b'|'))
+        };
+        if !self.rules.iter().all(|(_, old)| stays(old)) {
+            let old = std::mem::replace(self, Self::new(self.from_all));
+            for (allow, name) in old.rules.into_iter().filter(|(_, old)| stays(old)) {
+                let target = Target::parse(allow, &name)?;
+                self.take(allow, name, target);
+            }
+        }
+        self.take(allow, name, target);
+        Ok(())
+    }
+
+    /// Applies a rule that makes no other pointless, and notes it unless it makes no difference.
+    fn take(&mut self, allow: bool, name: Vec<u8>, target: Target) {
+        let differs = match target {
+            Target::Command(entry) => self.set(entry, allow),
+            Target::Category(category) => {
+                for entry in table().flat().filter(|entry| Categories::of(entry).meets(category)) {
+                    self.set(entry, allow);
+                }
+                // It may make one for what a later version brings.
+                true
+            }
+            Target::FirstWord(entry, word) => {
+                self.first_words.entry(entry.id).or_default().push(word);
+                true
+            }
+        };
+        if differs {
             self.rules.push((allow, name));
         }
     }
 
-    /// Applies `+name`, `-name`, `+@category`, `-@category`, `+name|word`, without its sign.
-    pub(super) fn apply(&mut self, allow: bool, name: &[u8]) -> Result<(), Bad> {
+    /// The rules that lead to this, each by itself.
+    pub(super) fn rules(&self) -> impl Iterator<Item = Vec<u8>> {
+        let sign = |allow: bool| if allow { b'+' } else { b'-' };
+        let first = [&[sign(self.from_all)], &b"@all"[..]].concat();
+        let rest = self.rules.iter().map(move |(allow, name)| [&[sign(*allow)], &name[..]].concat());
+        std::iter::once(first).chain(rest)
+    }
+}
+
+/// What a rule is about.
+enum Target {
+    Command(&'static Entry),
+    Category(Categories),
+    /// A command without subcommands, if this word follows.
+    FirstWord(&'static Entry, Vec<u8>),
+}
+
+impl Target {
+    /// By its name, in lower case.
+    fn parse(allow: bool, name: &[u8]) -> Result<Self, Bad> {
         if let Some(category) = name.strip_prefix(b"@") {
-            if category.eq_ignore_ascii_case(b"all") {
-                *self = Self::new(allow);
-                return Ok(());
-            }
-            let category = Categories::named(category).ok_or(Bad::Unknown)?;
-            for entry in table().flat().filter(|entry| Categories::of(entry).meets(category)) {
-                self.set(entry, allow);
-            }
-            // Also where it makes no difference now: it may for what a later version brings.
-            self.note(allow, name, true);
-            return Ok(());
+            return Categories::named(category).map(Self::Category).ok_or(Bad::Unknown);
         }
         if let Some(entry) = table().find_full(name) {
-            let differs = self.set(entry, allow);
-            self.note(allow, name, differs);
-            return Ok(());
+            return Ok(Self::Command(entry));
         }
-        match name.iter().rposition(|&c| c == b'|') {
-            Some(bar) if allow => self.allow_first(&name[..bar], &name[bar + 1..]),
-            _ => Err(Bad::Unknown),
-        }
-    }
-
-    /// `+command|word` of a command without subcommands.
-    fn allow_first(&mut self, name: &[u8], word: &[u8]) -> Result<(), Bad> {
+        let bar = name.iter().rposition(|&c| c == b'|').filter(|_| allow).ok_or(Bad::Unknown)?;
+        let (name, word) = (&name[..bar], &name[bar + 1..]);
         let entry = table().find_full(name).ok_or(Bad::Unknown)?;
         if entry.command.name.contains('|') {
             return Err(Bad::FirstWord);
@@ -117,19 +149,6 @@ impl Commands {
         if !entry.subcommands.is_empty() && entry.command.name != WITH_ANY_WORD {
             return Err(Bad::Unknown);
         }
-        let words = self.first_words.entry(entry.id).or_default();
-        if !words.iter().any(|known| known.eq_ignore_ascii_case(word)) {
-            words.push(word.to_ascii_lowercase());
-            self.note(true, &[name, b"|", word].concat(), true);
-        }
-        Ok(())
-    }
-
-    /// The rules that lead to this, each by itself.
-    pub(super) fn rules(&self) -> impl Iterator<Item = Vec<u8>> {
-        let sign = |allow: bool| if allow { b'+' } else { b'-' };
-        let first = [&[sign(self.from_all)], &b"@all"[..]].concat();
-        let rest = self.rules.iter().map(move |(allow, name)| [&[sign(*allow)], &name[..]].concat());
-        std::iter::once(first).chain(rest)
+        Ok(Self::FirstWord(entry, word.to_vec()))
     }
 }
