@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::admin::replace;
 use super::account::Account;
@@ -46,7 +47,7 @@ fn read(vfs: &dyn Vfs, path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Writes users, in place of what was there.
-pub(super) fn save(vfs: &dyn Vfs, path: &Path, accounts: &[std::sync::Arc<Account>]) -> io::Result<()> {
+pub(super) fn save(vfs: &dyn Vfs, path: &Path, accounts: &[Arc<Account>]) -> io::Result<()> {
     let mut content = Vec::new();
     for account in accounts {
         content.extend_from_slice(&account.line());
@@ -101,19 +102,15 @@ fn parse_user(rules: &[&[u8]], place: &str, all_channels: bool, wrong: &mut Stri
     };
     let mut told = false;
     for rule in &merged {
-        match user.apply(rule.trim_ascii(), all_channels) {
-            Ok(()) => {}
-            // Only names: nothing that must not be shown.
-            Err(bad @ Bad::Unknown) => {
-                let rule = String::from_utf8_lossy(rule);
-                let _ = write!(wrong, "{place}: Error in applying operation '{rule}': {}. ", bad.text());
-            }
+        let Err(bad) = user.apply(rule.trim_ascii(), all_channels) else { continue };
+        if bad == Bad::Unknown {
+            // Only a name: nothing that must not be shown.
+            let rule = String::from_utf8_lossy(rule);
+            let _ = write!(wrong, "{place}: Error in applying operation '{rule}': {}. ", bad.text());
+        } else if !told {
             // What follows may be wrong only because of it.
-            Err(bad) if !told => {
-                told = true;
-                let _ = write!(wrong, "{place}: {}. ", bad.text());
-            }
-            Err(_) => {}
+            told = true;
+            let _ = write!(wrong, "{place}: {}. ", bad.text());
         }
     }
     user

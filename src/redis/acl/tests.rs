@@ -24,7 +24,9 @@ fn user(rules: &str) -> User {
 fn bad(rules: &[&str]) -> Bad {
     let mut user = User::new(false);
     let (last, others) = rules.split_last().unwrap();
-    others.iter().for_each(|rule| user.apply(rule.as_bytes(), false).unwrap());
+    for rule in others {
+        user.apply(rule.as_bytes(), false).unwrap();
+    }
     user.apply(last.as_bytes(), false).unwrap_err()
 }
 
