@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
 use super::user::User;
@@ -38,8 +38,8 @@ impl Account {
     }
 
     /// The user as it is now.
-    pub(super) fn user(&self) -> Arc<User> {
-        self.user.load_full()
+    pub(super) fn user(&self) -> Guard<Arc<User>> {
+        self.user.load()
     }
 
     /// Changes the user.

@@ -28,7 +28,7 @@ pub(super) fn setuser(session: &mut Session, call: &Call<'_>, reply: &mut Reply)
     let mut accounts = call.instance.acl.accounts.by_name.lock();
     let known = accounts.get(name).cloned();
     let old = known.as_ref().map(|account| account.user());
-    let mut user = old.as_deref().map_or_else(|| User::new(all_channels), User::clone);
+    let mut user = old.as_ref().map_or_else(|| User::new(all_channels), |old| User::clone(old));
     for rule in &rules {
         user.apply(rule, all_channels).map_err(|bad| {
             Error::text(format!("ERR Error in ACL SETUSER modifier '{}': {}", text(rule), bad.text()))
@@ -142,7 +142,7 @@ pub(super) fn load(session: &mut Session, call: &Call<'_>, reply: &mut Reply) ->
     let old_default = acl.accounts.default.user();
     acl.accounts.default.set(default);
     accounts.retain(|name, account| {
-        let stays = **name == *DEFAULT || users.get(name).is_some_and(|user| *user == *account.user());
+        let stays = **name == *DEFAULT || users.get(name).is_some_and(|user| *user == **account.user());
         if !stays {
             removed.push(account.clone());
         }

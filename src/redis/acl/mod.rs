@@ -1,6 +1,6 @@
 //! Users: who may log in, and what they may do then.
 //!
-//! A client is logged in under an [`Account`], whose [`User`](user::User) says what it may do: the user has [selectors],
+//! A client is logged in under an [`Account`], whose [`User`] says what it may do: the user has [selectors],
 //! each a set of [commands] with patterns of keys and channels, and a command is allowed if one selector allows all of it
 //! ([`check`]). Every command is checked where it is about to run: when it comes, when EXEC runs it, when a script calls
 //! it, and when it has waited and runs again. The user is looked up anew each time, so that what is changed is in force at
@@ -39,6 +39,7 @@ use super::instance::Instance;
 use super::session::Session;
 use account::{Accounts, DEFAULT};
 use log::{Context, Log, Reason};
+use user::User;
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[container("acl", SUBCOMMANDS).doc(
@@ -144,7 +145,7 @@ impl Acl {
     /// Gives the default user this one password, or none: `requirepass`.
     pub(crate) fn set_default_password(&self, password: &str) {
         let _held = self.accounts.by_name.lock();
-        let mut user = (*self.accounts.default.user()).clone();
+        let mut user = User::clone(&self.accounts.default.user());
         user.set_password(Some(password.as_bytes()).filter(|password| !password.is_empty()));
         self.accounts.default.set(user);
     }

@@ -181,7 +181,7 @@ fn a_file_is_read_whole_or_not_at_all() {
     let users = load(&vfs, &path, false).unwrap().unwrap();
     assert_eq!(users.len(), 2);
     for account in accounts {
-        assert_eq!(users[&account.name], *account.user());
+        assert_eq!(users[&account.name], **account.user());
     }
     let wrong = |content: &str| {
         let _ = vfs.remove(&path);

@@ -36,6 +36,21 @@ pub(crate) const COMMANDS: &[Command] = &[
         "3.0.0",
         "Depends on subcommand.",
     ),
+    session("asking", 1, cluster::disabled).fast().flag(Flags::CONNECTION).doc(
+        "Signals that a cluster client is following an -ASK redirect.",
+        "3.0.0",
+        "O(1)",
+    ),
+    session("readonly", 1, cluster::disabled).fast().flag(Flags::CONNECTION).doc(
+        "Enables read-only queries for a connection to a Redis Cluster replica node.",
+        "3.0.0",
+        "O(1)",
+    ),
+    session("readwrite", 1, cluster::disabled).fast().flag(Flags::CONNECTION).doc(
+        "Enables read-write queries for a connection to a Redis Cluster replica node.",
+        "3.0.0",
+        "O(1)",
+    ),
     session("command", -1, command::all).flag(Flags::CONNECTION).or_subcommands(command::COMMANDS).doc(
         "Returns detailed information about all commands.",
         "2.8.13",
