@@ -32,6 +32,7 @@
 //! `.again_as(words)`, with `$` replaced. Nothing else is needed: whatever is saved through a `Txn` wakes who waits.
 //! **Events** for those who subscribe to them: `call.notify(txn, Events::LIST, "lpush", name)`, said before the key is saved
 //! ([`notify`]); `new`, `expired` and the `del` of what became empty come by themselves.
+//! **Users** may be allowed less than everything ([`acl`]), by what a row says of its keys: `.access(Access::OVERWRITE)`.
 //! A subcommand is a row named `object|encoding` in a [`command::container`]; its words still count from `OBJECT`.
 //!
 //! **A data type** is one folder, and one line in [`FAMILIES`].

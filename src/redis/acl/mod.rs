@@ -6,7 +6,7 @@
 //! it, and when it has waited and runs again. The user is looked up anew each time, so that what is changed is in force at
 //! once; a flag in the account tells of the user who may do everything, and then nothing more is looked at.
 //!
-//! Users are changed by ACL SETUSER and kept in a [file](file) that ACL SAVE writes. What is refused is [logged](log).
+//! Users are changed by ACL SETUSER and kept in a [file](mod@file) that ACL SAVE writes. What is refused is [logged](log::Log).
 //!
 //! [selectors]: selector::Selector
 
