@@ -201,10 +201,9 @@ impl Keys {
     /// the command itself will complain.
     pub(crate) fn places(self, args: &Args<'_>) -> impl Iterator<Item = usize> + use<> {
         let words = args.len();
-        let is_store = |at: &usize| args.is(*at, "store") || args.is(*at, "storedist");
         let other = match self {
             Self::StoreCounted => Some(1),
-            Self::FirstAndStore => (2..words.saturating_sub(1)).rev().find(is_store).map(|at| at + 1),
+            Self::FirstAndStore => last_store(args),
             _ => None,
         };
         let counted = |at: usize, step: usize| {
@@ -235,6 +234,23 @@ impl Keys {
     }
 }
 
+/// The word after the last STORE or STOREDIST that is one, and not what another option is given: of SORT and GEORADIUS.
+fn last_store(args: &Args<'_>) -> Option<usize> {
+    let (mut at, mut found) = (2, None);
+    while at < args.len() {
+        at += match at {
+            at if args.is(at, "store") || args.is(at, "storedist") => {
+                found = Some(at + 1);
+                2
+            }
+            at if args.is(at, "limit") => 3,
+            at if args.is(at, "get") || args.is(at, "by") || args.is(at, "count") => 2,
+            _ => 1,
+        };
+    }
+    found.filter(|&at| at < args.len())
+}
+
 /// The word after STREAMS, looked for as XREAD does; where it is not, the one after the last.
 fn first_stream(args: &Args<'_>) -> usize {
     let mut at = 1;
@@ -247,6 +263,18 @@ fn first_stream(args: &Args<'_>) -> usize {
         };
     }
     (at + 1).min(args.len())
+}
+
+/// Whether a BITFIELD changes nothing.
+fn only_gets(args: &Args<'_>) -> bool {
+    let mut walk = args.walk(2);
+    while !walk.is_done() {
+        let words = if walk.accept("get") { 2 } else { usize::from(walk.accept("overflow")) };
+        if words == 0 || walk.nth(words - 1).is_none() {
+            return false;
+        }
+    }
+    true
 }
 
 /// What happens to keys, as Redis words it: COMMAND GETKEYSANDFLAGS.
@@ -493,6 +521,16 @@ impl Command {
     pub(crate) const fn locks(mut self, locks: fn(&Args<'_>, &mut LockSet)) -> Self {
         self.locks = Some(locks);
         self
+    }
+
+    /// What happens to the `i`-th of a call's keys, as far as the call's words tell.
+    pub(crate) fn key_flags(&self, args: &Args<'_>, i: usize) -> KeyFlags {
+        match self.name {
+            // What it held is of interest to SET only if that is to be told.
+            "set" if !args.from(3).any(|word| word.eq_ignore_ascii_case(b"get")) => Access::OVERWRITE.first,
+            "bitfield" if only_gets(args) => Access::READ.first,
+            _ => self.access.others.filter(|_| i > 0).unwrap_or(self.access.first),
+        }
     }
 
     /// Whether so many words may be a call of it.

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::acl;
 use super::args::Args;
 use super::blocking::{self, Blocked};
 use super::command::{Action, Call, Command, Flags, Keys, Lookups, NAME_BYTES_MAX};
@@ -52,7 +53,7 @@ pub(crate) fn run(
     };
     let command = entry.command;
     let immediate = command.flags.has(Flags::IMMEDIATE);
-    match admit(session, instance, command, args, reply) {
+    match admit(session, instance, entry, args, reply) {
         Ok(()) => {}
         Err(mut error) => {
             session.stats.commands[entry.id].rejected.increment();
@@ -64,7 +65,7 @@ pub(crate) fn run(
             return Flow::Done;
         }
     }
-    session.client.command.store(entry.id + 1, Relaxed);
+    session.client.runs(entry);
     if session.queue.is_some() && !immediate {
         if let Err(error) = transaction::queue(instance, session, entry, args) {
             refuse(instance, session, &error, reply);
@@ -83,7 +84,8 @@ pub(crate) fn run(
     let lookups = Lookups::default();
     let result = match command.action {
         Action::Exec => transaction::exec(instance, session, reply, tier, &lookups),
-        _ => perform(instance, session, entry, args, reply, tier, &lookups, None),
+        _ => acl::may_sort(session, entry, args)
+            .and_then(|()| perform(instance, session, entry, args, reply, tier, &lookups, None)),
     };
     if let Err(error) = &result {
         if error.would_wait() && tier == Tier::Cached {
@@ -188,11 +190,17 @@ pub(crate) fn resume(
     let before = Before { mark: reply.len(), errors: reply.errors(), tier };
     let lookups = Lookups::default();
     let news = if blocked.trying { Some(News::Turn) } else { blocked.place.news() };
+    let mut refused = false;
     let result = match news {
         Some(News::Turn) => {
             blocked.trying = true;
             let args = blocked.words.args();
-            perform(instance, session, blocked.entry, args, reply, tier, &lookups, Some(&blocked))
+            // What its user may do may have changed since it began to wait.
+            let allowed = acl::admit(instance, session, blocked.entry, args);
+            refused = allowed.is_err();
+            allowed.and_then(|()| {
+                perform(instance, session, blocked.entry, args, reply, tier, &lookups, Some(&blocked))
+            })
         }
         Some(News::Refused) => Err(Error::text("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
         Some(News::Late) => {
@@ -226,6 +234,11 @@ pub(crate) fn resume(
         result => {
             let Blocked { entry, words, place, .. } = *blocked;
             place.leave(&held);
+            if let (true, Err(error)) = (refused, &result) {
+                session.stats.commands[entry.id].rejected.increment();
+                refuse(instance, session, error, reply);
+                return Flow::Done;
+            }
             conclude(instance, session, entry, words.args(), reply, &before, result, &lookups, start_ns);
         }
     }
@@ -272,23 +285,25 @@ fn unknown(args: Args<'_>) -> Error {
 }
 
 /// Whether the client may run this now.
-fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'_>, reply: &Reply) -> Result {
+fn admit(session: &Session, instance: &Instance, entry: &Entry, args: Args<'_>, reply: &Reply) -> Result {
+    let command = entry.command;
     if !session.authenticated && !command.flags.has(Flags::NO_AUTH) && instance.needs_password() {
         return Err(Error::text("NOAUTH Authentication required."));
     }
-    if instance.scripting.is_busy() && !command.flags.has(Flags::ALLOW_BUSY) {
-        return Err(instance.scripting.busy_error());
+    if session.queue.is_some() && command.flags.has(Flags::NO_MULTI) {
+        return Err(Error::text("ERR Command not allowed inside a transaction"));
     }
+    acl::admit(instance, session, entry, args)?;
     if instance.is_over_maxmemory() && command.needs_room() {
         return Err(Error::OverMaxmemory);
     }
     if instance.parameters.wants_replicas() && matches!(command.action, Action::Write(_)) {
         return Err(Error::NoReplicas);
     }
-    if session.queue.is_some() && command.flags.has(Flags::NO_MULTI) {
-        return Err(Error::text("ERR Command not allowed inside a transaction"));
-    }
     pubsub::may_run(session, command, reply)?;
+    if instance.scripting.is_busy() && !command.flags.has(Flags::ALLOW_BUSY) {
+        return Err(instance.scripting.busy_error());
+    }
     for place in command.keys.places(&args) {
         if args.get(place).len() > NAME_BYTES_MAX {
             return Err(Error::text("ERR key is longer than 65536 bytes"));

@@ -76,7 +76,7 @@ impl Pipeline {
             request_bytes_max: u32::try_from((config.memory / 4).min(1 << 30))
                 .unwrap_or(1 << 30)
                 .max(4 << 20),
-            authenticated: self.session.authenticated || config.requirepass.is_empty(),
+            authenticated: self.session.authenticated || !self.instance.needs_password(),
             ..Limits::default()
         };
     }

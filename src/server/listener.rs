@@ -93,7 +93,7 @@ async fn accept_any(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketA
 fn admit(instance: &Instance, stream: TcpStream, address: SocketAddr) -> Option<TcpStream> {
     let config = instance.config();
     let local = address.ip().to_canonical().is_loopback();
-    let refusal = if config.protected_mode && config.requirepass.is_empty() && !local {
+    let refusal = if config.protected_mode && !instance.acl.has_password() && !local {
         DENIED
     } else if instance.clients.len() >= config.maxclients as usize {
         FULL

@@ -57,6 +57,10 @@ pub fn run(
         let loops_wanted = event_loop::count();
         let instance =
             Instance::new(keyspace.clone(), env, config, config_file, Box::new(move || ask.notify_one()));
+        instance
+            .acl
+            .open(&instance)
+            .map_err(|wrong| io::Error::other(format!("cannot load the users: {}", wrong.trim_end())))?;
         instance.port.store(addresses.first().map_or(0, |a| usize::from(a.port())), Relaxed);
         let loops =
             (0..loops_wanted).map(|n| EventLoop::start(n, &instance)).collect::<io::Result<Vec<_>>>()?;

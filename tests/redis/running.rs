@@ -73,6 +73,31 @@ impl Server {
         Self::over(self.vfs.clone(), self.clock.clone(), self.config.clone())
     }
 
+    /// Stops it in order, and says why another one does not start with this file in the directory.
+    pub(crate) fn refuses(mut self, name: &str, content: &str) -> String {
+        self.stop();
+        self.write(name, content);
+        let env = Env::with_vfs(self.vfs.clone());
+        let keyspace = Keyspace::open(env.clone(), &self.config.dir, Options::default(), 16).unwrap();
+        let setup = Setup { config: self.config.clone(), config_file: None, keyspace, env };
+        server::run(setup, std::future::pending(), |_| ()).unwrap_err().to_string()
+    }
+
+    /// Puts a file into the directory.
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        let path = self.config.dir.join(name);
+        let _ = self.vfs.remove(&path);
+        self.vfs.create(&path).unwrap().write_all_at(content.as_bytes(), 0).unwrap();
+    }
+
+    /// What a file in the directory holds.
+    pub(crate) fn read(&self, name: &str) -> String {
+        let file = self.vfs.open(&self.config.dir.join(name)).unwrap();
+        let mut content = vec![0; file.len().unwrap() as usize];
+        file.read_exact_at(&mut content, 0).unwrap();
+        String::from_utf8(content).unwrap()
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
     }

@@ -35,6 +35,6 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
 ];
 
-fn disabled(_: &mut Session, _: &Call<'_>, _: &mut Reply) -> Result {
+pub(super) fn disabled(_: &mut Session, _: &Call<'_>, _: &mut Reply) -> Result {
     Err(Error::text("ERR This instance has cluster support disabled"))
 }

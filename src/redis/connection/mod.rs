@@ -92,7 +92,7 @@ fn quit(session: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 fn reset(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    session.reset(!call.instance.needs_password());
+    session.reset(call.instance.acl.default_account(), !call.instance.needs_password());
     reply.set_protocol(Protocol::Resp2);
     reply.simple("RESET");
     Ok(())

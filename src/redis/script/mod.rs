@@ -30,6 +30,7 @@ mod text;
 pub(crate) use effects::Effects;
 pub(crate) use function::Libraries;
 pub(crate) use perform::{perform, within};
+pub(crate) use text::split_words;
 
 use std::sync::atomic::AtomicBool;
 

@@ -1,9 +1,11 @@
 //! One run of a script: what it reads and writes, how long it may, and what it leaves behind. And `redis.call`: a script's
 //! commands run the way those of EXEC do, in one transaction, each undone alone if it fails.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::super::acl;
 use super::super::args::{Args, Span};
 use super::super::command::{Action, Call, Keys, Lookups, NAME_BYTES_MAX};
 use super::super::command::{Command, Flags};
@@ -30,9 +32,9 @@ const CALLS_MAX: u32 = 256;
 /// Why `redis.call` gave no reply.
 pub(super) enum Refusal {
     /// The words make no command.
-    Words(&'static str),
+    Words(Cow<'static, str>),
     /// The command was refused, and that was counted. With `-` and a code, if it is not `ERR`.
-    Text(&'static str),
+    Text(Cow<'static, str>),
     /// The run is over.
     Over,
 }
@@ -128,9 +130,15 @@ impl Run {
         self.spans.push(Span { at: at as u32, len: (self.words.len() - at) as u32 });
     }
 
-    /// The command that the words name, if there is one.
-    pub(super) fn command(&self) -> Option<&'static Entry> {
-        dispatch::find(Args::new(&self.words, &self.spans)).ok()
+    /// Whether the client's user may run the words; `None` if they name no command.
+    pub(super) fn is_allowed(&self) -> Option<bool> {
+        let args = Args::new(&self.words, &self.spans);
+        let entry = match dispatch::find(args) {
+            Ok(entry) => Some(entry),
+            Err(Error::Arity(name)) => table().find_full(name.as_bytes()),
+            Err(_) => None,
+        };
+        entry.map(|entry| acl::may(&self.session, entry, args))
     }
 
     /// Ends the run: the same command is run again, elsewhere or with more locks, or fails.
@@ -211,6 +219,14 @@ impl Run {
     /// Whether the command may run at all.
     fn admit(&mut self) -> std::result::Result<&'static Entry, Refusal> {
         let args = Args::new(&self.words, &self.spans);
+        if !self.session.account.is_unlimited()
+            && let Ok(entry) = dispatch::find(args)
+            && !entry.command.flags.has(Flags::NO_SCRIPT)
+            && let Err((refused, text)) = acl::check_script(&self.session, entry, args)
+        {
+            self.effects.refused(entry.id, "ERR", refused);
+            return Err(Refusal::Text(text.into()));
+        }
         let (entry, refusal) = match dispatch::find(args) {
             Ok(entry) => (Some(entry), self.refuses(entry)),
             Err(Error::Arity(name)) => (
@@ -230,7 +246,7 @@ impl Run {
                 if let Some(entry) = entry {
                     self.effects.rejected(entry.id);
                 }
-                Err(Refusal::Text(text))
+                Err(Refusal::Text(text.into()))
             }
         }
     }
@@ -269,7 +285,7 @@ impl Run {
             return Err(self.end(Error::Undeclared));
         }
         self.effects.error("ERR");
-        Err(Refusal::Text("Script attempted to access a key that it did not declare in KEYS"))
+        Err(Refusal::Text("Script attempted to access a key that it did not declare in KEYS".into()))
     }
 
     fn perform(&mut self, command: &'static Command) -> Result {
