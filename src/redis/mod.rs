@@ -58,6 +58,7 @@ pub(crate) mod instance;
 pub(crate) mod keys;
 pub mod keyspace;
 pub(crate) mod list;
+pub(crate) mod monitor;
 pub(crate) mod notify;
 pub(crate) mod number;
 pub(crate) mod parameters;
@@ -75,6 +76,7 @@ pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod string;
 pub(crate) mod table;
+pub(crate) mod tracking;
 pub(crate) mod transaction;
 pub(crate) mod waiters;
 pub(crate) mod zset;
@@ -98,6 +100,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "pubsub", commands: pubsub::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
+    Family { group: "server", commands: monitor::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },
     Family { group: "scripting", commands: script::COMMANDS },
     #[cfg(test)]

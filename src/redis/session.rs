@@ -5,13 +5,15 @@ use std::sync::{Arc, Weak};
 
 use super::blocking::Blocked;
 use super::clients::Client;
+use super::monitor::Monitor;
 use super::protocol::reply::Protocol;
 use super::pubsub::{Message, Subscriptions};
 use super::stats::LoopStats;
+use super::tracking::Tracker;
 use super::transaction::Queue;
 use super::waiters::Wave;
 use crate::random::Random;
-use crate::store::{Seqno, View, Watch};
+use crate::store::{Reads, Seqno, View, Watch};
 
 /// Which replies a client wants: CLIENT REPLY.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +57,12 @@ pub(crate) struct Session {
     pub(crate) watch: Option<Watch>,
     /// What it subscribes to, if anything.
     pub(crate) subscriptions: Option<Box<Subscriptions>>,
+    /// That it tracks the keys that it reads, if it does.
+    pub(crate) tracker: Option<Box<Tracker>>,
+    /// Whether the script that is running has read anything.
+    pub(crate) has_read: bool,
+    /// That it monitors, if it does.
+    pub(crate) monitor: Option<Box<Monitor>>,
     /// What the transaction that is running has published: sent when it commits.
     pub(crate) unsent: Option<Vec<Message>>,
     /// Its command that waits.
@@ -88,6 +96,9 @@ impl Session {
             queue: None,
             watch: None,
             subscriptions: None,
+            tracker: None,
+            has_read: false,
+            monitor: None,
             unsent: None,
             blocked: None,
             wave: None,
@@ -104,6 +115,13 @@ impl Session {
     pub(crate) fn select(&mut self, database: u16) {
         self.database = database;
         self.client.database.store(database, Relaxed);
+    }
+
+    /// Notes that the client is told of a commit: what it reads from here on is no older.
+    pub(crate) fn heard(&mut self, seqno: Seqno) {
+        self.needs = self.needs.max(seqno);
+        self.floor = self.floor.max(seqno);
+        self.view = self.view.take().filter(|view| view.seqno() >= seqno);
     }
 
     /// Forgets what is queued and watched.
@@ -124,6 +142,8 @@ impl Session {
     pub(crate) fn reset(&mut self, authenticated: bool) {
         self.discard();
         self.subscriptions = None;
+        self.tracker = None;
+        self.monitor = None;
         self.select(0);
         self.authenticated = authenticated;
         self.rollback = None;

@@ -1,4 +1,4 @@
-//! What a script does beside its transaction: counts, and lines for the log. All of it happens once it is certain that
+//! What a script does beside its transaction: counts, and lines for the log and for those who monitor. All of it happens once it is certain that
 //! the script does not run again.
 
 use super::super::instance::Instance;
@@ -32,6 +32,9 @@ pub(crate) struct Effects {
     /// Errors by code.
     errors: Vec<(String, u64)>,
     said: Vec<(Level, String)>,
+    /// Lines for those who monitor, and the bytes of them.
+    monitored: Vec<Vec<u8>>,
+    monitored_bytes: usize,
 }
 
 impl Effects {
@@ -72,6 +75,14 @@ impl Effects {
         }
     }
 
+    /// A line for those who monitor. More than so many bytes are more than they will be told.
+    pub(crate) fn monitored(&mut self, line: Vec<u8>, bytes_max: usize) {
+        if self.monitored_bytes <= bytes_max {
+            self.monitored_bytes += line.len();
+            self.monitored.push(line);
+        }
+    }
+
     /// Adds what a later run does.
     pub(super) fn join(&mut self, later: Self) {
         for tally in later.ran {
@@ -88,6 +99,8 @@ impl Effects {
             }
         }
         self.said.extend(later.said);
+        self.monitored.extend(later.monitored);
+        self.monitored_bytes += later.monitored_bytes;
     }
 
     /// Now it is certain.
@@ -103,6 +116,9 @@ impl Effects {
             for _ in 0..count {
                 instance.stats.error(&code);
             }
+        }
+        if !self.monitored.is_empty() {
+            instance.monitors.tell(instance, self.monitored);
         }
         for (level, line) in self.said {
             match level {

@@ -8,6 +8,7 @@ use super::super::error::{Error, Result};
 use super::super::instance::Instance;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
+use super::super::{monitor, tracking};
 use crate::store::{LockSet, Reads, Tier, Txn};
 
 /// Runs a script in a transaction of its own.
@@ -24,6 +25,7 @@ pub(crate) fn perform(
     let databases = instance.keyspace().databases();
     let mut locks = command.lock_set(session.database, &args);
     let mark = reply.len();
+    monitor::before(instance, session, command, args, lookups);
     loop {
         let store = instance.store();
         let txn = if command.writes() { store.txn(locks, tier)? } else { store.reading(locks, tier)? };
@@ -36,6 +38,7 @@ pub(crate) fn perform(
         let call = Call { args, space, command, instance, lookups, seed };
         session.unsent = Some(Vec::new());
         let (txn, result) = run(session, txn, &call, reply);
+        tracking::after_script(instance, session, command, args);
         let unsent = session.unsent.take().unwrap_or_default();
         match result {
             Err(Error::Undeclared) => {
@@ -72,10 +75,12 @@ pub(crate) fn within(
     reply: &mut Reply,
 ) -> Result {
     // The run owns what it reads and writes; until it gives that back, an empty transaction keeps the place.
+    monitor::before(call.instance, session, call.command, call.args, call.lookups);
     let empty = call.instance.store().reading(LockSet::new(), txn.tier())?;
     let (given_back, result) = run(session, std::mem::replace(txn, empty), call, reply);
     if let Some(given_back) = given_back {
         *txn = given_back;
+        tracking::after_script(call.instance, session, call.command, call.args);
         return result;
     }
     Err(result.err().unwrap_or_else(|| Error::text("ERR the transaction is lost")))

@@ -11,6 +11,7 @@ use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::instance::Instance;
 use super::super::keyspace::Space;
+use super::super::monitor;
 use super::super::protocol::reply::{Protocol, Reply};
 use super::super::session::Session;
 use super::super::table::{Entry, table};
@@ -185,6 +186,11 @@ impl Run {
                 );
             }
         }
+        if self.instance.monitors.is_on() && monitor::is_shown(command) {
+            let args = Args::new(&self.words, &self.spans);
+            let line = monitor::line(&self.instance, self.session.database, "lua", args);
+            self.effects.monitored(line, self.instance.inbox_bytes_max());
+        }
         let spent_ns = self.instance.clock().monotonic_ns().saturating_sub(start_ns);
         self.effects.ran(entry.id, spent_ns, self.reply.errors() != errors);
         Ok(())
@@ -252,6 +258,7 @@ impl Run {
         let args = Args::new(words, spans);
         let databases = instance.keyspace().databases();
         let instance: &Instance = instance;
+        session.has_read |= command.is_told_as_read();
         match command.action {
             Action::Read(run) => {
                 let space = databases.space(txn, session.database)?;
@@ -282,6 +289,7 @@ impl Run {
     /// depends on.
     pub(super) fn into_txn(self, session: &mut Session) -> Txn {
         session.needs = session.needs.max(self.session.needs);
+        session.has_read |= self.session.has_read;
         if let (Some(unsent), Some(own)) = (&mut session.unsent, self.session.unsent) {
             unsent.extend(own);
         }
