@@ -138,9 +138,9 @@ pub(crate) fn after(
     }
 }
 
-/// What administrators do is too dangerous to be shown.
+/// What administrators do is too dangerous to be shown, but for the two commands that are only of their category.
 pub(crate) fn is_shown(command: &Command) -> bool {
-    !command.flags.has(Flags::ADMIN)
+    !command.flags.has(Flags::ADMIN) || matches!(command.name, "lastsave" | "role")
 }
 
 fn note(instance: &Instance, session: &Session, args: Args<'_>, lookups: &Lookups) {

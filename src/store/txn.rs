@@ -55,6 +55,7 @@ pub struct Txn {
     touched: Vec<LockKey>,
     /// Their names, where somebody wants them.
     names: Vec<Box<[u8]>>,
+    names_bytes: usize,
     /// Whether the last of them may stand for another change of the same key.
     names_merge: bool,
     /// Groups of watches, and which of their keys do not change.
@@ -137,6 +138,7 @@ impl Txn {
             counts: Vec::new(),
             touched: Vec::new(),
             names: Vec::new(),
+            names_bytes: 0,
             names_merge: false,
             touched_groups: Vec::new(),
             notes: Vec::new(),
@@ -205,7 +207,8 @@ impl Txn {
 
     /// About how many bytes of memory what is staged takes.
     pub fn weight(&self) -> usize {
-        self.staged_bytes + self.undo_bytes + (self.counts.len() + self.touched.len()) * 16
+        let counted = (self.counts.len() + self.touched.len() + self.names.len()) * 16;
+        self.staged_bytes + self.undo_bytes + counted + self.names_bytes
     }
 
     /// Stages an addition to a counter of the database.
@@ -224,6 +227,7 @@ impl Txn {
         }
         if self.store.is_named() {
             self.names.push(name.into());
+            self.names_bytes += name.len();
             self.names_merge = true;
         }
     }
@@ -363,7 +367,8 @@ impl Txn {
         }
         self.counts.truncate(to.counts);
         self.touched.truncate(to.touched);
-        self.names.truncate(to.names);
+        let names = self.names.drain(to.names.min(self.names.len())..);
+        self.names_bytes -= names.map(|name| name.len()).sum::<usize>();
         self.names_merge = false;
         self.touched_groups.truncate(to.touched_groups);
         self.notes.truncate(to.notes);

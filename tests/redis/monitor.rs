@@ -38,6 +38,7 @@ fn commands_are_shown_in_the_order_in_which_they_run() {
     shows(&["NOTHING"], &[]);
     shows(&["CONFIG", "GET", "port"], &[]);
     shows(&["CLIENT", "LIST"], &[]);
+    shows(&["ROLE"], &[r#"0 client "ROLE""#]);
     shows(&["SELECT", "3"], &[r#"3 client "SELECT" "3""#]);
     shows(&["MULTI"], &[r#"3 client "MULTI""#]);
     shows(&["GET", "a"], &[]);

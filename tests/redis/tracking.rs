@@ -176,17 +176,29 @@ fn one_who_read_too_much_of_a_commit_forgets_everything() {
 }
 
 /// A client that caches.
-struct Caching {
+struct Caching<'a> {
     client: Client,
+    options: &'a [&'a str],
     cache: HashMap<String, Value>,
 }
 
-impl Caching {
-    fn new(server: &Server, options: &[&str]) -> Self {
+impl<'a> Caching<'a> {
+    fn new(server: &Server, options: &'a [&'a str]) -> Self {
         let mut client = server.client();
         client.command(&["HELLO", "3"]);
         assert_eq!(client.show(&[&["CLIENT", "TRACKING", "ON"], options].concat()), "OK");
-        Self { client, cache: HashMap::new() }
+        Self { client, options, cache: HashMap::new() }
+    }
+
+    /// Turns tracking off and on again, and in between there may be nobody who tracks.
+    fn begin_anew(&mut self) {
+        let on = [&["CLIENT", "TRACKING", "ON"], self.options].concat();
+        for words in [&["CLIENT", "TRACKING", "OFF"][..], &on] {
+            self.client.send(&encode(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>()));
+        }
+        self.reply();
+        self.cache.clear();
+        self.reply();
     }
 
     /// The next reply; what is told before it is heeded.
@@ -275,13 +287,16 @@ fn write(client: &mut Client, random: &mut Random) {
 }
 
 /// Reads keys, and takes what it has from its cache, until it is told to stop.
-fn read(reader: &mut Caching, random: &mut Random, stop: &AtomicBool) {
+fn read(reader: &mut Caching<'_>, random: &mut Random, stop: &AtomicBool) {
     while !stop.load(SeqCst) {
         let mut names: Vec<String> = (0..=random.below(8)).map(|_| key(random)).collect();
         names.retain(|name| !reader.cache.contains_key(name));
         reader.read(&names);
         if random.one_in(8) {
             reader.exchange(&key(random), "mine");
+        }
+        if random.one_in(20) {
+            reader.begin_anew();
         }
     }
 }

@@ -118,7 +118,8 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
         (has(Flags::FAST), "fast"),
         (has(Flags::NO_AUTH), "no_auth"),
         (has(Flags::NO_MULTI), "no_multi"),
-        (has_movable_keys(command.keys), "movablekeys"),
+        // SORT_RO looks up those that its patterns lead to.
+        (has_movable_keys(command.keys) || command.name == "sort_ro", "movablekeys"),
     ] {
         if is_so {
             flags.push(name);
