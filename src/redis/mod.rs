@@ -29,7 +29,8 @@
 //! whenever one of its keys (or of `.keys([source])`) was touched and holds that type, in the order in which clients came;
 //! when the time is over the answer is a null array. Inside MULTI it is answered at once (`.or_null()`: with null);
 //! a script that meets `Error::Block(block)` answers `block.refuse(reply)`. XREADGROUP: `.any_change()`; XREAD:
-//! `.again_as(words)`, with `$` replaced. Nothing else is needed: whatever is saved through a `Txn` wakes who waits.
+//! `.again_as(words)`, with `$` replaced. Nothing else is needed: whatever is saved through a `Txn` wakes who waits, and is
+//! told to who caches it ([`tracking`]).
 //! **Events** for those who subscribe to them: `call.notify(txn, Events::LIST, "lpush", name)`, said before the key is saved
 //! ([`notify`]); `new`, `expired` and the `del` of what became empty come by themselves.
 //! A subcommand is a row named `object|encoding` in a [`command::container`]; its words still count from `OBJECT`.

@@ -176,64 +176,105 @@ fn one_who_read_too_much_of_a_commit_forgets_everything() {
 }
 
 /// A client that caches.
-struct Caching<'a> {
+struct Caching {
     client: Client,
-    options: &'a [&'a str],
+    /// Where it hears, if not there.
+    ear: Option<Client>,
+    on: Vec<String>,
     cache: HashMap<String, Value>,
 }
 
-impl<'a> Caching<'a> {
-    fn new(server: &Server, options: &'a [&'a str]) -> Self {
+impl Caching {
+    fn new(server: &Server, options: &[&str]) -> Self {
         let mut client = server.client();
         client.command(&["HELLO", "3"]);
-        assert_eq!(client.show(&[&["CLIENT", "TRACKING", "ON"], options].concat()), "OK");
-        Self { client, options, cache: HashMap::new() }
+        Self::over(client, None, options)
+    }
+
+    /// As clients do that speak RESP2.
+    fn redirected(server: &Server, options: &[&str]) -> Self {
+        let mut ear = server.client();
+        let id = id(&mut ear);
+        ear.command(&["SUBSCRIBE", "__redis__:invalidate"]);
+        Self::over(server.client(), Some(ear), &[&["REDIRECT", &id], options].concat())
+    }
+
+    fn over(client: Client, ear: Option<Client>, options: &[&str]) -> Self {
+        let on = [&["CLIENT", "TRACKING", "ON"], options].concat();
+        let on = on.into_iter().map(str::to_owned).collect();
+        let mut caching = Self { client, ear, on, cache: HashMap::new() };
+        caching.send_on();
+        assert_eq!(caching.reply(), Value::Simple("OK".to_owned()));
+        caching
+    }
+
+    fn send(&mut self, words: &[&str]) {
+        self.client.send(&encode(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>()));
+    }
+
+    fn send_on(&mut self) {
+        self.client.send(&encode(&self.on.iter().map(String::as_bytes).collect::<Vec<_>>()));
     }
 
     /// Turns tracking off and on again, and in between there may be nobody who tracks.
     fn begin_anew(&mut self) {
-        let on = [&["CLIENT", "TRACKING", "ON"], self.options].concat();
-        for words in [&["CLIENT", "TRACKING", "OFF"][..], &on] {
-            self.client.send(&encode(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>()));
-        }
+        self.send(&["CLIENT", "TRACKING", "OFF"]);
+        self.send_on();
         self.reply();
         self.cache.clear();
         self.reply();
+        self.hear();
+    }
+
+    fn heed(&mut self, names: &Value) {
+        let Value::Many(_, names) = names else { return self.cache.clear() };
+        for name in names {
+            let Value::Bulk(name) = name else { panic!("{name:?}") };
+            self.cache.remove(std::str::from_utf8(name).unwrap());
+        }
     }
 
     /// The next reply; what is told before it is heeded.
     fn reply(&mut self) -> Value {
         loop {
             match self.client.read().expect("a reply") {
-                Value::Many(b'>', words) => match words.get(1) {
-                    Some(Value::Many(_, names)) => {
-                        for name in names {
-                            let Value::Bulk(name) = name else { panic!("{name:?}") };
-                            self.cache.remove(std::str::from_utf8(name).unwrap());
-                        }
-                    }
-                    _ => self.cache.clear(),
-                },
+                Value::Many(b'>', words) => self.heed(&words[1]),
                 reply => return reply,
             }
         }
     }
 
+    /// Heeds what it was told elsewhere, be it before or after what it read last.
+    fn hear(&mut self) {
+        let Some(mut ear) = self.ear.take() else { return };
+        ear.send(&encode(&[b"PING"]));
+        loop {
+            let Some(Value::Many(_, words)) = ear.read() else { panic!("no message") };
+            match words.get(2) {
+                Some(names) => self.heed(names),
+                None => break,
+            }
+        }
+        self.ear = Some(ear);
+    }
+
     /// Asks for some keys that it does not have, all at once.
     fn read(&mut self, names: &[String]) {
         for name in names {
-            self.client.send(&encode(&[b"GET", name.as_bytes()]));
+            self.send(&["GET", name]);
         }
         for name in names {
             let value = self.reply();
             self.cache.insert(name.clone(), value);
         }
+        self.hear();
     }
 
     /// What it has in its cache and is otherwise, having heard all there is to hear.
     fn stale(&mut self, client: &mut Client) -> Option<String> {
-        self.client.send(&encode(&[b"PING"]));
+        self.send(&["PING"]);
         assert_eq!(self.reply(), Value::Simple("PONG".to_owned()));
+        self.hear();
         self.cache.iter().find_map(|(name, value)| {
             let now = client.command(&["GET", name]);
             (now != *value).then(|| format!("{name} is {} and not {}", now.show(), value.show()))
@@ -243,13 +284,14 @@ impl<'a> Caching<'a> {
     /// Reads some keys in a transaction, after changing one of them.
     fn exchange(&mut self, name: &str, value: &str) {
         for words in [&["MULTI"][..], &["SET", name, value], &["GET", name], &["EXEC"]] {
-            self.client.send(&encode(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>()));
+            self.send(words);
         }
         for _ in 0..3 {
             self.reply();
         }
         let Value::Many(_, mut replies) = self.reply() else { panic!("a transaction is always answered") };
         self.cache.insert(name.to_owned(), replies.pop().unwrap());
+        self.hear();
     }
 }
 
@@ -287,7 +329,7 @@ fn write(client: &mut Client, random: &mut Random) {
 }
 
 /// Reads keys, and takes what it has from its cache, until it is told to stop.
-fn read(reader: &mut Caching<'_>, random: &mut Random, stop: &AtomicBool) {
+fn read(reader: &mut Caching, random: &mut Random, stop: &AtomicBool) {
     while !stop.load(SeqCst) {
         let mut names: Vec<String> = (0..=random.below(8)).map(|_| key(random)).collect();
         names.retain(|name| !reader.cache.contains_key(name));
@@ -306,8 +348,10 @@ fn nothing_stays_stale(fsync: Fsync, options: &[&str]) {
     let server = Server::with(|config| config.fsync = fsync);
     let mut client = server.client();
     let mut writers: Vec<_> = (0..3).map(|seed| (server.client(), Random::seeded(seed))).collect();
-    let mut readers: Vec<_> =
-        (0..2).map(|seed| (Caching::new(&server, options), Random::seeded(100 + seed))).collect();
+    let mut readers = [
+        (Caching::new(&server, options), Random::seeded(100)),
+        (Caching::redirected(&server, options), Random::seeded(101)),
+    ];
     let mut cached = 0;
     for _ in 0..25 {
         let stop = AtomicBool::new(false);
