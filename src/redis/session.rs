@@ -59,8 +59,6 @@ pub(crate) struct Session {
     pub(crate) subscriptions: Option<Box<Subscriptions>>,
     /// That it tracks the keys that it reads, if it does.
     pub(crate) tracker: Option<Box<Tracker>>,
-    /// Whether the script that is running has read anything.
-    pub(crate) has_read: bool,
     /// That it monitors, if it does.
     pub(crate) monitor: Option<Box<Monitor>>,
     /// What the transaction that is running has published: sent when it commits.
@@ -97,7 +95,6 @@ impl Session {
             watch: None,
             subscriptions: None,
             tracker: None,
-            has_read: false,
             monitor: None,
             unsent: None,
             blocked: None,

@@ -175,6 +175,45 @@ fn one_who_read_too_much_of_a_commit_forgets_everything() {
     assert_eq!(tracking.show(&["PING"]), "PONG");
 }
 
+#[test]
+fn a_script_tracks_what_it_reads() {
+    let server = Server::start();
+    let (mut client, mut tracking) = (server.client(), server.client());
+    tracking.command(&["HELLO", "3"]);
+    tracking.command(&["CLIENT", "TRACKING", "ON"]);
+    let told = |key: &str| format!(">2\n  \"invalidate\"\n  *1\n    \"{key}\"");
+    // Declared or not.
+    for script in ["EVAL", "EVAL_RO"] {
+        tracking.command(&[script, "return redis.call('get', 'read')", "1", "declared"]);
+        client.command(&["SET", "declared", "1"]);
+        client.command(&["SET", "read", "1"]);
+        assert_eq!(tracking.read().unwrap().show(), told("read"));
+    }
+    let set_and_get = "redis.call('set', 'k', '1') return redis.call('get', 'k')";
+    let get_and_set = "local v = redis.call('get', 'k') redis.call('set', 'k', '2') return v";
+    assert_eq!(tracking.show(&["EVAL", set_and_get, "0"]), "\"1\"");
+    assert_eq!(tracking.show(&["PING"]), "PONG");
+    client.command(&["SET", "k", "3"]);
+    assert_eq!(tracking.read().unwrap().show(), told("k"));
+    assert_eq!(tracking.show(&["EVAL", get_and_set, "1", "k"]), "\"3\"");
+    assert_eq!(tracking.read().unwrap().show(), told("k"));
+    // Within a transaction.
+    tracking.command(&["MULTI"]);
+    tracking.command(&["EVAL", get_and_set, "1", "k"]);
+    tracking.command(&["EVAL", set_and_get, "1", "k"]);
+    assert_eq!(tracking.show(&["EXEC"]), "*2\n  \"2\"\n  \"1\"");
+    assert_eq!(tracking.read().unwrap().show(), told("k"));
+    client.command(&["SET", "k", "4"]);
+    assert_eq!(tracking.read().unwrap().show(), told("k"));
+    tracking.command(&["CLIENT", "TRACKING", "ON", "NOLOOP"]);
+    assert_eq!(tracking.show(&["EVAL", get_and_set, "1", "k"]), "\"4\"");
+    assert_eq!(tracking.show(&["EVAL", set_and_get, "1", "k"]), "\"1\"");
+    assert_eq!(tracking.show(&["PING"]), "PONG");
+    client.command(&["SET", "k", "5"]);
+    assert_eq!(tracking.read().unwrap().show(), told("k"));
+    assert_eq!(tracking.show(&["PING"]), "PONG");
+}
+
 /// A client that caches.
 struct Caching {
     client: Client,
@@ -260,8 +299,13 @@ impl Caching {
 
     /// Asks for some keys that it does not have, all at once.
     fn read(&mut self, names: &[String]) {
-        for name in names {
-            self.send(&["GET", name]);
+        // A script that declares no keys, and begins some time before it reads.
+        const SCRIPT: &str = "for i = 1, 2000 do end return redis.call('get', ARGV[1])";
+        for (at, name) in names.iter().enumerate() {
+            match at % 3 {
+                0 => self.send(&["EVAL_RO", SCRIPT, "0", name]),
+                _ => self.send(&["GET", name]),
+            }
         }
         for name in names {
             let value = self.reply();

@@ -6,9 +6,9 @@ use super::super::command::{Action, Call, Command, Lookups, ScriptFn};
 use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::instance::Instance;
+use super::super::monitor;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
-use super::super::{monitor, tracking};
 use crate::store::{LockSet, Reads, Tier, Txn};
 
 /// Runs a script in a transaction of its own.
@@ -37,8 +37,8 @@ pub(crate) fn perform(
         let space = databases.space(&txn, session.database)?;
         let call = Call { args, space, command, instance, lookups, seed };
         session.unsent = Some(Vec::new());
+        session.begin_reads();
         let (txn, result) = run(session, txn, &call, reply);
-        tracking::after_script(instance, session, command, args);
         let unsent = session.unsent.take().unwrap_or_default();
         match result {
             Err(Error::Undeclared) => {
@@ -80,7 +80,6 @@ pub(crate) fn within(
     let (given_back, result) = run(session, std::mem::replace(txn, empty), call, reply);
     if let Some(given_back) = given_back {
         *txn = given_back;
-        tracking::after_script(call.instance, session, call.command, call.args);
         return result;
     }
     Err(result.err().unwrap_or_else(|| Error::text("ERR the transaction is lost")))

@@ -11,10 +11,11 @@ use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::instance::Instance;
 use super::super::keyspace::Space;
-use super::super::monitor;
 use super::super::protocol::reply::{Protocol, Reply};
 use super::super::session::Session;
 use super::super::table::{Entry, table};
+use super::super::tracking::OwnReads;
+use super::super::{monitor, tracking};
 use super::effects::Effects;
 use super::random::Drand48;
 use super::running::Noted;
@@ -57,6 +58,8 @@ pub(super) struct Run {
     pub(super) over: Option<Error>,
     /// How others know of it, if it may run long.
     pub(super) running: Option<Noted>,
+    /// What it has read, if its client tracks that.
+    reads: Option<OwnReads>,
     /// Whether somebody else may undo all that the script wrote.
     is_part: bool,
     words: Vec<u8>,
@@ -88,6 +91,7 @@ impl Run {
             effects: Effects::default(),
             over: None,
             running: None,
+            reads: tracking::of_script(session),
             words: Vec::new(),
             spans: Vec::new(),
             calls: 0,
@@ -254,11 +258,13 @@ impl Run {
             )));
         }
         let seed = self.seeds.next_u64();
-        let Self { txn, session, instance, reply, lookups, words, spans, .. } = self;
+        let Self { txn, session, instance, reply, lookups, words, spans, reads, .. } = self;
         let args = Args::new(words, spans);
         let databases = instance.keyspace().databases();
         let instance: &Instance = instance;
-        session.has_read |= command.is_told_as_read();
+        if let Some(reads) = reads {
+            tracking::in_script(instance, session, txn, reads, (command, args));
+        }
         match command.action {
             Action::Read(run) => {
                 let space = databases.space(txn, session.database)?;
@@ -289,7 +295,7 @@ impl Run {
     /// depends on.
     pub(super) fn into_txn(self, session: &mut Session) -> Txn {
         session.needs = session.needs.max(self.session.needs);
-        session.has_read |= self.session.has_read;
+        tracking::after_script(session, self.reads);
         if let (Some(unsent), Some(own)) = (&mut session.unsent, self.session.unsent) {
             unsent.extend(own);
         }

@@ -10,7 +10,8 @@
 //!   at that time, durable or not ([`before_read`]). Then a commit that the view lacks came to be seen after the entry was
 //!   made, and finds it. (Plain reads see only what is durable; so the first read of a key waits for what others commit.)
 //!   Where the entry was there already, any view will do: whoever takes it out tells the client, after this reply.
-//! - In EXEC and in scripts the keys' locks keep the order of the two: nobody else commits to them meanwhile.
+//! - In EXEC and in scripts the keys' locks keep the order of the two: nobody else commits to them meanwhile. A script that
+//!   only reads may read keys without their locks: it looks afterwards whether anything was committed since its view.
 //! - What a client was told depends on the commit, and so do its reads from then on ([`Session::heard`]): it does not
 //!   read once more what it was just told is no longer so, be it durable or not.
 //! - A client that turns tracking on waits until every transaction under way has ended ([`Tracking::join`]). What begins
@@ -18,7 +19,7 @@
 //!
 //! Messages lie in the inbox of a connection, which is emptied between commands: what a client's own command sets off comes
 //! after its reply. What its own transaction reads after it has changed it is no longer so only when somebody changes it
-//! once more ([`OwnRead`]).
+//! once more ([`OwnReads`]).
 //!
 //! The table has so many keys as `tracking-table-max-keys` says, and a sixteenth of the memory. What does not fit is
 //! evicted, and those who read it are told, as if it had changed.
@@ -27,11 +28,13 @@ mod client;
 mod message;
 mod modes;
 mod prefixes;
+mod reads;
 mod table;
 mod tracker;
 
 pub(crate) use client::{caching, getredir, tracking, trackinginfo};
 pub(crate) use modes::Modes;
+pub(crate) use reads::{OwnReads, after_script, before_read, before_step, in_script, of_script};
 pub(crate) use tracker::Tracker;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -39,18 +42,15 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::args::Args;
 use super::clients::Client;
-use super::command::Command;
 use super::error::Result;
 use super::instance::Instance;
 use super::session::Session;
-use crate::store::{Committed, LockSet, Reads, Seqno, Tier, Txn};
+use crate::store::{Committed, LockSet, Seqno, Tier};
 use crate::workers::Lane;
 use message::Message;
 use prefixes::Prefixes;
 use table::Table;
-use tracker::OwnRead;
 
 /// Keys of one commit that a client is told of one by one. One that read more of them is told to forget everything.
 const TOLD_MAX: usize = 10_000;
@@ -250,64 +250,6 @@ impl By<'_> {
         let keep = self.id.filter(|_| read.last > last);
         let had_read = read.was_entered || read.first <= last;
         (keep, keep.filter(|&id| at == last && had_read && !self.is_silent(id)))
-    }
-}
-
-/// Enters the client for the keys of a command that reads, if it wants to be told of them, before the command takes its
-/// view.
-pub(crate) fn before_read(instance: &Instance, session: &mut Session, command: &Command, args: Args<'_>) {
-    if session.tracker.is_some() && command.is_told_as_read() {
-        // What it notes in the key is no news.
-        let own = command.writes().then_some((usize::MAX, usize::MAX));
-        enter(instance, session, command, args, own);
-    }
-}
-
-/// The same for a command of EXEC, whose transaction has the keys' locks.
-pub(crate) fn before_step(
-    instance: &Instance,
-    session: &mut Session,
-    txn: &mut Txn,
-    command: &Command,
-    args: Args<'_>,
-) {
-    if session.tracker.is_some() && command.is_told_as_read() {
-        let changed = txn.named_so_far();
-        enter(instance, session, command, args, Some((changed, changed)));
-    }
-}
-
-/// Enters the client for the keys that a script declared, once it has read anything; its transaction has their locks.
-pub(crate) fn after_script(instance: &Instance, session: &mut Session, command: &Command, args: Args<'_>) {
-    if std::mem::take(&mut session.has_read) {
-        // It may have read them before and after it changed them.
-        enter(instance, session, command, args, Some((0, usize::MAX)));
-    }
-}
-
-/// `own`: how many names of changed keys its transaction has when it reads, the first time and the last time.
-fn enter(
-    instance: &Instance,
-    session: &mut Session,
-    command: &Command,
-    args: Args<'_>,
-    own: Option<(usize, usize)>,
-) {
-    let Some(tracker) = session.tracker.as_mut().filter(|tracker| tracker.remembers()) else { return };
-    let mut any_new = false;
-    for place in command.keys.places(&args) {
-        let name = args.get(place);
-        let is_new = instance.tracking.enter(instance, &session.client, name);
-        any_new |= is_new;
-        if let Some((first, last)) = own {
-            let unread = OwnRead { was_entered: !is_new, ..OwnRead::default() };
-            let read = tracker.own_reads.entry(name.into()).or_insert(unread);
-            read.first = read.first.min(first);
-            read.last = read.last.max(last);
-        }
-    }
-    if any_new {
-        session.heard(instance.store().view_newest(Tier::Cached).seqno());
     }
 }
 

@@ -1,6 +1,6 @@
 //! A client that tracks: its own side.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use super::super::clients::Client;
@@ -8,6 +8,7 @@ use super::super::error::{Error, Result};
 use super::super::instance::Instance;
 use super::super::session::Session;
 use super::modes::Modes;
+use super::reads::OwnReads;
 
 /// What one prefix costs beyond its name.
 const PREFIX_BYTES: usize = 256;
@@ -21,24 +22,8 @@ pub(crate) struct Tracker {
     bytes: usize,
     /// CLIENT CACHING was said, for what comes next.
     pub(super) caching: bool,
-    /// What the command that is running, be it EXEC, reads of keys that it may change.
-    pub(super) own_reads: HashMap<Box<[u8]>, OwnRead>,
-}
-
-/// When a transaction read a key: after how many changes of its own.
-pub(super) struct OwnRead {
-    /// The client had read it before.
-    pub(super) was_entered: bool,
-    /// The first time.
-    pub(super) first: usize,
-    /// The last time.
-    pub(super) last: usize,
-}
-
-impl Default for OwnRead {
-    fn default() -> Self {
-        Self { was_entered: false, first: usize::MAX, last: 0 }
-    }
+    /// What the command that is running has read.
+    pub(super) own_reads: OwnReads,
 }
 
 impl Tracker {
@@ -49,7 +34,7 @@ impl Tracker {
             prefixes: BTreeSet::new(),
             bytes: 0,
             caching: false,
-            own_reads: HashMap::new(),
+            own_reads: OwnReads::default(),
         }
     }
 
@@ -67,13 +52,6 @@ impl Tracker {
     /// Whether it does not want to hear of its own changes.
     pub(super) fn is_silent(&self) -> bool {
         self.client.tracking.has(Modes::NOLOOP)
-    }
-
-    /// A transaction begins anew: what it read so far it has not read.
-    pub(crate) fn begin_again(&mut self) {
-        for read in self.own_reads.values_mut() {
-            (read.first, read.last) = (usize::MAX, 0);
-        }
     }
 
     pub(super) fn add_prefix(&mut self, instance: &Instance, prefix: &[u8]) -> Result {
@@ -107,11 +85,18 @@ impl Drop for Tracker {
 }
 
 impl Session {
+    /// Notes that a transaction begins, perhaps not for the first time.
+    pub(crate) fn begin_reads(&mut self) {
+        if let Some(tracker) = &mut self.tracker {
+            tracker.own_reads.begin_again();
+        }
+    }
+
     /// Notes that a command is done with: CLIENT CACHING holds for the command or transaction after it.
     pub(crate) fn end_tracking(&mut self, command: &str) {
         let Some(tracker) = &mut self.tracker else { return };
         if !tracker.own_reads.is_empty() {
-            tracker.own_reads = HashMap::new();
+            tracker.own_reads = OwnReads::default();
         }
         if self.queue.is_none() && !command.starts_with("client|") {
             tracker.caching = false;

@@ -80,9 +80,7 @@ fn attempt(
     if tier == Tier::Cached && queue.iter().any(|(entry, _)| !repeatable(entry)) {
         return Err(Error::Store(crate::store::Error::WouldWait(None)));
     }
-    if let Some(tracker) = &mut session.tracker {
-        tracker.begin_again();
-    }
+    session.begin_reads();
     let mut txn = instance.store().txn(locks, tier)?;
     session.needs = session.needs.max(txn.seqno());
     if session.watch.as_ref().is_some_and(crate::store::Watch::changed) {
