@@ -18,6 +18,7 @@ use super::keyspace::{self, Meta, Space, lock_key};
 use super::protocol::reply::Reply;
 use super::script::Effects;
 use super::session::Session;
+use super::tail::Tail;
 use crate::config::Events;
 use crate::random::Random;
 use crate::store::{LockSet, Reads, Txn};
@@ -54,6 +55,10 @@ pub(crate) struct Lookups {
     pub(crate) freed_later: Cell<u64>,
     /// What scripts did.
     pub(crate) effects: RefCell<Effects>,
+    /// Whether a large reply may leave its tail for later.
+    pub(crate) may_leave_tail: Cell<bool>,
+    /// The tail that was left.
+    pub(crate) tail: Cell<Option<Box<Tail>>>,
 }
 
 impl Call<'_> {
@@ -320,7 +325,7 @@ pub(crate) struct Doc {
 
 /// A set of traits; see the constants.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(u32);
 
 impl Flags {
     /// Constant time or O(log n).
@@ -352,6 +357,11 @@ impl Flags {
     pub(crate) const RANKED: Self = Self(4096);
     /// Reads, but for what it notes in the key for the next time: told as a read.
     pub(crate) const NOTES: Self = Self(8192);
+    /// Runs also while a script is so slow that others are told BUSY.
+    pub(crate) const ALLOW_BUSY: Self = Self(16384);
+    /// Writes no key as a rule, and yet is one of what Redis's replicas would be told: held up with what writes, and refused
+    /// to scripts that do not write.
+    pub(crate) const MAY_REPLICATE: Self = Self(32768);
 
     /// Whether all of `other` are set.
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -501,9 +511,9 @@ impl Command {
         matches!(self.action, Action::Read(_)) || self.flags.has(Flags::NOTES)
     }
 
-    /// Whether it writes, and what it writes takes room.
+    /// Whether it writes, and what it writes takes room. A script is asked command by command.
     pub(crate) fn needs_room(&self) -> bool {
-        self.writes() && !self.flags.has(Flags::LEAN)
+        matches!(self.action, Action::Write(_)) && !self.flags.has(Flags::LEAN)
     }
 
     /// The locks of a call.

@@ -54,8 +54,12 @@ pub(crate) fn run(
     let immediate = command.flags.has(Flags::IMMEDIATE);
     match admit(session, instance, command, args, reply) {
         Ok(()) => {}
-        Err(error) => {
+        Err(mut error) => {
             session.stats.commands[entry.id].rejected.increment();
+            if matches!(command.action, Action::Exec) && session.queue.is_some() {
+                session.discard();
+                error = transaction::aborted(&error);
+            }
             refuse(instance, session, &error, reply);
             return Flow::Done;
         }
@@ -69,9 +73,7 @@ pub(crate) fn run(
         }
         return Flow::Done;
     }
-    let keys = command.keys != Keys::None || session.queue.as_ref().is_some_and(Queue::has_keys);
-    let writes = command.writes() || session.queue.as_ref().is_some_and(Queue::writes);
-    if keys && instance.is_paused(writes) {
+    if instance.has_pause() && is_held_up(instance, session, command, args) {
         return Flow::Paused;
     }
     if command.flags.has(Flags::SLOW) && tier == Tier::Cached {
@@ -105,6 +107,20 @@ pub(crate) fn run(
     Flow::Done
 }
 
+/// Whether CLIENT PAUSE holds up a command, or what MULTI queued.
+fn is_held_up(instance: &Instance, session: &Session, command: &Command, args: Args<'_>) -> bool {
+    let changes = |command: &Command, args: Args<'_>| match command.action {
+        Action::Script { writes: true, .. } => script::may_write(instance, command, args),
+        _ => command.writes() || command.flags.has(Flags::MAY_REPLICATE),
+    };
+    let (mut keys, mut writes) = (command.keys != Keys::None, changes(command, args));
+    for (entry, args) in session.queue.iter().flat_map(Queue::iter) {
+        keys |= entry.command.keys != Keys::None;
+        writes |= changes(entry.command, args);
+    }
+    (keys || writes) && instance.is_paused(writes)
+}
+
 /// What the output was before a command ran.
 struct Before {
     mark: usize,
@@ -128,7 +144,9 @@ fn conclude(
     start_ns: &mut u64,
 ) {
     let mark = before.mark;
+    session.tail = lookups.tail.take();
     if let Err(error) = result {
+        session.tail = None;
         reply.truncate(mark);
         instance.stats.error(&error.wire());
         reply.error(&error);
@@ -266,8 +284,14 @@ fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'
     if !session.authenticated && !command.flags.has(Flags::NO_AUTH) && instance.needs_password() {
         return Err(Error::text("NOAUTH Authentication required."));
     }
+    if instance.scripting.is_busy() && !command.flags.has(Flags::ALLOW_BUSY) {
+        return Err(instance.scripting.busy_error());
+    }
     if instance.is_over_maxmemory() && command.needs_room() {
         return Err(Error::OverMaxmemory);
+    }
+    if instance.parameters.wants_replicas() && matches!(command.action, Action::Write(_)) {
+        return Err(Error::NoReplicas);
     }
     if session.queue.is_some() && command.flags.has(Flags::NO_MULTI) {
         return Err(Error::text("ERR Command not allowed inside a transaction"));
@@ -350,6 +374,7 @@ fn perform(
     let command = entry.command;
     let seed = session.random.clone().next_u64();
     tracking::before_read(instance, session, command, args);
+    lookups.may_leave_tail.set(session.reply_mode == ReplyMode::On);
     match command.action {
         Action::Read(run) if command.flags.has(Flags::RANKED) => {
             let txn = instance.store().reading(command.lock_set(session.database, &args), tier)?;
@@ -358,7 +383,8 @@ fn perform(
             session.floor = session.floor.max(store::Reads::seqno(&txn));
             session.view = None;
             let space = databases.space(&txn, session.database)?;
-            run(&txn, &Call { args, space, command, instance, lookups, seed }, reply)
+            run(&txn, &Call { args, space, command, instance, lookups, seed }, reply)?;
+            reply.check()
         }
         Action::Read(run) => {
             let view = match session.view.take() {
@@ -379,6 +405,7 @@ fn perform(
                 return Err(blocking::still());
             }
             let result = run(&view, &Call { args, space, command, instance, lookups, seed }, reply);
+            let result = result.and_then(|()| reply.check());
             session.view = Some(view);
             wait_if_asked(instance, session, entry, args, result, again, true)
         }
@@ -394,6 +421,7 @@ fn perform(
                 return Err(blocking::still());
             }
             let result = run(&mut txn, &Call { args, space, command, instance, lookups, seed }, reply);
+            let result = result.and_then(|()| reply.check());
             // The locks are held still.
             wait_if_asked(instance, session, entry, args, result, again, false)?;
             commit(instance, session, txn, again)

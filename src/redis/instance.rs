@@ -213,6 +213,11 @@ impl Instance {
         self.keyspace.resume_expiry();
     }
 
+    /// Whether any commands may have to wait now.
+    pub(crate) fn has_pause(&self) -> bool {
+        self.paused_until_ms.load(Relaxed) != 0
+    }
+
     /// Whether commands of this kind wait now.
     pub(crate) fn is_paused(&self, writes: bool) -> bool {
         let until_ms = self.paused_until_ms.load(Relaxed);

@@ -77,6 +77,7 @@ pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod string;
 pub(crate) mod table;
+pub(crate) mod tail;
 pub(crate) mod tracking;
 pub(crate) mod transaction;
 pub(crate) mod waiters;

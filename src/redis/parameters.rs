@@ -110,7 +110,8 @@ const PARAMETERS: &[Parameter] = &[
     parameter("appendonly", "yes", YesNo),
     parameter("auto-aof-rewrite-min-size", "67108864", Bytes(0)),
     parameter("auto-aof-rewrite-percentage", "100", INT),
-    parameter("busy-reply-threshold", "5000", LONG).alias("lua-time-limit"),
+    // Ours: 0, so that a slow script holds up those alone who want its keys.
+    parameter("busy-reply-threshold", "0", LONG).alias("lua-time-limit"),
     parameter(
         "client-output-buffer-limit",
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
@@ -220,6 +221,8 @@ pub(crate) struct Parameters {
     maxmemory: AtomicU64,
     /// Whether `maxmemory-policy` counts uses.
     counts_uses: AtomicBool,
+    /// Whether `min-replicas-to-write` and `min-replicas-max-lag` ask for any.
+    wants_replicas: AtomicBool,
 }
 
 impl Parameters {
@@ -253,6 +256,11 @@ impl Parameters {
         self.counts_uses.load(Relaxed)
     }
 
+    /// Whether writes are to reach replicas, of which there are none.
+    pub(crate) fn wants_replicas(&self) -> bool {
+        self.wants_replicas.load(Relaxed)
+    }
+
     /// All names and values, aliases by themselves; what is hidden only if `named` says that it was asked for.
     pub(crate) fn all(&self, named: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {
         let mut all = Vec::new();
@@ -277,6 +285,10 @@ impl Parameters {
             _ => {}
         }
         self.set.lock().insert(parameter.name, value);
+        if parameter.name.starts_with("min-replicas-") {
+            let both = ["min-replicas-to-write", "min-replicas-max-lag"];
+            self.wants_replicas.store(both.iter().all(|name| self.int(name) > 0), Relaxed);
+        }
     }
 
     /// What a parameter's value would be if this were set, or why it cannot.

@@ -9,6 +9,7 @@ use super::monitor::Monitor;
 use super::protocol::reply::Protocol;
 use super::pubsub::{Message, Subscriptions};
 use super::stats::LoopStats;
+use super::tail::Tail;
 use super::tracking::Tracker;
 use super::transaction::Queue;
 use super::waiters::Wave;
@@ -65,6 +66,8 @@ pub(crate) struct Session {
     pub(crate) unsent: Option<Vec<Message>>,
     /// Its command that waits.
     pub(crate) blocked: Option<Box<Blocked>>,
+    /// What of its last command's reply is still to be told.
+    pub(crate) tail: Option<Box<Tail>>,
     /// The turns of waiting clients that its last commit set off: it goes on once they have ended.
     pub(crate) wave: Option<Weak<Wave>>,
     /// The keys, and since when.
@@ -98,6 +101,7 @@ impl Session {
             monitor: None,
             unsent: None,
             blocked: None,
+            tail: None,
             wave: None,
             watched: Vec::new(),
             needs: 0,

@@ -234,10 +234,11 @@ impl Turn {
     /// Sends what may be sent, and sees to it that the rest may soon be.
     fn settle(&self) {
         let store = self.instance.store();
-        let newly_held = self.unsettled.replace(false);
+        self.unsettled.set(false);
         let mut held = std::mem::take(&mut *self.held.borrow_mut());
-        if newly_held {
-            let newest = held.iter().map(|connection| connection.needs()).max().unwrap_or(0);
+        // A connection that is held goes on reading, so that it may need more by now than when it was.
+        let newest = held.iter().map(|connection| connection.needs()).max().unwrap_or(0);
+        if !store.db().is_acknowledged(newest) {
             self.acknowledge(newest);
         }
         let failed = self.acknowledged.failed.lock().take();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
+use siltstone::clock::{Clock, SystemClock};
 use siltstone::config::{Config, Fsync};
 use siltstone::engine::{Env, Options};
 use siltstone::redis::keyspace::Keyspace;
@@ -19,6 +20,7 @@ use crate::client::Client;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     vfs: Arc<dyn Vfs>,
+    clock: Arc<dyn Clock>,
     config: Config,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<std::io::Result<()>>>,
@@ -32,15 +34,24 @@ impl Server {
 
     /// With other settings.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::over(Arc::new(MemoryVfs::new()), Arc::new(SystemClock::default()), Self::config(change))
+    }
+
+    fn config(change: impl FnOnce(&mut Config)) -> Config {
         let mut config = Config { memory: 64 << 20, fsync: Fsync::Always, port: 0, ..Config::default() };
         config.dir = PathBuf::from("/data");
         config.requirepass = String::new();
         change(&mut config);
-        Self::over(Arc::new(MemoryVfs::new()), config)
+        config
     }
 
-    fn over(vfs: Arc<dyn Vfs>, config: Config) -> Self {
-        let env = Env::with_vfs(vfs.clone());
+    /// On another disk, and in another time.
+    pub(crate) fn of(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>) -> Self {
+        Self::over(vfs, clock, Self::config(|_| {}))
+    }
+
+    fn over(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>, config: Config) -> Self {
+        let env = Env { clock: clock.clone(), ..Env::with_vfs(vfs.clone()) };
         let options = Options { memory: config.memory / 2, ..Options::default() };
         let keyspace = Keyspace::open(env.clone(), &config.dir, options, 16).unwrap();
         let setup = Setup { config: config.clone(), config_file: None, keyspace, env };
@@ -53,13 +64,13 @@ impl Server {
             })
         });
         let address = told.recv().expect("the server starts");
-        Self { address, vfs, config, stop: Some(stop), thread: Some(thread) }
+        Self { address, vfs, clock, config, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Stops it in order and starts another one on the same disk.
     pub(crate) fn restart(mut self) -> Self {
         self.stop();
-        Self::over(self.vfs.clone(), self.config.clone())
+        Self::over(self.vfs.clone(), self.clock.clone(), self.config.clone())
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -118,8 +118,9 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
         (has(Flags::FAST), "fast"),
         (has(Flags::NO_AUTH), "no_auth"),
         (has(Flags::NO_MULTI), "no_multi"),
-        // SORT_RO looks up those that its patterns lead to.
+        // What SORT_RO's patterns name depends on what is sorted.
         (has_movable_keys(command.keys) || command.name == "sort_ro", "movablekeys"),
+        (has(Flags::ALLOW_BUSY), "allow_busy"),
     ] {
         if is_so {
             flags.push(name);

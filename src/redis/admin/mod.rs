@@ -87,6 +87,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         "O(1)",
     ),
     session("shutdown", -1, persist::shutdown)
+        .flag(Flags::ALLOW_BUSY)
         .flag(Flags::ADMIN)
         .flag(Flags::NO_MULTI)
         .flag(Flags::NO_SCRIPT)

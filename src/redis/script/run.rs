@@ -33,10 +33,20 @@ const CALLS_MAX: u32 = 256;
 pub(super) enum Refusal {
     /// The words make no command.
     Words(&'static str),
-    /// The command was refused, and that was counted.
+    /// The command was refused, and that was counted. With `-` and a code, if it is not `ERR`.
     Text(&'static str),
     /// The run is over.
     Over,
+}
+
+/// What the state of the server forbids to a script that has not begun to write. One that has goes on, so that it is not
+/// cut in the middle.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Denied {
+    /// More is in use than `maxmemory` permits.
+    pub(super) room: bool,
+    /// Replicas are missing.
+    pub(super) writes: bool,
 }
 
 /// A run.
@@ -49,6 +59,9 @@ pub(super) struct Run {
     pub(super) reply: Reply,
     /// Whether commands that write are refused.
     pub(super) read_only: bool,
+    /// Why the first that writes, or needs room, is refused.
+    pub(super) denied: Denied,
+    has_written: bool,
     pub(super) random: Drand48,
     /// Gives each command its seed.
     seeds: Random,
@@ -78,13 +91,17 @@ impl Run {
         own.database = session.database;
         own.unsent = Some(Vec::new());
         let is_part = txn.has_savepoints();
+        let mut reply = Reply::default();
+        reply.set_most(usize::try_from(instance.value_bytes_max()).unwrap_or(usize::MAX));
         Ok(Self {
             is_part,
             txn,
             session: own,
             instance,
-            reply: Reply::default(),
+            reply,
             read_only,
+            denied: Denied::default(),
+            has_written: false,
             random: Drand48::seeded((call.seed >> 32) as i32),
             seeds: call.random(),
             lookups: Lookups::default(),
@@ -138,7 +155,7 @@ impl Run {
             return false;
         }
         if let Some(running) = &self.running {
-            running.warn_if_slow(&self.instance);
+            running.look_at_time(&self.instance);
             if running.is_killed() || self.session.client.is_killed() {
                 let why = running.killed_text(&place());
                 self.end(Error::text(why));
@@ -165,7 +182,7 @@ impl Run {
         let errors = self.reply.errors();
         let start_ns = self.instance.clock().monotonic_ns();
         let savepoint = command.writes().then(|| self.txn.savepoint());
-        if let Err(error) = self.perform(command) {
+        if let Err(error) = self.perform(command).and_then(|()| self.reply.check()) {
             if error.would_wait() && cached {
                 return Err(self.end(error));
             }
@@ -181,6 +198,7 @@ impl Run {
             }
         }
         if savepoint.is_some() {
+            self.has_written = true;
             if !self.is_part {
                 self.txn.forget_savepoints();
             }
@@ -204,13 +222,7 @@ impl Run {
     fn admit(&mut self) -> std::result::Result<&'static Entry, Refusal> {
         let args = Args::new(&self.words, &self.spans);
         let (entry, refusal) = match dispatch::find(args) {
-            Ok(entry) if entry.command.flags.has(Flags::NO_SCRIPT) => {
-                (Some(entry), Some("This Redis command is not allowed from script"))
-            }
-            Ok(entry) if self.read_only && (entry.command.writes() || is_publish(entry)) => {
-                (Some(entry), Some("Write commands are not allowed from read-only scripts."))
-            }
-            Ok(entry) => (Some(entry), None),
+            Ok(entry) => (Some(entry), self.refuses(entry)),
             Err(Error::Arity(name)) => (
                 table().find_full(name.as_bytes()),
                 Some("Wrong number of args calling Redis command from script"),
@@ -223,13 +235,33 @@ impl Run {
         match (entry, refusal) {
             (Some(entry), None) if !too_long(entry) => Ok(entry),
             (entry, refusal) => {
-                self.effects.error("ERR");
+                let text = refusal.unwrap_or("key is longer than 65536 bytes");
+                self.effects.error(text.strip_prefix('-').unwrap_or("ERR"));
                 if let Some(entry) = entry {
                     self.effects.rejected(entry.id);
                 }
-                Err(Refusal::Text(refusal.unwrap_or("key is longer than 65536 bytes")))
+                Err(Refusal::Text(text))
             }
         }
+    }
+
+    /// Why a command may not run, if so.
+    fn refuses(&self, entry: &Entry) -> Option<&'static str> {
+        let command = entry.command;
+        if command.flags.has(Flags::NO_SCRIPT) && !self.instance.scripting.denies_nothing.load(Relaxed) {
+            return Some("This Redis command is not allowed from script");
+        }
+        if self.read_only && (command.writes() || command.flags.has(Flags::MAY_REPLICATE)) {
+            return Some("Write commands are not allowed from read-only scripts.");
+        }
+        if self.has_written {
+            return None;
+        }
+        if self.denied.writes && command.writes() {
+            return Some("-NOREPLICAS Not enough good replicas to write.");
+        }
+        (self.denied.room && command.needs_room())
+            .then_some("-OOM command not allowed when used memory > 'maxmemory'.")
     }
 
     /// Whether the transaction holds the locks of a command's keys. If not, the script did not declare them.
@@ -302,11 +334,6 @@ impl Run {
         session.client.database.store(session.database, Relaxed);
         self.txn
     }
-}
-
-/// Whether it tells others something: to Redis, that is as much as writing.
-fn is_publish(entry: &Entry) -> bool {
-    matches!(entry.command.name, "publish" | "spublish")
 }
 
 /// Whether the words ask for what commands with an option to wait refuse to scripts.

@@ -30,8 +30,7 @@ pub(crate) fn exec(
     }
     if instance.is_over_maxmemory() && queue.iter().any(|(entry, _)| entry.command.needs_room()) {
         session.discard();
-        let why = Error::OverMaxmemory;
-        return Err(Error::text(format!("EXECABORT Transaction discarded because of: {}", why.wire())));
+        return Err(aborted(&Error::OverMaxmemory));
     }
     let (mark, database) = (reply.len(), session.database);
     session.unsent = Some(Vec::new());
@@ -65,6 +64,11 @@ pub(crate) fn exec(
             result
         }
     }
+}
+
+/// What EXEC says when all of it is refused.
+pub(crate) fn aborted(why: &Error) -> Error {
+    Error::text(format!("EXECABORT Transaction discarded because of: {}", why.wire()))
 }
 
 fn attempt(
@@ -103,8 +107,9 @@ fn attempt(
         let (mark, errors) = (reply.len(), reply.errors());
         let start_ns = instance.clock().monotonic_ns();
         let savepoint = txn.savepoint();
-        if let Err(error) = step(instance, session, &mut txn, entry, args, reply, (lookups, seeds.next_u64()))
-        {
+        let stepped = step(instance, session, &mut txn, entry, args, reply, (lookups, seeds.next_u64()))
+            .and_then(|()| reply.check());
+        if let Err(error) = stepped {
             if (error.would_wait() && tier == Tier::Cached) || matches!(error, Error::Undeclared) {
                 return Err(error);
             }
