@@ -42,10 +42,6 @@ struct Separators {
 }
 
 impl Separators {
-    fn len(&self) -> usize {
-        self.ends.len()
-    }
-
     fn span(&self, at: usize) -> std::ops::Range<usize> {
         let end = |at: usize| self.ends.get(at).map_or(0, |&end| end as usize);
         at.checked_sub(1).map_or(0, end)..end(at)
@@ -71,7 +67,9 @@ impl Separators {
         let start = self.span(at).start;
         self.heads.insert(at, head(separator));
         self.ends.insert(at, start as u32);
-        self.ends.iter_mut().skip(at).for_each(|end| *end += separator.len() as u32);
+        for end in self.ends.iter_mut().skip(at) {
+            *end += separator.len() as u32;
+        }
         self.bytes.splice(start..start, separator.iter().copied());
     }
 
@@ -80,7 +78,9 @@ impl Separators {
         let span = self.span(at);
         self.heads.remove(at);
         self.ends.remove(at);
-        self.ends.iter_mut().skip(at).for_each(|end| *end -= span.len() as u32);
+        for end in self.ends.iter_mut().skip(at) {
+            *end -= span.len() as u32;
+        }
         self.bytes.drain(span.clone());
         span.len()
     }
@@ -89,7 +89,9 @@ impl Separators {
     fn split_off(&mut self, at: usize) -> Self {
         let start = self.span(at).start;
         let mut ends = self.ends.split_off(at);
-        ends.iter_mut().for_each(|end| *end -= start as u32);
+        for end in &mut ends {
+            *end -= start as u32;
+        }
         Self { heads: self.heads.split_off(at), ends, bytes: self.bytes.split_off(start) }
     }
 }
