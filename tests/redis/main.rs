@@ -16,6 +16,7 @@ mod notifications;
 mod output;
 mod pubsub;
 mod random;
+mod replay;
 mod running;
 mod scripts;
 mod sets;

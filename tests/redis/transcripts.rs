@@ -159,13 +159,14 @@ fn a_real_redis_says_the_same() {
     }
 }
 
-struct Redis {
+/// A real one.
+pub(crate) struct Redis {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut child = Command::new("redis-server")
             .args(["--port", &address.port().to_string(), "--save", "", "--enable-debug-command", "yes"])

@@ -29,12 +29,12 @@ pub(super) fn geoadd(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     if !(call.len() - at).is_multiple_of(3) || (conditions.new_only && conditions.old_only) {
         return Err(Error::Syntax);
     }
-    let mut set = Collection::load_or_new(txn, call.space, call.get(1), Type::SortedSet)?;
     let places = (at..call.len()).step_by(3);
     let scores: Vec<f64> = places
         .clone()
         .map(|at| Ok(position(call.get(at), call.get(at + 1))?.score()))
         .collect::<Result<_>>()?;
+    let mut set = Collection::load_or_new(txn, call.space, call.get(1), Type::SortedSet)?;
     let (mut added, mut updated) = (0, 0);
     for (at, score) in places.zip(scores) {
         match zset::set_score(txn, &mut set, conditions, call.get(at + 2), score)? {

@@ -119,7 +119,12 @@ fn pfmerge(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
-/// Several strings, in the order asked.
+/// Several sketches, in the order asked. The first that is none is complained of.
 fn load_all(reads: &dyn Reads, call: &Call<'_>, names: &[&[u8]]) -> Result<Vec<Option<Found>>> {
-    call.load_many(reads, names)?.into_iter().map(|meta| meta.map(string::check).transpose()).collect()
+    let check = |meta| {
+        let found = string::check(meta)?;
+        sketch(&found)?;
+        Ok(found)
+    };
+    call.load_many(reads, names)?.into_iter().map(|meta| meta.map(check).transpose()).collect()
 }
