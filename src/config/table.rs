@@ -158,32 +158,6 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
-        name: "timeout",
-        value_name: "SECONDS",
-        default: "0",
-        live: true,
-        secret: false,
-        doc: "Seconds after which an idle client is disconnected; 0 for never",
-        get: |config| config.timeout_s.to_string(),
-        set: |config, value| {
-            config.timeout_s = text::number(value, 0, i64::from(i32::MAX))?;
-            Ok(())
-        },
-    },
-    Setting {
-        name: "proto-max-bulk-len",
-        value_name: "SIZE",
-        default: "512MiB",
-        live: true,
-        secret: false,
-        doc: "Longest value or argument; an eighth of `memory` bounds it too",
-        get: |config| config.proto_max_bulk_len.to_string(),
-        set: |config, value| {
-            config.proto_max_bulk_len = text::size(value, 1 << 20)?;
-            Ok(())
-        },
-    },
-    Setting {
         name: "slowlog-log-slower-than",
         value_name: "MICROSECONDS",
         default: "10000",

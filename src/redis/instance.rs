@@ -90,6 +90,7 @@ impl Instance {
         env: Env,
         config: Config,
         config_file: Option<PathBuf>,
+        parameters: Parameters,
         stop: Box<dyn Fn() + Send + Sync>,
     ) -> Arc<Self> {
         let mut random = Random::from_machine();
@@ -111,7 +112,7 @@ impl Instance {
             cursors: Cursors::new(random.next_u64()),
             hub: Hub::default(),
             waiters: Arc::default(),
-            parameters: Parameters::default(),
+            parameters,
             recency: Recency::default(),
             scripting,
             saved: Mutex::new(Saved { at_s: started_ms / 1000, seqno, ..Saved::default() }),

@@ -293,16 +293,14 @@ impl Turn {
         });
     }
 
-    /// Once a second: takes a sample for INFO's rates, and ends connections that were silent for longer than the
-    /// settings allow.
+    /// Once a second: takes a sample for INFO's rates, and ends connections that were silent for longer than
+    /// `timeout` allows.
     async fn look_around(self: Rc<Self>) {
         loop {
             tokio::time::sleep(LOOK_AROUND).await;
             self.instance.stats.sample(self.instance.clock().monotonic_ns());
-            let timeout_ms = self.instance.config().timeout_s.saturating_mul(1000);
-            if timeout_ms == 0 {
-                continue;
-            }
+            let Some(timeout_s) = self.instance.parameters.timeout_s() else { continue };
+            let timeout_ms = timeout_s * 1000;
             let now_ms = self.instance.store().now_ms();
             for connection in self.connections.borrow().values() {
                 let last_ms = connection.client().last_ms.load(std::sync::atomic::Ordering::Relaxed);

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::engine::Env;
 use crate::redis::instance::Instance;
 use crate::redis::keyspace::Keyspace;
+use crate::redis::parameters::Parameters;
 use event_loop::EventLoop;
 
 /// What a server is made of.
@@ -33,6 +34,8 @@ pub struct Setup {
     pub config: Config,
     /// The file they came from, which CONFIG REWRITE changes.
     pub config_file: Option<PathBuf>,
+    /// Redis's parameters that are set from the start.
+    pub parameters: Parameters,
     /// The keys. The server closes the store when it ends.
     pub keyspace: Arc<Keyspace>,
     /// The world: clocks and threads.
@@ -46,7 +49,7 @@ pub fn run(
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> io::Result<()> {
-    let Setup { config, config_file, keyspace, env } = setup;
+    let Setup { config, config_file, parameters, keyspace, env } = setup;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listeners = listener::bind(&config)?;
@@ -55,8 +58,8 @@ pub fn run(
         let asked = Arc::new(Notify::new());
         let ask = asked.clone();
         let loops_wanted = event_loop::count();
-        let instance =
-            Instance::new(keyspace.clone(), env, config, config_file, Box::new(move || ask.notify_one()));
+        let stop_asked = Box::new(move || ask.notify_one());
+        let instance = Instance::new(keyspace.clone(), env, config, config_file, parameters, stop_asked);
         instance.port.store(addresses.first().map_or(0, |a| usize::from(a.port())), Relaxed);
         let loops =
             (0..loops_wanted).map(|n| EventLoop::start(n, &instance)).collect::<io::Result<Vec<_>>>()?;

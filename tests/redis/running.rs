@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use siltstone::config::{Config, Fsync};
 use siltstone::engine::{Env, Options};
 use siltstone::redis::keyspace::Keyspace;
+use siltstone::redis::parameters::Parameters;
 use siltstone::server::{self, Setup};
 use siltstone::vfs::Vfs;
 use siltstone::vfs::memory::MemoryVfs;
@@ -43,7 +44,8 @@ impl Server {
         let env = Env::with_vfs(vfs.clone());
         let options = Options { memory: config.memory / 2, ..Options::default() };
         let keyspace = Keyspace::open(env.clone(), &config.dir, options, 16).unwrap();
-        let setup = Setup { config: config.clone(), config_file: None, keyspace, env };
+        let parameters = Parameters::default();
+        let setup = Setup { config: config.clone(), config_file: None, parameters, keyspace, env };
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         #[expect(clippy::disallowed_methods, reason = "a test's server needs a thread of its own")]

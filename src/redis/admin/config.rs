@@ -8,7 +8,7 @@ use super::super::glob;
 use super::super::parameters::Parameter;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
-use crate::config::{Config, Fsync, Place, SETTINGS, Setting};
+use crate::config::{Config, File, Fsync, Place, SETTINGS, Setting};
 use crate::vfs::Vfs;
 
 /// The rows.
@@ -119,7 +119,9 @@ fn rewrite(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         return Err(Error::text("ERR The server is running without a config file"));
     };
     let written = std::fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|content| {
-        let new = call.instance.config().rewrite(path, &content).map_err(|bad| bad.to_string())?;
+        let file = File::parse(path, &content).map_err(|bad| bad.to_string())?;
+        let (changed, added) = call.instance.parameters.rewrite(&file.redis);
+        let new = file.rewrite(&call.instance.config(), &changed, &added);
         replace(&*call.instance.env().vfs, path, new.as_bytes()).map_err(|error| error.to_string())
     });
     written.map_err(|why| Error::text(format!("ERR Rewriting config file: {why}")))?;
