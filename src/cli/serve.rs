@@ -110,8 +110,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let memory = show_size(config.memory);
     let fsync = config.get("fsync").unwrap_or_default();
     let setup = Setup { config, config_file, parameters, keyspace, env };
-    server::run(setup, server::stop_signal(), |addresses| {
-        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    server::run(setup, server::stop_signal(), |listening| {
+        let plain = listening.plain.iter().map(ToString::to_string);
+        let tls = listening.tls.iter().map(|address| format!("{address} (TLS)"));
+        let addresses: Vec<_> = plain.chain(tls).collect();
         tracing::info!(dir, memory, fsync, "listening on {}", addresses.join(", "));
     })
     .map_err(|error| Failure::Failed(error.to_string()))

@@ -70,6 +70,10 @@ pub struct Config {
     pub bind: Vec<IpAddr>,
     /// The TCP port; 0 lets the system choose.
     pub port: u16,
+    /// The port of TLS; 0: none.
+    pub tls_port: u16,
+    /// The directory of the certificates; empty: see [`Config::tls_dir`].
+    pub tls_dir: PathBuf,
     /// Bytes of memory for the whole process.
     pub memory: u64,
     /// When an acknowledged write is on disk.
@@ -96,6 +100,8 @@ impl Default for Config {
             dir: PathBuf::new(),
             bind: Vec::new(),
             port: 0,
+            tls_port: 0,
+            tls_dir: PathBuf::new(),
             memory: 0,
             fsync: Fsync::Always,
             requirepass: String::new(),
@@ -173,6 +179,11 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// The directory of the certificates.
+    pub fn tls_dir(&self) -> PathBuf {
+        if self.tls_dir.as_os_str().is_empty() { self.dir.join("tls") } else { self.tls_dir.clone() }
     }
 
     /// A setting's value as text, that [`Config::put`] takes back.

@@ -83,10 +83,37 @@ pub const SETTINGS: &[Setting] = &[
         default: "6379",
         live: false,
         secret: false,
-        doc: "TCP port; 0 takes a free one and logs it",
+        doc: "TCP port; 0 takes a free one and logs it, or none where there is `tls-port`",
         get: |config| config.port.to_string(),
         set: |config, value| {
-            config.port = value.parse().map_err(|_| format!("`{value}` is not a port from 0 to 65535"))?;
+            config.port = text::port(value)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "tls-port",
+        value_name: "N",
+        default: "0",
+        live: false,
+        secret: false,
+        doc: "Port of TLS; 0 for none",
+        get: |config| config.tls_port.to_string(),
+        set: |config, value| {
+            config.tls_port = text::port(value)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "tls-dir",
+        value_name: "DIR",
+        default: "",
+        live: true,
+        secret: false,
+        doc: "Directory of cert.pem (the chain), key.pem and, if clients have to show certificates, ca.pem; if none is given, \
+              `tls` in `dir`",
+        get: |config| config.tls_dir.display().to_string(),
+        set: |config, value| {
+            config.tls_dir = value.into();
             Ok(())
         },
     },

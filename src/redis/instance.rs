@@ -1,8 +1,8 @@
 //! What all connections of one server share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -80,8 +80,13 @@ pub(crate) struct Instance {
     buffers: AtomicUsize,
     random: Mutex<Random>,
     stop: Box<dyn Fn() + Send + Sync>,
+    /// Reads the certificates of TLS again; there once it is served.
+    reload: OnceLock<Reload>,
     this: Weak<Self>,
 }
+
+/// Reads certificates from a directory, with what `tls-auth-clients` was set to, or says why not.
+type Reload = Box<dyn Fn(&Path, Option<&str>) -> Result<(), String> + Send + Sync>;
 
 impl Instance {
     /// A server over a keyspace. `stop` begins the orderly shutdown.
@@ -125,6 +130,7 @@ impl Instance {
             buffers: AtomicUsize::new(0),
             random: Mutex::new(random),
             stop,
+            reload: OnceLock::new(),
             env,
         });
         instance.store().set_noted(instance.config().notify_keyspace_events.published().bits());
@@ -167,6 +173,26 @@ impl Instance {
     pub(crate) fn set_config(&self, config: Config) {
         self.store().set_noted(config.notify_keyspace_events.published().bits());
         self.config.store(Arc::new(config));
+    }
+
+    /// TLS is served, with certificates that this reads again.
+    pub(crate) fn serves_tls(
+        &self,
+        reload: impl Fn(&Path, Option<&str>) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        // There is only one server.
+        let _ = self.reload.set(Box::new(reload));
+    }
+
+    /// Has the connections from now on use the certificates as these settings say, and `tls-auth-clients` if it is given.
+    pub(crate) fn reload_certificates(
+        &self,
+        config: &Config,
+        auth_clients: Option<&str>,
+    ) -> Result<(), String> {
+        let Some(reload) = self.reload.get() else { return Ok(()) };
+        let set = self.parameters.given("tls-auth-clients");
+        reload(&config.tls_dir(), auth_clients.or(set.as_deref()))
     }
 
     /// A random number.

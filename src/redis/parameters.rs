@@ -200,6 +200,8 @@ const PARAMETERS: &[Parameter] = &[
     parameter("tcp-backlog", "511", Fixed),
     parameter("tcp-keepalive", "300", INT),
     parameter("timeout", "0", INT),
+    // Where it is not set: whether there is a ca.pem.
+    parameter("tls-auth-clients", "yes", Word(&["no", "yes", "optional"])),
     parameter("tracking-table-max-keys", "1000000", LONG),
     // Ours: whether an error inside EXEC undoes all of it. CLIENT TXN ROLLBACK says otherwise.
     parameter("txn-rollback", "no", YesNo),
@@ -296,6 +298,11 @@ impl Parameters {
     /// A parameter's value.
     pub(crate) fn get(&self, parameter: &'static Parameter) -> String {
         self.set.lock().get(parameter.name).cloned().unwrap_or_else(|| parameter.default.to_owned())
+    }
+
+    /// What a parameter was set to, if it was.
+    pub(crate) fn given(&self, name: &str) -> Option<String> {
+        self.set.lock().get(name).cloned()
     }
 
     /// A parameter's value as a number; 0 if there is none of this name.

@@ -102,3 +102,25 @@ fn parameters_of_redis_stand_in_the_file_and_outlive_the_server() {
         assert_eq!((code, said.trim()), (2, format!("siltstone: {}{says}", text(&file)).as_str()));
     }
 }
+
+#[test]
+fn tls_that_cannot_be_is_refused_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = |more: &[&str]| refused(&[&["serve", "--dir", text(dir.path())], more].concat());
+    let (code, said) = start(&["--tls-port", "1"]);
+    let missing = dir.path().join("tls/cert.pem");
+    assert_eq!(
+        (code, said.lines().last()),
+        (
+            1,
+            Some(&*format!(
+                "siltstone: TLS: {} cannot be read: No such file or directory (os error 2)",
+                text(&missing)
+            ))
+        )
+    );
+    let other = Server::start(&dir.path().join("other"), &[]);
+    let port = other.address.rsplit(':').next().unwrap();
+    let (code, said) = start(&["--port", port]);
+    assert_eq!((code, said.contains("Address already in use")), (1, true), "{said}");
+}

@@ -18,5 +18,6 @@ mod running;
 mod scripts;
 mod sets;
 mod streams;
+mod tls;
 mod transactions;
 mod transcripts;

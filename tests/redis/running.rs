@@ -19,6 +19,8 @@ use crate::client::Client;
 /// A running server; stops when dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Where it speaks TLS.
+    pub(crate) tls: Option<SocketAddr>,
     vfs: Arc<dyn Vfs>,
     config: Config,
     stop: Option<oneshot::Sender<()>>,
@@ -50,12 +52,13 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         #[expect(clippy::disallowed_methods, reason = "a test's server needs a thread of its own")]
         let thread = std::thread::spawn(move || {
-            server::run(setup, async move { drop(stopped.await) }, |addresses| {
-                tell.send(addresses[0]).unwrap();
+            server::run(setup, async move { drop(stopped.await) }, |listening| {
+                let (plain, tls) = (listening.plain.first().copied(), listening.tls.first().copied());
+                tell.send((plain.or(tls).unwrap(), tls)).unwrap();
             })
         });
-        let address = told.recv().expect("the server starts");
-        Self { address, vfs, config, stop: Some(stop), thread: Some(thread) }
+        let Ok((address, tls)) = told.recv() else { panic!("it does not start: {:?}", thread.join()) };
+        Self { address, tls, vfs, config, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Stops it in order and starts another one on the same disk.
