@@ -303,9 +303,11 @@ impl Connection {
         if turn.instance.store().db().is_acknowledged(state.needs) {
             drop(state);
             self.send(turn);
-        } else if !std::mem::replace(&mut state.held, true) {
+        } else {
+            // One that is held already may depend on a newer commit now, which nobody has asked for.
+            let is_new = !std::mem::replace(&mut state.held, true);
             drop(state);
-            turn.hold(self);
+            turn.hold(is_new.then_some(self));
         }
     }
 

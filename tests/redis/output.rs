@@ -1,6 +1,11 @@
 //! Clients that do not take their replies, and those that want them large.
 
 use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use siltstone::vfs::faulty::{Fault, FaultyVfs, Operation, Rule};
+use siltstone::vfs::memory::MemoryVfs;
 
 use crate::client::{Value, encode};
 use crate::running::Server;
@@ -98,4 +103,24 @@ fn paused_clients_go_on_later() {
     assert_eq!(one.show(&["CLIENT", "UNPAUSE"]), "OK");
     assert_eq!(other.read().unwrap().show(), "OK");
     assert_eq!(other.read().unwrap().show(), "\"1\"");
+}
+
+#[test]
+fn a_reply_leaves_although_its_client_asked_for_more_meanwhile() {
+    let disk = Arc::new(FaultyVfs::new(Arc::new(MemoryVfs::new())));
+    let server = Server::on(disk.clone(), |_| {});
+    disk.add(Rule::always(Operation::Sync, "log", Fault::Delay(Duration::from_millis(4))));
+    let (mut client, mut other) = (server.client(), server.client());
+    let set = encode(&[b"SET", b"key", b"value"]);
+    for _ in 0..30 {
+        // The first are behind the sync that the others come during, and nobody else's writes are.
+        for _ in 0..8 {
+            client.send(&set);
+            other.show(&["PING"]);
+        }
+        for _ in 0..8 {
+            assert_eq!(client.read(), Some(Value::Simple("OK".to_owned())));
+        }
+    }
+    assert!(disk.fired() > 0);
 }

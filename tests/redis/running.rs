@@ -35,11 +35,16 @@ impl Server {
 
     /// With other settings.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(Arc::new(MemoryVfs::new()), change)
+    }
+
+    /// On another disk.
+    pub(crate) fn on(disk: Arc<dyn Vfs>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { memory: 64 << 20, fsync: Fsync::Always, port: 0, ..Config::default() };
         config.dir = PathBuf::from("/data");
         config.requirepass = String::new();
         change(&mut config);
-        Self::over(Arc::new(MemoryVfs::new()), config)
+        Self::over(disk, config)
     }
 
     fn over(vfs: Arc<dyn Vfs>, config: Config) -> Self {
