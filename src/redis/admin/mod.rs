@@ -134,12 +134,10 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 fn time(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let clock = call.instance.clock();
-    let ms = clock.now_ms();
+    let us = call.instance.clock().now_us();
     reply.array(2);
-    reply.bulk_int((ms / 1000) as i64);
-    // The clock counts milliseconds; what is below is of the steady clock, so that two calls differ.
-    reply.bulk_int((ms % 1000 * 1000 + clock.monotonic_ns() / 1000 % 1000) as i64);
+    reply.bulk_int((us / 1_000_000) as i64);
+    reply.bulk_int((us % 1_000_000) as i64);
     Ok(())
 }
 
