@@ -414,18 +414,18 @@ fn within(n: i64, least: i64, most: i64) -> Result<String, Refusal> {
     Err(format!("argument must be between {least} and {most} inclusive").into())
 }
 
-/// As Redis reads sizes: `k` is a thousand and `kb` 1024.
+/// As Redis reads sizes: `k` is a thousand and `kb` 1024. The units of the settings are taken too.
 fn bytes(lower: &str) -> Option<i64> {
     let digits = lower.len() - lower.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = lower.split_at(digits);
     let unit = match unit {
         "" | "b" => 1,
         "k" => 1000,
-        "kb" => 1 << 10,
+        "kb" | "kib" => 1 << 10,
         "m" => 1_000_000,
-        "mb" => 1 << 20,
+        "mb" | "mib" => 1 << 20,
         "g" => 1_000_000_000,
-        "gb" => 1 << 30,
+        "gb" | "gib" => 1 << 30,
         _ => return None,
     };
     number.parse::<i64>().ok()?.checked_mul(unit)

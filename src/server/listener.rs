@@ -86,13 +86,11 @@ pub(super) async fn accept(
                 match (one, certificates) {
                     (Ok((stream, address)), Some(certificates)) => {
                         let refusal = refusal(instance, address, handshakes.len());
-                        if refusal.is_some() {
-                            refused(instance, address);
-                        }
-                        // Who is one too many is not given the time of a handshake.
-                        if refusal != Some(FULL) {
+                        // Who is one too many is not given the time of a handshake, and cannot be told without.
+                        if refusal != Some(Refusal::Full) {
                             set_up(&stream);
-                            handshakes.begin(certificates.current(), stream, address, refusal);
+                            let told = refusal.map(Refusal::words);
+                            handshakes.begin(certificates.current(), stream, address, told);
                         }
                     }
                     (Err(error), _) => hold_on(&error).await,
@@ -129,22 +127,36 @@ async fn hold_on(error: &io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-/// Why a client is not let in, while so many others have begun to come in.
-fn refusal(instance: &Instance, address: SocketAddr, coming: usize) -> Option<&'static [u8]> {
-    let config = instance.config();
-    let local = address.ip().to_canonical().is_loopback();
-    if config.protected_mode && config.requirepass.is_empty() && !local {
-        Some(DENIED)
-    } else if instance.clients.len() + coming >= config.maxclients as usize {
-        Some(FULL)
-    } else {
-        None
+/// Why a client is not let in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Protected,
+    Full,
+}
+
+impl Refusal {
+    fn words(self) -> &'static [u8] {
+        match self {
+            Self::Protected => DENIED,
+            Self::Full => FULL,
+        }
     }
 }
 
-fn refused(instance: &Instance, address: SocketAddr) {
-    tracing::warn!(client = %address, "refused a connection");
+/// Whether a client is not to be let in, while so many others have begun to come in. It is counted.
+fn refusal(instance: &Instance, address: SocketAddr, coming: usize) -> Option<Refusal> {
+    let config = instance.config();
+    let local = address.ip().to_canonical().is_loopback();
+    let (refusal, why) = if config.protected_mode && config.requirepass.is_empty() && !local {
+        (Refusal::Protected, "protected mode, and there is no password")
+    } else if instance.clients.len() + coming >= config.maxclients as usize {
+        (Refusal::Full, "maxclients are connected")
+    } else {
+        return None;
+    };
+    tracing::warn!(client = %address, "refused a connection: {why}");
     instance.stats.refused.increment();
+    Some(refusal)
 }
 
 fn set_up(stream: &TcpStream) {
@@ -163,9 +175,8 @@ fn admit(instance: &Instance, stream: TcpStream, address: SocketAddr) -> Option<
     let mut stream =
         stream.into_std().inspect_err(|error| tracing::warn!(%error, "cannot serve a connection")).ok()?;
     if let Some(refusal) = refusal {
-        refused(instance, address);
         // It fits the empty socket buffer, or is not told.
-        let _ = stream.write(refusal);
+        let _ = stream.write(refusal.words());
         return None;
     }
     Some(stream.into())

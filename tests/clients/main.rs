@@ -13,6 +13,7 @@ mod streams;
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, id};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -26,19 +27,26 @@ const PATIENCE: Duration = Duration::from_mins(1);
 struct Server {
     child: Child,
     port: u16,
+    tls_port: u16,
     dir: TempDir,
 }
 
 impl Server {
     fn start() -> Self {
-        let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
-        Self { child: serve(port, &dir), port, dir }
+        let (port, tls_port, dir) = (free_port(), free_port(), tempfile::tempdir().unwrap());
+        certify(&dir.path().join("tls"));
+        Self { child: serve(port, tls_port, &dir), port, tls_port, dir }
+    }
+
+    /// The certificate that clients have to trust.
+    fn certificate(&self) -> PathBuf {
+        self.dir.path().join("tls/cert.pem")
     }
 
     /// `kill -9`, and another one over what is on the disk.
     fn kill_and_restart(&mut self) {
         self.kill();
-        self.child = serve(self.port, &self.dir);
+        self.child = serve(self.port, self.tls_port, &self.dir);
     }
 
     fn kill(&mut self) {
@@ -69,10 +77,19 @@ fn free_port() -> u16 {
     }
 }
 
+/// A certificate that vouches for itself.
+fn certify(dir: &Path) {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::create_dir(dir).unwrap();
+    std::fs::write(dir.join("cert.pem"), own.cert.pem()).unwrap();
+    std::fs::write(dir.join("key.pem"), own.signing_key.serialize_pem()).unwrap();
+}
+
 /// Starts a server, and waits until it serves.
-fn serve(port: u16, dir: &TempDir) -> Child {
+fn serve(port: u16, tls_port: u16, dir: &TempDir) -> Child {
     let mut child = Command::new(env!("CARGO_BIN_EXE_siltstone"))
-        .args(["serve", "--bind", "127.0.0.1", "--memory", "64MiB", "--port", &port.to_string(), "--dir"])
+        .args(["serve", "--bind", "127.0.0.1", "--memory", "64MiB", "--port", &port.to_string()])
+        .args(["--tls-port", &tls_port.to_string(), "--dir"])
         .arg(dir.path())
         .stderr(Stdio::piped())
         .spawn()

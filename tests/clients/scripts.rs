@@ -14,6 +14,8 @@ fn run(mut command: Command, name: &str) {
     let mut server = Server::start();
     let mut application = command
         .args([server.port.to_string(), PATIENCE.as_secs().to_string()])
+        .env("TLS_PORT", server.tls_port.to_string())
+        .env("TLS_CERT", server.certificate())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{name} does not start: {error}"));

@@ -1,8 +1,9 @@
 // A chat: rooms are channels, a moderator listens to all of them by a pattern, and who is in a room is a set. When the server has
-// been killed everybody is back in their rooms by themselves.
+// been killed everybody is back in their rooms by themselves. Every other one speaks TLS.
 
 const assert = require('node:assert');
 const { once } = require('node:events');
+const { readFileSync } = require('node:fs');
 const Redis = require('ioredis');
 
 const port = Number(process.argv[2]);
@@ -11,8 +12,10 @@ const ROOMS = 5;
 const PEOPLE = 15;
 const SAID = 40;
 
-function connect() {
-    const connection = new Redis(options);
+const tls = { ca: readFileSync(process.env.TLS_CERT), servername: 'localhost' };
+
+function connect(secure = false) {
+    const connection = new Redis(secure ? { ...options, port: Number(process.env.TLS_PORT), tls } : options);
     connection.on('error', () => {});
     return connection;
 }
@@ -20,7 +23,7 @@ function connect() {
 const speaker = connect();
 
 async function join(name, room) {
-    const ears = connect();
+    const ears = connect(Number(name.split('-')[1]) % 2 === 0);
     const person = { name, room, ears, heard: [] };
     ears.on('message', (channel, message) => person.heard.push(`${channel} ${message}`));
     await ears.subscribe(`room:${room}`);

@@ -1,5 +1,7 @@
-"""A site: a rate limiter with a sliding window, in a script, and a store of sessions that live as long as they are used."""
+"""A site: a rate limiter with a sliding window, in a script, and, through TLS, a store of sessions that live as long as they are
+used."""
 
+import os
 import secrets
 import signal
 import sys
@@ -105,7 +107,7 @@ def keep_sessions(connection):
 def main(port):
     connection = connect(port)
     limit_rates(connection, "anna", 3 * LIMIT)
-    keep_sessions(connection)
+    keep_sessions(connect(int(os.environ["TLS_PORT"]), ssl=True, ssl_ca_certs=os.environ["TLS_CERT"]))
     # The script was not kept across the restart: the library notices, and sends it again.
     limit_rates(connection, "anna", 3 * LIMIT)
     print(f"{6 * LIMIT} requests were let through, {2 * SESSIONS} sessions kept")
