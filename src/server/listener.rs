@@ -98,7 +98,7 @@ pub(super) async fn accept(
                 }
                 continue;
             }
-            secured = handshakes.next() => Some(secured.into()),
+            secured = handshakes.next() => secured.map(Arrival::from),
         };
         let Some(arrival) = arrival else { continue };
         instance.stats.connections.increment();

@@ -79,14 +79,11 @@ impl Handshakes {
         });
     }
 
-    /// The next one that is done and may be served. Waits for ever where there is none.
-    pub(crate) async fn next(&mut self) -> Secured {
-        loop {
-            match self.running.join_next().await {
-                Some(Ok(Some(secured))) => return secured,
-                Some(_) => {}
-                None => std::future::pending().await,
-            }
+    /// Waits until one is done, for ever where there is none; `None` if it failed, and has made room all the same.
+    pub(crate) async fn next(&mut self) -> Option<Secured> {
+        match self.running.join_next().await {
+            Some(done) => done.ok().flatten(),
+            None => std::future::pending().await,
         }
     }
 }
