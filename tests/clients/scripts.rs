@@ -1,4 +1,5 @@
-//! Applications in other languages. One says `kill` when it has got half way, and is right if it ends with 0.
+//! Applications in other languages. One says `kill` when it has got half way, is told `back` when that is over, whether it
+//! listens or goes on meanwhile, and is right if it ends with 0.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -16,6 +17,7 @@ fn run(mut command: Command, name: &str) {
         .args([server.port.to_string(), PATIENCE.as_secs().to_string()])
         .env("TLS_PORT", server.tls_port.to_string())
         .env("TLS_CERT", server.certificate())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
@@ -24,6 +26,8 @@ fn run(mut command: Command, name: &str) {
         if line == "kill" {
             server.kill_and_restart();
             kills += 1;
+            // It may have ended by now.
+            let _ = writeln!(application.stdin.as_ref().unwrap(), "back");
         } else {
             println!("{name}: {line}");
         }

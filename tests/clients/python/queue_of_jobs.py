@@ -91,7 +91,7 @@ def main(port):
                 killed = True
             if booked > seen or queue.scheduled_job_registry.count > 0:
                 busy, seen = time.monotonic(), booked
-            elif time.monotonic() - busy > 1:
+            elif time.monotonic() - busy > 2:
                 give_out_again(queue, connection)
                 busy = time.monotonic()
             time.sleep(0.02)
