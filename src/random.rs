@@ -1,6 +1,17 @@
 //! Randomness, behind a door: seeded by the machine, or by a test.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+
+/// Fills a slice with what nobody can guess.
+pub fn secret(bytes: &mut [u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let filled = rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty())?;
+        rest = &mut rest[filled..];
+    }
+    Ok(())
+}
 
 /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014). Not for secrets.
 #[derive(Clone, Debug)]

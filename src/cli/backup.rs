@@ -12,6 +12,7 @@ use super::directory::{Directory, disk};
 use super::progress::Progress;
 use super::{Failure, Out, shown, verify};
 use crate::engine::inspect::Inspection;
+use crate::redis::acl;
 
 /// What the command line asks for.
 #[derive(Debug, clap::Args)]
@@ -65,7 +66,7 @@ fn copy(from: &Path, to: &Path) -> Result<u64, Failure> {
         bar.get_or_insert_with(|| Progress::new("copying", total)).at(done, total);
     });
     drop(bar);
-    let bytes = copied?;
+    let bytes = copied? + acl::copy_file(&*disk(), from, to)?;
     sound(to)?;
     Ok(bytes)
 }

@@ -9,6 +9,7 @@ use super::directory::{Directory, disk};
 use super::progress::Progress;
 use super::{Failure, Out, shown};
 use crate::engine::inspect::{self, Verified};
+use crate::redis::acl;
 
 /// What the command line asks for.
 #[derive(Debug, clap::Args)]
@@ -38,9 +39,13 @@ pub(super) fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {
 /// Verifies a directory, with progress.
 pub(super) fn check(dir: &Path) -> Result<Verified, Failure> {
     let mut bar = None;
-    Ok(inspect::verify(&disk(), dir, &mut |done, total| {
+    let mut verified = inspect::verify(&disk(), dir, &mut |done, total| {
         bar.get_or_insert_with(|| Progress::new("verifying", total)).at(done, total);
-    })?)
+    })?;
+    // The server's, and nothing that the store should name.
+    let users = acl::file_path(Path::new(""));
+    verified.unnamed.retain(|name| *name != users);
+    Ok(verified)
 }
 
 /// In a few lines.

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::acl::Account;
 use super::protocol::reply::Protocol;
 use super::pubsub::Inbox;
+use super::table::Entry;
 
 /// What a client calls itself.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +32,8 @@ pub(crate) struct Client {
     pub(crate) connected_ms: u64,
     pub(crate) last_ms: AtomicU64,
     pub(crate) database: AtomicU16,
+    /// Under which name it is logged in.
+    pub(crate) account: ArcSwap<Account>,
     /// The last command's number in the table + 1; 0 for none.
     pub(crate) command: AtomicUsize,
     /// Commands queued by MULTI; -1 outside.
@@ -74,6 +79,11 @@ impl Client {
         self.killed.load(Relaxed)
     }
 
+    /// Notes what it asks for.
+    pub(crate) fn runs(&self, entry: &Entry) {
+        self.command.store(entry.id + 1, Relaxed);
+    }
+
     /// Its line in CLIENT LIST.
     pub(crate) fn line(&self, now_ms: u64) -> String {
         let names = self.names.lock().clone();
@@ -107,7 +117,7 @@ impl Client {
             line,
             "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={queued} \
              qbuf={pending} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={} \
-             tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} \
+             tot-mem={} events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={} \
              watch={}",
             self.id,
             self.address,
@@ -120,6 +130,7 @@ impl Client {
             output + mail,
             input + output + mail,
             command.map_or("NULL", |entry| entry.command.name),
+            self.account.load().text(),
             self.protocol.load(Relaxed),
             names.library,
             names.library_version,
@@ -145,8 +156,9 @@ impl Client {
 }
 
 /// All connections.
-#[derive(Default)]
 pub(crate) struct Clients {
+    /// What all are logged in under at first.
+    default: Arc<Account>,
     connected: Mutex<BTreeMap<u64, Arc<Client>>>,
     last_id: AtomicU64,
     /// Most at once so far.
@@ -154,6 +166,11 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    /// None yet.
+    pub(crate) fn new(default: Arc<Account>) -> Self {
+        Self { default, connected: Mutex::default(), last_id: AtomicU64::new(0), peak: AtomicUsize::new(0) }
+    }
+
     /// Notes a new connection.
     pub(crate) fn add(
         &self,
@@ -169,6 +186,7 @@ impl Clients {
             connected_ms: now_ms,
             last_ms: AtomicU64::new(now_ms),
             database: AtomicU16::new(0),
+            account: ArcSwap::new(self.default.clone()),
             command: AtomicUsize::new(0),
             queued: AtomicI32::new(-1),
             watched: AtomicU32::new(0),
@@ -196,9 +214,9 @@ impl Clients {
         self.connected.lock().remove(&id);
     }
 
-    /// All, by age.
+    /// All that nobody ended, by age.
     pub(crate) fn all(&self) -> Vec<Arc<Client>> {
-        self.connected.lock().values().cloned().collect()
+        self.connected.lock().values().filter(|client| !client.is_killed()).cloned().collect()
     }
 
     /// How many there are.

@@ -18,6 +18,7 @@ use super::keyspace::{self, Meta, Space, lock_key};
 use super::protocol::reply::Reply;
 use super::script::Effects;
 use super::session::Session;
+use super::tail::Tail;
 use crate::config::Events;
 use crate::random::Random;
 use crate::store::{LockSet, Reads, Txn};
@@ -54,6 +55,10 @@ pub(crate) struct Lookups {
     pub(crate) freed_later: Cell<u64>,
     /// What scripts did.
     pub(crate) effects: RefCell<Effects>,
+    /// Whether a large reply may leave its tail for later.
+    pub(crate) may_leave_tail: Cell<bool>,
+    /// The tail that was left.
+    pub(crate) tail: Cell<Option<Box<Tail>>>,
 }
 
 impl Call<'_> {
@@ -196,10 +201,9 @@ impl Keys {
     /// the command itself will complain.
     pub(crate) fn places(self, args: &Args<'_>) -> impl Iterator<Item = usize> + use<> {
         let words = args.len();
-        let is_store = |at: &usize| args.is(*at, "store") || args.is(*at, "storedist");
         let other = match self {
             Self::StoreCounted => Some(1),
-            Self::FirstAndStore => (2..words.saturating_sub(1)).rev().find(is_store).map(|at| at + 1),
+            Self::FirstAndStore => last_store(args),
             _ => None,
         };
         let counted = |at: usize, step: usize| {
@@ -230,6 +234,23 @@ impl Keys {
     }
 }
 
+/// The word after the last STORE or STOREDIST that is one, and not what another option is given: of SORT and GEORADIUS.
+fn last_store(args: &Args<'_>) -> Option<usize> {
+    let (mut at, mut found) = (2, None);
+    while at < args.len() {
+        at += match at {
+            at if args.is(at, "store") || args.is(at, "storedist") => {
+                found = Some(at + 1);
+                2
+            }
+            at if args.is(at, "limit") => 3,
+            at if args.is(at, "get") || args.is(at, "by") || args.is(at, "count") => 2,
+            _ => 1,
+        };
+    }
+    found.filter(|&at| at < args.len())
+}
+
 /// The word after STREAMS, looked for as XREAD does; where it is not, the one after the last.
 fn first_stream(args: &Args<'_>) -> usize {
     let mut at = 1;
@@ -242,6 +263,18 @@ fn first_stream(args: &Args<'_>) -> usize {
         };
     }
     (at + 1).min(args.len())
+}
+
+/// Whether a BITFIELD changes nothing.
+fn only_gets(args: &Args<'_>) -> bool {
+    let mut walk = args.walk(2);
+    while !walk.is_done() {
+        let words = if walk.accept("get") { 2 } else { usize::from(walk.accept("overflow")) };
+        if words == 0 || walk.nth(words - 1).is_none() {
+            return false;
+        }
+    }
+    true
 }
 
 /// What happens to keys, as Redis words it: COMMAND GETKEYSANDFLAGS.
@@ -320,7 +353,7 @@ pub(crate) struct Doc {
 
 /// A set of traits; see the constants.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(u32);
 
 impl Flags {
     /// Constant time or O(log n).
@@ -352,6 +385,11 @@ impl Flags {
     pub(crate) const RANKED: Self = Self(4096);
     /// Reads, but for what it notes in the key for the next time: told as a read.
     pub(crate) const NOTES: Self = Self(8192);
+    /// Runs also while a script is so slow that others are told BUSY.
+    pub(crate) const ALLOW_BUSY: Self = Self(16384);
+    /// Writes no key as a rule, and yet is one of what Redis's replicas would be told: held up with what writes, and refused
+    /// to scripts that do not write.
+    pub(crate) const MAY_REPLICATE: Self = Self(32768);
 
     /// Whether all of `other` are set.
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -485,6 +523,16 @@ impl Command {
         self
     }
 
+    /// What happens to the `i`-th of a call's keys, as far as the call's words tell.
+    pub(crate) fn key_flags(&self, args: &Args<'_>, i: usize) -> KeyFlags {
+        match self.name {
+            // What it held is of interest to SET only if that is to be told.
+            "set" if !args.from(3).any(|word| word.eq_ignore_ascii_case(b"get")) => Access::OVERWRITE.first,
+            "bitfield" if only_gets(args) => Access::READ.first,
+            _ => self.access.others.filter(|_| i > 0).unwrap_or(self.access.first),
+        }
+    }
+
     /// Whether so many words may be a call of it.
     pub(crate) fn takes(&self, words: usize) -> bool {
         let least = usize::from(self.arity.unsigned_abs());
@@ -496,9 +544,9 @@ impl Command {
         matches!(self.action, Action::Write(_) | Action::Script { writes: true, .. })
     }
 
-    /// Whether it writes, and what it writes takes room.
+    /// Whether it writes, and what it writes takes room. A script is asked command by command.
     pub(crate) fn needs_room(&self) -> bool {
-        self.writes() && !self.flags.has(Flags::LEAN)
+        matches!(self.action, Action::Write(_)) && !self.flags.has(Flags::LEAN)
     }
 
     /// The locks of a call.

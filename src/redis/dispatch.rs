@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::acl;
 use super::args::Args;
 use super::blocking::{self, Blocked};
 use super::command::{Action, Call, Command, Flags, Keys, Lookups, NAME_BYTES_MAX};
@@ -52,15 +53,19 @@ pub(crate) fn run(
     };
     let command = entry.command;
     let immediate = command.flags.has(Flags::IMMEDIATE);
-    match admit(session, instance, command, args, reply) {
+    match admit(session, instance, entry, args, reply) {
         Ok(()) => {}
-        Err(error) => {
+        Err(mut error) => {
             session.stats.commands[entry.id].rejected.increment();
+            if matches!(command.action, Action::Exec) && session.queue.is_some() {
+                session.discard();
+                error = transaction::aborted(&error);
+            }
             refuse(instance, session, &error, reply);
             return Flow::Done;
         }
     }
-    session.client.command.store(entry.id + 1, Relaxed);
+    session.client.runs(entry);
     if session.queue.is_some() && !immediate {
         if let Err(error) = transaction::queue(instance, session, entry, args) {
             refuse(instance, session, &error, reply);
@@ -69,9 +74,7 @@ pub(crate) fn run(
         }
         return Flow::Done;
     }
-    let keys = command.keys != Keys::None || session.queue.as_ref().is_some_and(Queue::has_keys);
-    let writes = command.writes() || session.queue.as_ref().is_some_and(Queue::writes);
-    if keys && instance.is_paused(writes) {
+    if instance.has_pause() && is_held_up(instance, session, command, args) {
         return Flow::Paused;
     }
     if command.flags.has(Flags::SLOW) && tier == Tier::Cached {
@@ -81,7 +84,8 @@ pub(crate) fn run(
     let lookups = Lookups::default();
     let result = match command.action {
         Action::Exec => transaction::exec(instance, session, reply, tier, &lookups),
-        _ => perform(instance, session, entry, args, reply, tier, &lookups, None),
+        _ => acl::may_sort(session, entry, args)
+            .and_then(|()| perform(instance, session, entry, args, reply, tier, &lookups, None)),
     };
     if let Err(error) = &result {
         if error.would_wait() && tier == Tier::Cached {
@@ -101,6 +105,20 @@ pub(crate) fn run(
     }
     conclude(instance, session, entry, args, reply, &before, result, &lookups, start_ns);
     Flow::Done
+}
+
+/// Whether CLIENT PAUSE holds up a command, or what MULTI queued.
+fn is_held_up(instance: &Instance, session: &Session, command: &Command, args: Args<'_>) -> bool {
+    let changes = |command: &Command, args: Args<'_>| match command.action {
+        Action::Script { writes: true, .. } => script::may_write(instance, command, args),
+        _ => command.writes() || command.flags.has(Flags::MAY_REPLICATE),
+    };
+    let (mut keys, mut writes) = (command.keys != Keys::None, changes(command, args));
+    for (entry, args) in session.queue.iter().flat_map(Queue::iter) {
+        keys |= entry.command.keys != Keys::None;
+        writes |= changes(entry.command, args);
+    }
+    (keys || writes) && instance.is_paused(writes)
 }
 
 /// What the output was before a command ran.
@@ -124,7 +142,9 @@ fn conclude(
     start_ns: &mut u64,
 ) {
     let mark = before.mark;
+    session.tail = lookups.tail.take();
     if let Err(error) = result {
+        session.tail = None;
         reply.truncate(mark);
         instance.stats.error(&error.wire());
         reply.error(&error);
@@ -170,11 +190,17 @@ pub(crate) fn resume(
     let before = Before { mark: reply.len(), errors: reply.errors(), tier };
     let lookups = Lookups::default();
     let news = if blocked.trying { Some(News::Turn) } else { blocked.place.news() };
+    let mut refused = false;
     let result = match news {
         Some(News::Turn) => {
             blocked.trying = true;
             let args = blocked.words.args();
-            perform(instance, session, blocked.entry, args, reply, tier, &lookups, Some(&blocked))
+            // What its user may do may have changed since it began to wait.
+            let allowed = acl::admit(instance, session, blocked.entry, args);
+            refused = allowed.is_err();
+            allowed.and_then(|()| {
+                perform(instance, session, blocked.entry, args, reply, tier, &lookups, Some(&blocked))
+            })
         }
         Some(News::Refused) => Err(Error::text("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
         Some(News::Late) => {
@@ -208,6 +234,11 @@ pub(crate) fn resume(
         result => {
             let Blocked { entry, words, place, .. } = *blocked;
             place.leave(&held);
+            if let (true, Err(error)) = (refused, &result) {
+                session.stats.commands[entry.id].rejected.increment();
+                refuse(instance, session, error, reply);
+                return Flow::Done;
+            }
             conclude(instance, session, entry, words.args(), reply, &before, result, &lookups, start_ns);
         }
     }
@@ -254,17 +285,25 @@ fn unknown(args: Args<'_>) -> Error {
 }
 
 /// Whether the client may run this now.
-fn admit(session: &Session, instance: &Instance, command: &Command, args: Args<'_>, reply: &Reply) -> Result {
+fn admit(session: &Session, instance: &Instance, entry: &Entry, args: Args<'_>, reply: &Reply) -> Result {
+    let command = entry.command;
     if !session.authenticated && !command.flags.has(Flags::NO_AUTH) && instance.needs_password() {
         return Err(Error::text("NOAUTH Authentication required."));
-    }
-    if instance.is_over_maxmemory() && command.needs_room() {
-        return Err(Error::OverMaxmemory);
     }
     if session.queue.is_some() && command.flags.has(Flags::NO_MULTI) {
         return Err(Error::text("ERR Command not allowed inside a transaction"));
     }
+    acl::admit(instance, session, entry, args)?;
+    if instance.is_over_maxmemory() && command.needs_room() {
+        return Err(Error::OverMaxmemory);
+    }
+    if instance.parameters.wants_replicas() && matches!(command.action, Action::Write(_)) {
+        return Err(Error::NoReplicas);
+    }
     pubsub::may_run(session, command, reply)?;
+    if instance.scripting.is_busy() && !command.flags.has(Flags::ALLOW_BUSY) {
+        return Err(instance.scripting.busy_error());
+    }
     for place in command.keys.places(&args) {
         if args.get(place).len() > NAME_BYTES_MAX {
             return Err(Error::text("ERR key is longer than 65536 bytes"));
@@ -339,6 +378,7 @@ fn perform(
     let databases = instance.keyspace().databases();
     let command = entry.command;
     let seed = session.random.clone().next_u64();
+    lookups.may_leave_tail.set(session.reply_mode == ReplyMode::On);
     match command.action {
         Action::Read(run) if command.flags.has(Flags::RANKED) => {
             let txn = instance.store().reading(command.lock_set(session.database, &args), tier)?;
@@ -347,7 +387,8 @@ fn perform(
             session.floor = session.floor.max(store::Reads::seqno(&txn));
             session.view = None;
             let space = databases.space(&txn, session.database)?;
-            run(&txn, &Call { args, space, command, instance, lookups, seed }, reply)
+            run(&txn, &Call { args, space, command, instance, lookups, seed }, reply)?;
+            reply.check()
         }
         Action::Read(run) => {
             let view = match session.view.take() {
@@ -368,6 +409,7 @@ fn perform(
                 return Err(blocking::still());
             }
             let result = run(&view, &Call { args, space, command, instance, lookups, seed }, reply);
+            let result = result.and_then(|()| reply.check());
             session.view = Some(view);
             wait_if_asked(instance, session, entry, args, result, again, true)
         }
@@ -383,6 +425,7 @@ fn perform(
                 return Err(blocking::still());
             }
             let result = run(&mut txn, &Call { args, space, command, instance, lookups, seed }, reply);
+            let result = result.and_then(|()| reply.check());
             // The locks are held still.
             wait_if_asked(instance, session, entry, args, result, again, false)?;
             commit(instance, session, txn, again)

@@ -30,6 +30,8 @@ pub(crate) enum Error {
     Block(Box<Block>),
     /// `OOM …`: it needs room, and there is more than `maxmemory` already.
     OverMaxmemory,
+    /// `NOREPLICAS …`: it writes, and a write is to reach replicas, of which there are none.
+    NoReplicas,
     /// A script touched a key that it did not declare: it is run again with every lock held.
     Undeclared,
     /// Any other text, with its code first: `ERR …`.
@@ -61,6 +63,7 @@ impl Error {
             }
             Self::Block(_) => "ERR the command would have to wait",
             Self::OverMaxmemory => "OOM command not allowed when used memory > 'maxmemory'.",
+            Self::NoReplicas => "NOREPLICAS Not enough good replicas to write.",
             Self::Text(text) => text,
             Self::Store(error) => return Cow::Owned(store_wire(error)),
         })

@@ -7,11 +7,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::acl::{self, Acl};
 use super::clients::Clients;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
 use super::notify;
-use super::parameters::Parameters;
+use super::parameters::{Parameter, Parameters};
 use super::pubsub::Hub;
 use super::recency::Recency;
 use super::script::Scripting;
@@ -55,6 +56,8 @@ pub(crate) struct Instance {
     config: ArcSwap<Config>,
     /// The settings file, for CONFIG REWRITE.
     pub(crate) config_file: Option<PathBuf>,
+    /// Who may do what.
+    pub(crate) acl: Acl,
     pub(crate) clients: Clients,
     pub(crate) stats: Stats,
     pub(crate) cursors: Cursors,
@@ -107,12 +110,18 @@ impl Instance {
         if let Err(error) = scripting.libraries.open(keyspace.store()) {
             tracing::error!(error = %error.wire(), "functions cannot be read; there are none until this is mended");
         }
+        let acl = Acl::default();
+        acl.set_default_password(&config.requirepass);
+        if let Some(parameter) = Parameter::named("aclfile") {
+            parameters.set(parameter, acl::file_path(&config.dir).display().to_string());
+        }
         let instance = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             keyspace,
             config: ArcSwap::from_pointee(config),
             config_file,
-            clients: Clients::default(),
+            clients: Clients::new(acl.default_account().clone()),
+            acl,
             stats: Stats::default(),
             cursors: Cursors::new(random.next_u64()),
             hub: Hub::default(),
@@ -172,6 +181,9 @@ impl Instance {
     /// Changes settings that may change while the server runs.
     pub(crate) fn set_config(&self, config: Config) {
         self.store().set_noted(config.notify_keyspace_events.published().bits());
+        if config.requirepass != self.config.load().requirepass {
+            self.acl.set_default_password(&config.requirepass);
+        }
         self.config.store(Arc::new(config));
     }
 
@@ -202,7 +214,7 @@ impl Instance {
 
     /// Whether clients must give a password.
     pub(crate) fn needs_password(&self) -> bool {
-        !self.config.load().requirepass.is_empty()
+        self.acl.needs_password()
     }
 
     /// How long a slow command takes, in nanoseconds; `None` if none are remembered.
@@ -224,6 +236,11 @@ impl Instance {
         *self.pause.lock() = Pause::default();
         self.paused_until_ms.store(0, Relaxed);
         self.keyspace.resume_expiry();
+    }
+
+    /// Whether any commands may have to wait now.
+    pub(crate) fn has_pause(&self) -> bool {
+        self.paused_until_ms.load(Relaxed) != 0
     }
 
     /// Whether commands of this kind wait now.

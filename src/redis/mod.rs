@@ -32,12 +32,14 @@
 //! `.again_as(words)`, with `$` replaced. Nothing else is needed: whatever is saved through a `Txn` wakes who waits.
 //! **Events** for those who subscribe to them: `call.notify(txn, Events::LIST, "lpush", name)`, said before the key is saved
 //! ([`notify`]); `new`, `expired` and the `del` of what became empty come by themselves.
+//! **Users** may be allowed less than everything ([`acl`]), by what a row says of its keys: `.access(Access::OVERWRITE)`.
 //! A subcommand is a row named `object|encoding` in a [`command::container`]; its words still count from `OBJECT`.
 //!
 //! **A data type** is one folder, and one line in [`FAMILIES`].
 
 #![allow(clippy::unnecessary_wraps, reason = "a command table's functions have one signature")]
 
+pub(crate) mod acl;
 pub(crate) mod admin;
 pub(crate) mod args;
 pub(crate) mod bitmap;
@@ -75,6 +77,7 @@ pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod string;
 pub(crate) mod table;
+pub(crate) mod tail;
 pub(crate) mod transaction;
 pub(crate) mod waiters;
 pub(crate) mod zset;
@@ -98,6 +101,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "pubsub", commands: pubsub::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
+    Family { group: "server", commands: acl::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },
     Family { group: "scripting", commands: script::COMMANDS },
     #[cfg(test)]

@@ -112,7 +112,8 @@ const PARAMETERS: &[Parameter] = &[
     parameter("appendonly", "yes", YesNo),
     parameter("auto-aof-rewrite-min-size", "67108864", Bytes(0)),
     parameter("auto-aof-rewrite-percentage", "100", INT),
-    parameter("busy-reply-threshold", "5000", LONG).alias("lua-time-limit"),
+    // Ours: 0, so that a slow script holds up those alone who want its keys.
+    parameter("busy-reply-threshold", "0", LONG).alias("lua-time-limit"),
     parameter(
         "client-output-buffer-limit",
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
@@ -229,6 +230,8 @@ pub struct Parameters {
     bulk_bytes_max: AtomicU64,
     /// `timeout`.
     timeout_s: AtomicU64,
+    /// Whether `min-replicas-to-write` and `min-replicas-max-lag` ask for any.
+    wants_replicas: AtomicBool,
 }
 
 impl Default for Parameters {
@@ -240,6 +243,7 @@ impl Default for Parameters {
             counts_uses: AtomicBool::new(false),
             bulk_bytes_max: AtomicU64::new(PROTO_MAX_BULK_LEN.parse().unwrap_or(0)),
             timeout_s: AtomicU64::new(0),
+            wants_replicas: AtomicBool::new(false),
         }
     }
 }
@@ -285,9 +289,10 @@ impl Parameters {
         let missing = |one: &&Parameter| {
             entries.iter().all(|(parameter, _)| parameter.is_none_or(|other| other.name != one.name))
         };
+        // What cannot be set is told as it is, and not written.
         let added = PARAMETERS
             .iter()
-            .filter(missing)
+            .filter(|one| missing(one) && !matches!(one.kind, Fixed))
             .map(|one| (one.name, self.get(one), one.default))
             .filter(|(_, value, default)| value != default)
             .map(|(name, value, _)| (name, value))
@@ -340,6 +345,11 @@ impl Parameters {
         Some(self.timeout_s.load(Relaxed)).filter(|&seconds| seconds > 0)
     }
 
+    /// Whether writes are to reach replicas, of which there are none.
+    pub(crate) fn wants_replicas(&self) -> bool {
+        self.wants_replicas.load(Relaxed)
+    }
+
     /// All names and values, aliases by themselves; what is hidden only if `named` says that it was asked for.
     pub(crate) fn all(&self, named: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {
         let mut all = Vec::new();
@@ -365,6 +375,10 @@ impl Parameters {
             _ => {}
         }
         self.set.lock().insert(parameter.name, value);
+        if parameter.name.starts_with("min-replicas-") {
+            let both = ["min-replicas-to-write", "min-replicas-max-lag"];
+            self.wants_replicas.store(both.iter().all(|name| self.int(name) > 0), Relaxed);
+        }
     }
 
     /// What a parameter's value would be if this were set, or why it cannot.

@@ -66,6 +66,7 @@ impl Pipeline {
             reply: Reply::default(),
         };
         pipeline.set_limits();
+        pipeline.reply.set_most(pipeline.instance.buffers_max());
         pipeline
     }
 
@@ -79,7 +80,7 @@ impl Pipeline {
             request_bytes_max: u32::try_from((config.memory / 4).min(1 << 30))
                 .unwrap_or(1 << 30)
                 .max(4 << 20),
-            authenticated: self.session.authenticated || config.requirepass.is_empty(),
+            authenticated: self.session.authenticated || !self.instance.needs_password(),
             ..Limits::default()
         };
     }
@@ -152,7 +153,10 @@ impl Pipeline {
 
     /// Whether others have something to tell its client, and there is room in the output.
     pub(crate) fn has_mail(&self) -> bool {
-        self.session.client.inbox.is_full() && self.reply.len() < MAIL_BYTES_SOFT
+        // Never within a reply.
+        self.session.client.inbox.is_full()
+            && self.reply.len() < MAIL_BYTES_SOFT
+            && self.session.tail.is_none()
     }
 
     /// Appends what others have to tell to the output.
@@ -180,6 +184,25 @@ impl Pipeline {
         loop {
             if self.session.closing || self.session.client.is_killed() {
                 return Pace::Close;
+            }
+            if let Some(tail) = &mut self.session.tail {
+                if self.reply.len() > 0 {
+                    return Pace::Full;
+                }
+                if tier == Tier::Cached {
+                    return Pace::Wait(None);
+                }
+                match tail.go_on(&mut self.reply) {
+                    Ok(true) => self.session.tail = None,
+                    Ok(false) => {}
+                    // Half a reply cannot be taken back.
+                    Err(error) => {
+                        let (client, error) = (self.session.client.id, error.wire().into_owned());
+                        tracing::warn!(client, error, "disconnected in the middle of a large reply");
+                        self.session.closing = true;
+                    }
+                }
+                continue;
             }
             if !self.is_free() {
                 return Pace::Yield;

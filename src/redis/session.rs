@@ -3,11 +3,13 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
+use super::acl::Account;
 use super::blocking::Blocked;
 use super::clients::Client;
 use super::protocol::reply::Protocol;
 use super::pubsub::{Message, Subscriptions};
 use super::stats::LoopStats;
+use super::tail::Tail;
 use super::transaction::Queue;
 use super::waiters::Wave;
 use crate::random::Random;
@@ -43,7 +45,9 @@ pub(crate) struct Session {
     pub(crate) stats: Arc<LoopStats>,
     /// The selected database.
     pub(crate) database: u16,
-    /// Whether it gave the password.
+    /// Under which name it is logged in.
+    pub(crate) account: Arc<Account>,
+    /// Whether it gave a password, or needs none.
     pub(crate) authenticated: bool,
     /// Whether an error inside its EXEC undoes all of it; `None`: as the parameter `txn-rollback` says.
     pub(crate) rollback: Option<bool>,
@@ -59,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) unsent: Option<Vec<Message>>,
     /// Its command that waits.
     pub(crate) blocked: Option<Box<Blocked>>,
+    /// What of its last command's reply is still to be told.
+    pub(crate) tail: Option<Box<Tail>>,
     /// The turns of waiting clients that its last commit set off: it goes on once they have ended.
     pub(crate) wave: Option<Weak<Wave>>,
     /// The keys, and since when.
@@ -79,6 +85,7 @@ impl Session {
     /// A new connection.
     pub(crate) fn new(client: Arc<Client>, stats: Arc<LoopStats>, authenticated: bool) -> Self {
         Self {
+            account: client.account.load_full(),
             client,
             stats,
             database: 0,
@@ -90,6 +97,7 @@ impl Session {
             subscriptions: None,
             unsent: None,
             blocked: None,
+            tail: None,
             wave: None,
             watched: Vec::new(),
             needs: 0,
@@ -106,6 +114,37 @@ impl Session {
         self.client.database.store(database, Relaxed);
     }
 
+    /// Logs in.
+    pub(crate) fn log_in(&mut self, account: Arc<Account>) {
+        self.client.account.store(account.clone());
+        self.account = account;
+        self.authenticated = true;
+    }
+
+    /// Becomes what it was before it logged in.
+    pub(crate) fn log_out(&mut self, default: &Arc<Account>, authenticated: bool) {
+        self.log_in(default.clone());
+        self.authenticated = authenticated;
+    }
+
+    /// Goes back to what it was when a transaction began that is undone.
+    pub(crate) fn return_to(&mut self, (database, account): (u16, &Arc<Account>)) {
+        self.select(database);
+        if !Arc::ptr_eq(account, &self.account) {
+            let authenticated = self.authenticated;
+            self.log_out(account, authenticated);
+        }
+    }
+
+    /// Ends a connection; its own, once its reply has left.
+    pub(crate) fn end(&mut self, client: &Client) {
+        if client.id == self.client.id {
+            self.closing = true;
+        } else {
+            client.kill();
+        }
+    }
+
     /// Forgets what is queued and watched.
     pub(crate) fn discard(&mut self) {
         self.queue = None;
@@ -120,12 +159,12 @@ impl Session {
         self.client.watched.store(0, Relaxed);
     }
 
-    /// RESET: as if newly connected.
-    pub(crate) fn reset(&mut self, authenticated: bool) {
+    /// RESET: as if newly connected, with this account.
+    pub(crate) fn reset(&mut self, default: &Arc<Account>, authenticated: bool) {
         self.discard();
         self.subscriptions = None;
         self.select(0);
-        self.authenticated = authenticated;
+        self.log_out(default, authenticated);
         self.rollback = None;
         self.reply_mode = ReplyMode::On;
         self.client.set_protocol(Protocol::Resp2);

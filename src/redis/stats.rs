@@ -146,6 +146,8 @@ pub(crate) struct Stats {
     pub(crate) connections: Counter,
     /// Connections refused.
     pub(crate) refused: Counter,
+    /// What users may not do, by reason: logging in, commands, keys, channels.
+    pub(crate) refused_to_users: [Counter; 4],
     /// Error replies, by code: `ERR`, `WRONGTYPE` …
     errors: Mutex<BTreeMap<String, u64>>,
     /// The last two samples, a second or so apart, the newer one last.
@@ -275,6 +277,7 @@ impl Stats {
         *self.samples.lock() = Default::default();
         self.connections.reset();
         self.refused.reset();
+        self.refused_to_users.iter().for_each(Counter::reset);
         self.errors.lock().clear();
     }
 }

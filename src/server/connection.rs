@@ -303,11 +303,9 @@ impl Connection {
         if turn.instance.store().db().is_acknowledged(state.needs) {
             drop(state);
             self.send(turn);
-        } else {
-            // One that is held already may depend on a newer commit now, which nobody has asked for.
-            let is_new = !std::mem::replace(&mut state.held, true);
+        } else if !std::mem::replace(&mut state.held, true) {
             drop(state);
-            turn.hold(is_new.then_some(self));
+            turn.hold(self);
         }
     }
 

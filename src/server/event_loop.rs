@@ -123,7 +123,7 @@ pub(super) struct Turn {
     pub(super) stats: Arc<LoopStats>,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     held: RefCell<Vec<Rc<Connection>>>,
-    /// Whether connections were held, or came to depend on more, since the last settling.
+    /// Whether connections were held since the last settling.
     unsettled: Cell<bool>,
     settler: RefCell<Option<Waker>>,
     /// For how many more turns syncs are not made here, since they are slow.
@@ -203,10 +203,9 @@ impl Turn {
         }
     }
 
-    /// Sends a connection's replies once the commits that they depend on are acknowledged, which the next settling asks for.
-    /// `None` for one that is held already.
-    pub(super) fn hold(&self, connection: Option<&Rc<Connection>>) {
-        self.held.borrow_mut().extend(connection.cloned());
+    /// Sends a connection's replies at the next settling.
+    pub(super) fn hold(&self, connection: &Rc<Connection>) {
+        self.held.borrow_mut().push(connection.clone());
         if !self.unsettled.replace(true)
             && let Some(waker) = self.settler.borrow().as_ref()
         {
@@ -255,10 +254,11 @@ impl Turn {
     /// Sends what may be sent, and sees to it that the rest may soon be.
     fn settle(&self) {
         let store = self.instance.store();
-        let is_more_needed = self.unsettled.replace(false);
+        self.unsettled.set(false);
         let mut held = std::mem::take(&mut *self.held.borrow_mut());
-        if is_more_needed {
-            let newest = held.iter().map(|connection| connection.needs()).max().unwrap_or(0);
+        // A connection that is held goes on reading, so that it may need more by now than when it was.
+        let newest = held.iter().map(|connection| connection.needs()).max().unwrap_or(0);
+        if !store.db().is_acknowledged(newest) {
             self.acknowledge(newest);
         }
         let failed = self.acknowledged.failed.lock().take();

@@ -147,7 +147,7 @@ impl Refusal {
 fn refusal(instance: &Instance, address: SocketAddr, coming: usize) -> Option<Refusal> {
     let config = instance.config();
     let local = address.ip().to_canonical().is_loopback();
-    let (refusal, why) = if config.protected_mode && config.requirepass.is_empty() && !local {
+    let (refusal, why) = if config.protected_mode && !instance.acl.has_password() && !local {
         (Refusal::Protected, "protected mode, and there is no password")
     } else if instance.clients.len() + coming >= config.maxclients as usize {
         (Refusal::Full, "maxclients are connected")

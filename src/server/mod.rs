@@ -68,6 +68,10 @@ pub fn run(setup: Setup, stop: impl Future<Output = ()>, ready: impl FnOnce(&Lis
         let loops_wanted = event_loop::count();
         let stop_asked = Box::new(move || ask.notify_one());
         let instance = Instance::new(keyspace.clone(), env, config, config_file, parameters, stop_asked);
+        instance
+            .acl
+            .open(&instance)
+            .map_err(|wrong| io::Error::other(format!("cannot load the users: {}", wrong.trim_end())))?;
         let first = listening.plain.first().or(listening.tls.first());
         instance.port.store(first.map_or(0, |address| usize::from(address.port())), Relaxed);
         if let Some(certificates) = certificates.clone() {

@@ -90,12 +90,16 @@ fn a_backup_of_a_running_server_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let (data, copy, again) = (dir.path().join("a"), dir.path().join("b"), dir.path().join("c"));
     let server = Server::start(&data, &[]);
-    server.ask("SET key before\r\n", "+OK\r\n");
+    server.ask("SET key before\r\nACL SETUSER a on nopass\r\nACL SAVE\r\n", "+OK\r\n+OK\r\n+OK\r\n");
     printed(&["backup", "--dir", text(&data), "--to", text(&copy)]);
     server.ask("SET key after\r\n", "+OK\r\n");
     printed(&["restore", "--from", text(&copy), "--dir", text(&again)]);
     let restored = Server::start(&again, &[]);
-    restored.ask("GET key\r\n", "$6\r\nbefore\r\n");
+    restored.ask("GET key\r\nACL USERS\r\n", "$6\r\nbefore\r\n*2\r\n$1\r\na\r\n$7\r\ndefault\r\n");
+    assert_eq!(
+        json(&["verify", "--dir", text(&copy), "--json"])["unnamed"].as_array().map(Vec::len),
+        Some(0)
+    );
     let (code, said) = refused(&["restore", "--from", text(&copy), "--dir", text(&data)]);
     assert_eq!(code, 1);
     assert!(said.contains("is not empty"), "{said}");

@@ -39,6 +39,11 @@ impl Client {
         self.stream.write_all(bytes).unwrap();
     }
 
+    /// Waits until something has come.
+    pub(crate) fn wait(&mut self) {
+        assert!(!self.reader.fill_buf().unwrap().is_empty());
+    }
+
     /// Sends a command, and waits for its reply.
     pub(crate) fn command(&mut self, words: &[&str]) -> Value {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();

@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use siltstone::clock::{Clock, SystemClock};
 use siltstone::vfs::faulty::{Fault, FaultyVfs, Operation, Rule};
 use siltstone::vfs::memory::MemoryVfs;
 
-use crate::client::{Value, encode};
+use crate::client::{Client, Value, encode};
 use crate::running::Server;
 
 #[test]
@@ -105,22 +106,120 @@ fn paused_clients_go_on_later() {
     assert_eq!(other.read().unwrap().show(), "\"1\"");
 }
 
+/// In which whatever is timed takes three milliseconds at least: a disk that is slow, to who looks at the clock.
+#[derive(Default)]
+struct SlowTime {
+    system: SystemClock,
+    looks: AtomicU64,
+}
+
+impl Clock for SlowTime {
+    fn now_ms(&self) -> u64 {
+        self.system.now_ms()
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.system.monotonic_ns() + self.looks.fetch_add(3_000_000, Relaxed)
+    }
+}
+
+/// How many such commands have run.
+fn calls(client: &mut Client, command: &str) -> u64 {
+    let Value::Bulk(info) = client.command(&["INFO", "commandstats"]) else { panic!() };
+    let info = String::from_utf8(info).unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}
+
 #[test]
-fn a_reply_leaves_although_its_client_asked_for_more_meanwhile() {
-    let disk = Arc::new(FaultyVfs::new(Arc::new(MemoryVfs::new())));
-    let server = Server::on(disk.clone(), |_| {});
-    disk.add(Rule::always(Operation::Sync, "log", Fault::Delay(Duration::from_millis(4))));
+fn whoever_sends_more_while_a_sync_is_under_way_gets_all_replies() {
+    const SLOW: i64 = 10;
+    let disk = FaultyVfs::new(Arc::new(MemoryVfs::new()));
+    let server = Server::of(Arc::new(disk.clone()), Arc::new(SlowTime::default()));
     let (mut client, mut other) = (server.client(), server.client());
-    let set = encode(&[b"SET", b"key", b"value"]);
-    for _ in 0..30 {
-        // The first are behind the sync that the others come during, and nobody else's writes are.
-        for _ in 0..8 {
-            client.send(&set);
-            other.show(&["PING"]);
-        }
-        for _ in 0..8 {
-            assert_eq!(client.read(), Some(Value::Simple("OK".to_owned())));
+    // After some slow syncs they are left to another thread, and the connection goes on reading meanwhile.
+    for n in 1..=SLOW {
+        assert_eq!(client.command(&["INCR", "n"]), Value::Int(n));
+    }
+    disk.add(Rule::once(Operation::Sync, ".log", 0, Fault::Hang));
+    for n in SLOW + 1..=SLOW + 2 {
+        client.send(&encode(&[b"INCR", b"n"]));
+        while calls(&mut other, "incr") < n as u64 {}
+    }
+    while disk.fired() == 0 {
+        std::thread::yield_now();
+    }
+    disk.release();
+    assert_eq!(client.read(), Some(Value::Int(SLOW + 1)));
+    assert_eq!(client.read(), Some(Value::Int(SLOW + 2)));
+}
+
+/// The parts of a large reply.
+fn parts(value: Option<Value>) -> Vec<Value> {
+    let Some(Value::Many(_, parts)) = value else { panic!("{value:?}") };
+    parts
+}
+
+#[test]
+fn replies_larger_than_the_memory_for_them_are_told_a_piece_at_a_time() {
+    const MANY: usize = 60_000;
+    const PADDING: usize = 400;
+    // Of which a quarter is for requests and replies: less than one of these replies.
+    let server = Server::start();
+    let mut client = server.client();
+    let name = |n: usize| format!("{n:06}{}", "x".repeat(PADDING));
+    for from in (0..MANY).step_by(500) {
+        let names: Vec<String> = (from..from + 500).map(name).collect();
+        let pairs: Vec<[&str; 2]> = names.iter().map(|name| [&name[..6], name]).collect();
+        let (names, pairs): (Vec<&str>, _) = (names.iter().map(String::as_str).collect(), pairs.concat());
+        for (command, key, rest) in [
+            ("HSET", "hash", &pairs),
+            ("SADD", "set", &names),
+            ("RPUSH", "list", &names),
+            ("ZADD", "zset", &pairs),
+        ] {
+            assert!(client.show(&[&[command, key], &rest[..]].concat()).starts_with("(integer)"));
         }
     }
-    assert!(disk.fired() > 0);
+    let bulk = |text: String| Value::Bulk(text.into_bytes());
+    let mut writer = server.client();
+    for command in
+        ["HGETALL hash", "HVALS hash", "SMEMBERS set", "LRANGE list 0 -1", "ZRANGE zset 0 -1 REV WITHSCORES"]
+    {
+        let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+        client.send(&[encode(&words), encode(&[b"PING"])].concat());
+        // What is written once the first piece has been told is not in the others.
+        client.wait();
+        writer.command(&["HSET", "hash", &name(MANY + 1), "late", "000000", "changed"]);
+        writer.command(&["LPOP", "list", "3"]);
+        writer.command(&["ZREMRANGEBYRANK", "zset", "0", "9"]);
+        let told = parts(client.read());
+        assert_eq!(client.read(), Some(Value::Simple("PONG".to_owned())), "{command}");
+        let is_pairs = command.starts_with("HGETALL") || command.contains("WITHSCORES");
+        assert_eq!(told.len(), if is_pairs { 2 * MANY } else { MANY }, "{command}");
+        match command {
+            "HGETALL hash" => assert_eq!(told[1], bulk(name(0))),
+            _ => assert!(told.contains(&bulk(name(0))), "{command}"),
+        }
+        writer.command(&["HDEL", "hash", &name(MANY + 1)]);
+        writer.command(&["HSET", "hash", "000000", &name(0)]);
+        writer.command(&["LPUSH", "list", &name(2), &name(1), &name(0)]);
+        for n in 0..10 {
+            writer.command(&["ZADD", "zset", &name(n)[..6], &name(n)]);
+        }
+    }
+    // Within EXEC and scripts there is no coming back.
+    client.command(&["MULTI"]);
+    client.command(&["HGETALL", "hash"]);
+    client.command(&["HLEN", "hash"]);
+    let refused = "ERR the reply is larger than the memory budget permits".to_owned();
+    assert_eq!(parts(Some(client.command(&["EXEC"]))), [Value::Error(refused), Value::Int(MANY as i64)]);
+    let refused = client.show(&["EVAL", "return #redis.call('HGETALL', KEYS[1])", "1", "hash"]);
+    assert!(refused.contains("the reply is larger than the memory budget permits"), "{refused}");
+    // Who goes away in the middle leaves nothing behind.
+    let mut leaver = server.client();
+    leaver.send(&encode(&[b"HGETALL", b"hash"]));
+    leaver.wait();
+    drop(leaver);
+    assert_eq!(client.show(&["PING"]), "PONG");
 }

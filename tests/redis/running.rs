@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
+use siltstone::clock::{Clock, SystemClock};
 use siltstone::config::{Config, Fsync};
 use siltstone::engine::{Env, Options};
 use siltstone::redis::keyspace::Keyspace;
@@ -22,6 +23,7 @@ pub(crate) struct Server {
     /// Where it speaks TLS.
     pub(crate) tls: Option<SocketAddr>,
     vfs: Arc<dyn Vfs>,
+    clock: Arc<dyn Clock>,
     config: Config,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<std::io::Result<()>>>,
@@ -35,20 +37,24 @@ impl Server {
 
     /// With other settings.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::on(Arc::new(MemoryVfs::new()), change)
+        Self::over(Arc::new(MemoryVfs::new()), Arc::new(SystemClock::default()), Self::config(change))
     }
 
-    /// On another disk.
-    pub(crate) fn on(disk: Arc<dyn Vfs>, change: impl FnOnce(&mut Config)) -> Self {
+    fn config(change: impl FnOnce(&mut Config)) -> Config {
         let mut config = Config { memory: 64 << 20, fsync: Fsync::Always, port: 0, ..Config::default() };
         config.dir = PathBuf::from("/data");
         config.requirepass = String::new();
         change(&mut config);
-        Self::over(disk, config)
+        config
     }
 
-    fn over(vfs: Arc<dyn Vfs>, config: Config) -> Self {
-        let env = Env::with_vfs(vfs.clone());
+    /// On another disk, and in another time.
+    pub(crate) fn of(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>) -> Self {
+        Self::over(vfs, clock, Self::config(|_| {}))
+    }
+
+    fn over(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>, config: Config) -> Self {
+        let env = Env { clock: clock.clone(), ..Env::with_vfs(vfs.clone()) };
         let options = Options { memory: config.memory / 2, ..Options::default() };
         let keyspace = Keyspace::open(env.clone(), &config.dir, options, 16).unwrap();
         let parameters = Parameters::default();
@@ -63,13 +69,39 @@ impl Server {
             })
         });
         let Ok((address, tls)) = told.recv() else { panic!("it does not start: {:?}", thread.join()) };
-        Self { address, tls, vfs, config, stop: Some(stop), thread: Some(thread) }
+        Self { address, tls, vfs, clock, config, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Stops it in order and starts another one on the same disk.
     pub(crate) fn restart(mut self) -> Self {
         self.stop();
-        Self::over(self.vfs.clone(), self.config.clone())
+        Self::over(self.vfs.clone(), self.clock.clone(), self.config.clone())
+    }
+
+    /// Stops it in order, and says why another one does not start with this file in the directory.
+    pub(crate) fn refuses(mut self, name: &str, content: &str) -> String {
+        self.stop();
+        self.write(name, content);
+        let env = Env::with_vfs(self.vfs.clone());
+        let keyspace = Keyspace::open(env.clone(), &self.config.dir, Options::default(), 16).unwrap();
+        let parameters = Parameters::default();
+        let setup = Setup { config: self.config.clone(), config_file: None, parameters, keyspace, env };
+        server::run(setup, std::future::pending(), |_| ()).unwrap_err().to_string()
+    }
+
+    /// Puts a file into the directory.
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        let path = self.config.dir.join(name);
+        let _ = self.vfs.remove(&path);
+        self.vfs.create(&path).unwrap().write_all_at(content.as_bytes(), 0).unwrap();
+    }
+
+    /// What a file in the directory holds.
+    pub(crate) fn read(&self, name: &str) -> String {
+        let file = self.vfs.open(&self.config.dir.join(name)).unwrap();
+        let mut content = vec![0; file.len().unwrap() as usize];
+        file.read_exact_at(&mut content, 0).unwrap();
+        String::from_utf8(content).unwrap()
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -103,6 +103,30 @@ fn a_script_that_does_not_end_is_killed_and_has_written_nothing() {
 }
 
 #[test]
+fn others_are_told_of_a_slow_script_if_that_is_wanted() {
+    let server = Server::start();
+    std::thread::scope(|scope| {
+        let (mut client, mut second) = (server.client(), server.client());
+        assert_eq!(client.show(&["CONFIG", "SET", "busy-reply-threshold", "1"]), "OK");
+        assert_eq!(second.show(&["MULTI"]), "OK");
+        assert_eq!(second.show(&["SET", "k", "v"]), "QUEUED");
+        let caller = scope.spawn(|| server.client().show(&["EVAL", "while true do end", "0"]));
+        let busy = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+        while client.show(&["PING"]) != format!("(error) {busy}") {
+            std::thread::yield_now();
+        }
+        let aborted = format!("(error) EXECABORT Transaction discarded because of: {busy}");
+        assert_eq!(second.show(&["EXEC"]), aborted);
+        assert_eq!(client.show(&["MULTI"]), "OK");
+        assert!(client.show(&["SET", "k", "v"]).starts_with("(error) BUSY"));
+        assert_eq!(second.show(&["SCRIPT", "KILL"]), "OK");
+        assert!(caller.join().unwrap().starts_with("(error) ERR Script killed by user"));
+        assert!(client.show(&["EXEC"]).starts_with("(error) EXECABORT"));
+        assert_eq!(second.show(&["GET", "k"]), "(nil)");
+    });
+}
+
+#[test]
 fn keys_that_were_not_declared_may_be_refused() {
     let server = Server::start();
     let mut client = server.client();

@@ -1,6 +1,6 @@
 //! CLUSTER: there is none, in Redis's words, so that clients that ask know it.
 
-use super::super::command::{Call, Command, session};
+use super::super::command::{Call, Command, Flags, session};
 use super::super::error::{Error, Result};
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
@@ -18,6 +18,11 @@ pub(super) const COMMANDS: &[Command] = &[
         "3.0.0",
         "O(N) where N is the total number of Cluster nodes",
     ),
+    session("cluster|reset", -2, disabled).flag(Flags::ADMIN).flag(Flags::NO_SCRIPT).doc(
+        "Resets a node.",
+        "3.0.0",
+        "O(N) where N is the number of known nodes",
+    ),
     session("cluster|shards", 2, disabled).doc(
         "Returns the mapping of cluster slots to shards.",
         "7.0.0",
@@ -30,6 +35,6 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
 ];
 
-fn disabled(_: &mut Session, _: &Call<'_>, _: &mut Reply) -> Result {
+pub(super) fn disabled(_: &mut Session, _: &Call<'_>, _: &mut Reply) -> Result {
     Err(Error::text("ERR This instance has cluster support disabled"))
 }

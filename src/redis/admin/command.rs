@@ -1,7 +1,8 @@
 //! COMMAND, and the HELP of every command with subcommands: all of it read from the rows.
 
+use super::super::acl::Categories;
 use super::super::args::Args;
-use super::super::command::{Access, Action, Call, Command, Flags, KeyFlags, Keys, session};
+use super::super::command::{Action, Call, Command, Flags, KeyFlags, Keys, session};
 use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::glob;
@@ -118,7 +119,9 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
         (has(Flags::FAST), "fast"),
         (has(Flags::NO_AUTH), "no_auth"),
         (has(Flags::NO_MULTI), "no_multi"),
-        (has_movable_keys(command.keys), "movablekeys"),
+        // What SORT_RO's patterns name depends on what is sorted.
+        (has_movable_keys(command.keys) || command.name == "sort_ro", "movablekeys"),
+        (has(Flags::ALLOW_BUSY), "allow_busy"),
     ] {
         if is_so {
             flags.push(name);
@@ -130,44 +133,6 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
 /// Whether it takes more than first, last and step to tell where the keys are.
 fn has_movable_keys(keys: Keys) -> bool {
     !matches!(keys, Keys::None | Keys::All | Keys::Range { .. })
-}
-
-/// The categories of access control, without `@`.
-fn categories(entry: &Entry) -> Vec<&'static str> {
-    let command = entry.command;
-    if matches!(command.action, Action::Container) {
-        return vec!["slow"];
-    }
-    let mut categories = vec![match entry.group {
-        _ if command.flags.has(Flags::CONNECTION) => "connection",
-        "generic" => "keyspace",
-        "transactions" => "transaction",
-        "server" if command.flags.has(Flags::KEYSPACE) => "keyspace",
-        "server" => "slow",
-        group => group,
-    }];
-    match command.action {
-        Action::Write(_) if command.flags.has(Flags::NOTES) => categories.push("read"),
-        Action::Write(_) => categories.push("write"),
-        Action::Read(_) => categories.push("read"),
-        _ => {}
-    }
-    let fast = if command.flags.has(Flags::FAST) { "fast" } else { "slow" };
-    if !categories.contains(&fast) {
-        categories.push(fast);
-    }
-    if fast == "fast" {
-        categories.retain(|&category| category != "slow");
-    }
-    if command.flags.has(Flags::ADMIN) {
-        categories.extend(["admin", "dangerous"]);
-    } else if command.flags.has(Flags::DANGEROUS) {
-        categories.push("dangerous");
-    }
-    if command.flags.has(Flags::BLOCKING) {
-        categories.push("blocking");
-    }
-    categories
 }
 
 /// First key, last key, step: as old clients understand them.
@@ -195,9 +160,9 @@ fn describe(entry: &Entry, reply: &mut Reply) {
     reply.int(first);
     reply.int(last);
     reply.int(step);
-    let categories = categories(entry);
+    let categories = Categories::of(entry).names();
     reply.set(categories.len());
-    for category in &categories {
+    for category in categories {
         reply.simple(&format!("@{category}"));
     }
     reply.array(0);
@@ -366,14 +331,9 @@ fn getkeysandflags(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Resul
     let (args, command, places) = keys_of(call)?;
     reply.array(places.len());
     for (i, place) in places.into_iter().enumerate() {
-        let access = command.access;
         reply.array(2);
         reply.bulk(args.get(place));
-        let mut flags = access.others.filter(|_| i > 0).unwrap_or(access.first).iter();
-        // What it held is of interest to SET only if that is to be told.
-        if command.name == "set" && !args.from(3).any(|word| word.eq_ignore_ascii_case(b"get")) {
-            flags = Access::OVERWRITE.first.iter();
-        }
+        let flags = command.key_flags(&args, i).iter();
         // It says that options decide; what is told is what may happen at most.
         let flags: Vec<&str> = flags.copied().filter(|flag| *flag != "variable_flags").collect();
         tell_flags(&flags, reply);
@@ -392,8 +352,9 @@ fn list(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
             walk.word()?;
             wanted = Box::new(|_| false);
         } else if walk.accept("ACLCAT") {
-            let category = String::from_utf8_lossy(walk.word()?).to_ascii_lowercase();
-            wanted = Box::new(move |entry| categories(entry).contains(&category.as_str()));
+            let category = Categories::named(walk.word()?);
+            wanted =
+                Box::new(move |entry| category.is_some_and(|wanted| Categories::of(entry).meets(wanted)));
         } else if walk.accept("PATTERN") {
             let pattern = walk.word()?.to_ascii_lowercase();
             wanted = Box::new(move |entry| glob::matches(&pattern, entry.command.name.as_bytes()));

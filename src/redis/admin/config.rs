@@ -159,7 +159,7 @@ fn rewrite(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 /// Old or new content, whatever happens in between.
-fn replace(vfs: &dyn Vfs, path: &Path, content: &[u8]) -> std::io::Result<()> {
+pub(crate) fn replace(vfs: &dyn Vfs, path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = Path::new(&temporary);

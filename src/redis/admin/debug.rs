@@ -1,6 +1,7 @@
 //! DEBUG: what tests need.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::super::command::{Access, Call, Command, Flags, Keys, read, session};
 use super::super::error::{Error, Result};
@@ -70,6 +71,11 @@ pub(super) const COMMANDS: &[Command] = &[
         "1.0.0",
         "O(1)",
     ),
+    session("debug|set-disable-deny-scripts", 3, set_disable_deny_scripts).flag(Flags::ADMIN).doc(
+        "Says whether scripts may call all commands.",
+        "7.0.0",
+        "O(1)",
+    ),
     session("debug|sleep", 3, sleep).slow().flag(Flags::ADMIN).doc(
         "Holds up this connection for so many seconds.",
         "1.0.0",
@@ -100,6 +106,12 @@ fn accept(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
 
 fn set_active_expire(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     call.instance.keyspace().set_active_expiry(call.int(2)? != 0);
+    reply.ok();
+    Ok(())
+}
+
+fn set_disable_deny_scripts(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    call.instance.scripting.denies_nothing.store(call.int(2)? != 0, Relaxed);
     reply.ok();
     Ok(())
 }
@@ -137,7 +149,7 @@ fn stringmatch_len(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Resul
 /// `DEBUG OBJECT key`
 fn object(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let name = call.get(2);
-    let Some(meta) = keyspace::load(reads, call.space, name)? else { return Err(Error::NoSuchKey) };
+    let Some(meta) = keyspace::load_even_due(reads, call.space, name)? else { return Err(Error::NoSuchKey) };
     // Addresses are compared, to see whether a value was changed in its place: here it is, always.
     let place = lock_key(call.space.database, name).0;
     let encoding = keys::encoding(reads, call, &meta)?;

@@ -215,6 +215,9 @@ fn stats(call: &Call<'_>, out: &mut String) {
     line(out, "migrate_cached_sockets", 0);
     line(out, "pipelines_moved_to_disk_pool", stats.sum(|one| one.moved.get()));
     line(out, "total_error_replies", stats.errors().values().sum::<u64>());
+    for (reason, count) in ["auth", "cmd", "key", "channel"].iter().zip(&stats.refused_to_users) {
+        line(out, &format!("acl_access_denied_{reason}"), count.get());
+    }
 }
 
 fn replication(call: &Call<'_>, out: &mut String) {

@@ -12,6 +12,8 @@ mod memory;
 mod persist;
 mod slowlog;
 
+pub(crate) use config::replace;
+
 use super::command::{Call, Command, Flags, Keys, container, read, session, write};
 use super::error::Result;
 use super::protocol::reply::Reply;
@@ -33,6 +35,21 @@ pub(crate) const COMMANDS: &[Command] = &[
         "A container for Redis Cluster commands.",
         "3.0.0",
         "Depends on subcommand.",
+    ),
+    session("asking", 1, cluster::disabled).fast().flag(Flags::CONNECTION).doc(
+        "Signals that a cluster client is following an -ASK redirect.",
+        "3.0.0",
+        "O(1)",
+    ),
+    session("readonly", 1, cluster::disabled).fast().flag(Flags::CONNECTION).doc(
+        "Enables read-only queries for a connection to a Redis Cluster replica node.",
+        "3.0.0",
+        "O(1)",
+    ),
+    session("readwrite", 1, cluster::disabled).fast().flag(Flags::CONNECTION).doc(
+        "Enables read-write queries for a connection to a Redis Cluster replica node.",
+        "3.0.0",
+        "O(1)",
     ),
     session("command", -1, command::all).flag(Flags::CONNECTION).or_subcommands(command::COMMANDS).doc(
         "Returns detailed information about all commands.",
@@ -87,20 +104,22 @@ pub(crate) const COMMANDS: &[Command] = &[
         "O(1)",
     ),
     session("shutdown", -1, persist::shutdown)
+        .flag(Flags::ALLOW_BUSY)
         .flag(Flags::ADMIN)
         .flag(Flags::NO_MULTI)
         .flag(Flags::NO_SCRIPT)
         .doc("Shuts down the server in order.", "1.0.0", "O(1)"),
-    session("wait", 3, persist::wait).flag(Flags::NO_SCRIPT).flag(Flags::BLOCKING).doc(
-        "Answers 0: there are no replicas.",
-        "3.0.0",
-        "O(1)",
-    ),
-    session("waitaof", 4, persist::waitaof).slow().flag(Flags::BLOCKING).flag(Flags::NO_SCRIPT).doc(
-        "Waits until all writes so far are on disk.",
-        "7.2.0",
-        "O(1)",
-    ),
+    session("wait", 3, persist::wait)
+        .flag(Flags::NO_SCRIPT)
+        .flag(Flags::BLOCKING)
+        .flag(Flags::CONNECTION)
+        .doc("Answers 0: there are no replicas.", "3.0.0", "O(1)"),
+    session("waitaof", 4, persist::waitaof)
+        .slow()
+        .flag(Flags::BLOCKING)
+        .flag(Flags::CONNECTION)
+        .flag(Flags::NO_SCRIPT)
+        .doc("Waits until all writes so far are on disk.", "7.2.0", "O(1)"),
     container("memory", memory::COMMANDS).doc(
         "A container for memory diagnostics commands.",
         "4.0.0",

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::super::acl;
 use super::super::blocking::{Block, parse_timeout_ms};
 use super::super::command::Call;
 use super::super::error::{Error, Result};
@@ -77,6 +78,7 @@ fn make(instance: &Instance) -> Result {
     let older = vfs.list(&all).map_err(failed)?;
     let new = all.join(instance.clock().now_ms().to_string());
     instance.store().db().checkpoint(&new)?;
+    acl::copy_file(&**vfs, &instance.config().dir, &new).map_err(failed)?;
     vfs.sync_dir(&all).map_err(failed)?;
     for name in older {
         remove(instance, &all.join(name));

@@ -1,7 +1,5 @@
 //! HELLO and AUTH.
 
-use subtle::ConstantTimeEq;
-
 use super::super::command::Call;
 use super::super::error::{Error, Result};
 use super::super::protocol::reply::{Protocol, Reply};
@@ -14,7 +12,7 @@ pub(crate) const REDIS_VERSION: &str = "7.4.0";
 pub(super) fn auth(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (user, password) = match call.len() {
         2 => {
-            if !call.instance.needs_password() {
+            if !call.instance.acl.has_password() {
                 return Err(Error::text(
                     "ERR AUTH <password> called without any password configured for the default user. Are you sure \
                      your configuration is correct?",
@@ -31,15 +29,10 @@ pub(super) fn auth(session: &mut Session, call: &Call<'_>, reply: &mut Reply) ->
 }
 
 fn authenticate(session: &mut Session, call: &Call<'_>, user: &[u8], password: &[u8]) -> Result {
-    let config = call.instance.config();
-    let wanted = config.requirepass.as_bytes();
-    // Without a password the default user takes any, as in Redis.
-    let right = wanted.is_empty() || bool::from(password.ct_eq(wanted));
-    if user != b"default" || !right {
-        tracing::warn!(client = session.client.address, "wrong password");
+    if !call.instance.acl.log_in(call.instance, session, (call.get(0), user, password)) {
+        tracing::warn!(client = session.client.address, "wrong user or password");
         return Err(Error::text("WRONGPASS invalid username-password pair or user is disabled."));
     }
-    session.authenticated = true;
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! CLIENT KILL, in its old form (an address) and its new one (filters).
 
+use std::sync::Arc;
+
+use super::super::acl::Account;
 use super::super::clients::Client;
 use super::super::command::Call;
 use super::super::error::{Error, Result};
@@ -13,7 +16,7 @@ struct Filter {
     address: Option<String>,
     local_address: Option<String>,
     kind: Option<Kind>,
-    user: bool,
+    account: Option<Arc<Account>>,
     age_s: Option<u64>,
     skip_me: bool,
 }
@@ -77,7 +80,7 @@ pub(super) fn kill(session: &mut Session, call: &Call<'_>, reply: &mut Reply) ->
 
 fn by_address(call: &Call<'_>) -> Filter {
     let address = Some(call.text(2).into_owned());
-    Filter { id: None, address, local_address: None, kind: None, user: true, age_s: None, skip_me: false }
+    Filter { id: None, address, local_address: None, kind: None, account: None, age_s: None, skip_me: false }
 }
 
 fn parse(call: &Call<'_>) -> Result<Filter> {
@@ -86,7 +89,7 @@ fn parse(call: &Call<'_>) -> Result<Filter> {
         address: None,
         local_address: None,
         kind: None,
-        user: true,
+        account: None,
         age_s: None,
         skip_me: true,
     };
@@ -104,10 +107,9 @@ fn parse(call: &Call<'_>) -> Result<Filter> {
             filter.kind = Some(kind(walk.word()?)?);
         } else if walk.accept("USER") {
             let user = walk.word()?;
-            if user != b"default" {
-                return Err(Error::text(format!("ERR No such user '{}'", text(user))));
-            }
-            filter.user = true;
+            let found = call.instance.acl.account(user);
+            filter.account =
+                Some(found.ok_or_else(|| Error::text(format!("ERR No such user '{}'", text(user))))?);
         } else if walk.accept("MAXAGE") {
             let age = number::parse_u64(walk.word()?);
             filter.age_s =
@@ -129,7 +131,7 @@ fn parse(call: &Call<'_>) -> Result<Filter> {
 impl Filter {
     fn fits(&self, client: &Client, now_ms: u64) -> bool {
         self.kind.is_none_or(|kind| kind.fits(client))
-            && self.user
+            && self.account.as_ref().is_none_or(|account| Arc::ptr_eq(account, &client.account.load()))
             && self.id.is_none_or(|id| client.id == id)
             && self.address.as_ref().is_none_or(|address| client.address == *address)
             && self.local_address.as_ref().is_none_or(|address| client.local_address == *address)

@@ -13,12 +13,18 @@ use super::session::Session;
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
-    session("auth", -2, hello::auth).fast().flag(Flags::NO_AUTH).flag(Flags::NO_SCRIPT).doc(
-        "Authenticates the connection.",
-        "1.0.0",
-        "O(N) where N is the number of passwords defined for the user",
-    ),
+    session("auth", -2, hello::auth)
+        .flag(Flags::ALLOW_BUSY)
+        .fast()
+        .flag(Flags::NO_AUTH)
+        .flag(Flags::NO_SCRIPT)
+        .doc(
+            "Authenticates the connection.",
+            "1.0.0",
+            "O(N) where N is the number of passwords defined for the user",
+        ),
     session("hello", -1, hello::hello)
+        .flag(Flags::ALLOW_BUSY)
         .fast()
         .flag(Flags::NO_AUTH)
         .flag(Flags::NO_SCRIPT)
@@ -27,16 +33,20 @@ pub(crate) const COMMANDS: &[Command] = &[
     session("ping", -1, ping).fast().doc("Returns the server's liveliness response.", "1.0.0", "O(1)"),
     session("echo", 2, echo).fast().doc("Returns the given string.", "1.0.0", "O(1)"),
     session("select", 2, select).fast().doc("Changes the selected database.", "1.0.0", "O(1)"),
-    session("quit", -1, quit).fast().flag(Flags::NO_AUTH).flag(Flags::IMMEDIATE).flag(Flags::NO_SCRIPT).doc(
-        "Closes the connection.",
-        "1.0.0",
-        "O(1)",
-    ),
-    session("reset", 1, reset).fast().flag(Flags::NO_AUTH).flag(Flags::IMMEDIATE).flag(Flags::NO_SCRIPT).doc(
-        "Resets the connection.",
-        "6.2.0",
-        "O(1)",
-    ),
+    session("quit", -1, quit)
+        .flag(Flags::ALLOW_BUSY)
+        .fast()
+        .flag(Flags::NO_AUTH)
+        .flag(Flags::IMMEDIATE)
+        .flag(Flags::NO_SCRIPT)
+        .doc("Closes the connection.", "1.0.0", "O(1)"),
+    session("reset", 1, reset)
+        .flag(Flags::ALLOW_BUSY)
+        .fast()
+        .flag(Flags::NO_AUTH)
+        .flag(Flags::IMMEDIATE)
+        .flag(Flags::NO_SCRIPT)
+        .doc("Resets the connection.", "6.2.0", "O(1)"),
     container("client", client::COMMANDS).doc(
         "A container for client connection commands.",
         "2.4.0",
@@ -82,7 +92,7 @@ fn quit(session: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 fn reset(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    session.reset(!call.instance.needs_password());
+    session.reset(call.instance.acl.default_account(), !call.instance.needs_password());
     reply.set_protocol(Protocol::Resp2);
     reply.simple("RESET");
     Ok(())

@@ -17,6 +17,7 @@ mod list;
 mod listpack;
 mod lzf;
 mod set;
+mod stream;
 mod string;
 mod ziplist;
 mod zset;
@@ -59,7 +60,8 @@ struct Format {
     check: fn(u8, &mut Reader<'_>) -> Result,
 }
 
-const FORMATS: &[Format] = &[string::FORMAT, list::FORMAT, set::FORMAT, zset::FORMAT, hash::FORMAT];
+const FORMATS: &[Format] =
+    &[string::FORMAT, list::FORMAT, set::FORMAT, zset::FORMAT, hash::FORMAT, stream::FORMAT];
 
 /// The key to be written.
 struct Source<'a> {

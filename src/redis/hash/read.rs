@@ -1,13 +1,12 @@
 //! Commands that look at hashes.
 
-use std::ops::{Bound, ControlFlow};
-
 use super::{FIELDS, load};
 use crate::redis::command::Call;
 use crate::redis::error::Result;
 use crate::redis::keyspace::{Collection, Element};
-use crate::redis::protocol::reply::Reply;
+use crate::redis::protocol::reply::{Open, Reply};
 use crate::redis::sample::wait_if_large;
+use crate::redis::tail::{Tell, tell_plane};
 use crate::store::Reads;
 
 fn element(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Element>> {
@@ -68,40 +67,37 @@ pub(super) fn values(
 /// `HGETALL key`
 pub(super) fn hgetall(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let open = reply.open_map();
-    let n = each(reads, call, |field, element| {
+    tell_all(reads, call, reply, open, |reply, field, value| {
         reply.bulk(field);
-        reply.bulk(&element.value);
-    })?;
-    reply.end(open, n);
-    Ok(())
+        reply.bulk(value);
+        Ok(())
+    })
 }
 
 /// `HKEYS key`
 pub(super) fn hkeys(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let open = reply.open_array();
-    let n = each(reads, call, |field, _| reply.bulk(field))?;
-    reply.end(open, n);
-    Ok(())
+    tell_all(reads, call, reply, open, |reply, field, _| {
+        reply.bulk(field);
+        Ok(())
+    })
 }
 
 /// `HVALS key`
 pub(super) fn hvals(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let open = reply.open_array();
-    let n = each(reads, call, |_, element| reply.bulk(&element.value))?;
-    reply.end(open, n);
-    Ok(())
+    tell_all(reads, call, reply, open, |reply, _, value| {
+        reply.bulk(value);
+        Ok(())
+    })
 }
 
-/// Visits all fields; how many there were.
-fn each(reads: &dyn Reads, call: &Call<'_>, mut visit: impl FnMut(&[u8], &Element)) -> Result<usize> {
-    let mut n = 0;
-    if let Some(hash) = load(reads, call)? {
-        wait_if_large(reads, &hash)?;
-        hash.each(reads, FIELDS, Bound::Unbounded, Bound::Unbounded, false, &mut |field, element| {
-            visit(field, element);
-            n += 1;
-            ControlFlow::Continue(())
-        })?;
-    }
-    Ok(n)
+/// Tells all fields.
+fn tell_all(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply, open: Open, tell: Tell) -> Result {
+    let Some(hash) = load(reads, call)? else {
+        reply.end(open, 0);
+        return Ok(());
+    };
+    wait_if_large(reads, &hash)?;
+    tell_plane(reads, call, (hash, FIELDS), reply, open, tell)
 }

@@ -18,7 +18,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         write("pfadd", -2, Keys::FIRST, pfadd).access(Access::INSERT)
             .fast()
             .doc("Adds elements to a HyperLogLog key. Creates the key if it doesn't exist.", "2.8.9", "O(1) to add every element."),
-        write("pfcount", -2, Keys::REST, pfcount).access(Access::NOTE).flag(Flags::NOTES)
+        write("pfcount", -2, Keys::REST, pfcount).access(Access::NOTE).flag(Flags::NOTES).flag(Flags::MAY_REPLICATE)
             .doc("Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).", "2.8.9", "O(1) with a very small average constant time when called with a single key. O(N) with N being the number of keys, and much bigger constant times, when called with multiple keys."),
         write("pfdebug", 3, Keys::SECOND, debug::pfdebug).access(Access::NOTE).flag(Flags::ADMIN)
             .doc("Internal commands for debugging HyperLogLog values.", "2.8.9", "N/A"),

@@ -24,6 +24,11 @@ pub fn load(reads: &dyn Reads, space: Space, name: &[u8]) -> Result<Option<Meta>
     Ok((!is_gone(reads, space, &meta)?).then_some(meta))
 }
 
+/// A key, also one that is due and not removed yet.
+pub fn load_even_due(reads: &dyn Reads, space: Space, name: &[u8]) -> Result<Option<Meta>> {
+    stored(reads, &space.meta_row(name))
+}
+
 /// Several keys' meta rows, in the order asked; cold ones are fetched together.
 pub fn load_many(reads: &dyn Reads, space: Space, names: &[&[u8]]) -> Result<Vec<Option<Meta>>> {
     let rows: Vec<Vec<u8>> = names.iter().map(|name| space.meta_row(name)).collect();

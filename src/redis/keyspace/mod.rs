@@ -39,7 +39,10 @@ use std::sync::{Arc, OnceLock};
 pub use collection::{Build, COUNTED, Collection, Cursor, Element, Merge, Ordered, Plane};
 pub use copy::copy;
 pub use databases::{Databases, Size, map_row, row_of_key};
-pub use key::{delete, expire, expired_since, load, load_as, load_many, overwrite, remove, rename, replace};
+pub use key::{
+    delete, expire, expired_since, load, load_as, load_even_due, load_many, overwrite, remove, rename,
+    replace,
+};
 pub use meta::{Body, Meta, Owner, Type};
 pub use suspension::remove_due;
 pub use walk::{Met, random, walk};

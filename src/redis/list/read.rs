@@ -6,6 +6,7 @@ use super::{from_start, load, span, wait_if_many};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::protocol::reply::Reply;
+use crate::redis::tail::tell_ranks;
 use crate::store::Reads;
 
 /// `LLEN key`
@@ -42,14 +43,11 @@ pub(super) fn lrange(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> R
         return Ok(());
     };
     wait_if_many(reads, to - from)?;
-    let mut left = to - from;
-    reply.array(left as usize);
-    list.elements.ordered(reads)?.range(reads, from, &mut |_, value| {
+    reply.array((to - from) as usize);
+    tell_ranks(reads, call, &list.elements, (from, to - from, false), reply, |reply, _, value| {
         reply.bulk(value);
-        left -= 1;
-        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    Ok(())
+        Ok(())
+    })
 }
 
 /// `LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]`

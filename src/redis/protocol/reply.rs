@@ -25,6 +25,9 @@ pub(crate) enum Protocol {
     Resp3,
 }
 
+/// What was made larger than this for output that was taken back is not kept, in bytes.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// Output, and how to write to it.
 #[derive(Default)]
 pub(crate) struct Reply {
@@ -32,6 +35,9 @@ pub(crate) struct Reply {
     protocol: Protocol,
     /// Errors written so far, for statistics and for EXEC.
     errors: u64,
+    /// How long the output may become, in bytes; 0: as long as it will.
+    most: usize,
+    overflowed: bool,
 }
 
 /// An aggregate whose length is not known yet; give it back with [`Reply::end`].
@@ -107,12 +113,39 @@ impl Reply {
         self.int(i64::try_from(n).unwrap_or(i64::MAX));
     }
 
+    /// Lets the output become no longer than so many bytes: strings beyond are not written, and [`Reply::check`] tells.
+    pub(crate) fn set_most(&mut self, bytes: usize) {
+        self.most = bytes;
+    }
+
+    /// Fails if something was not written since the last time.
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.overflowed) {
+            return Err(Error::text("ERR the reply is larger than the memory budget permits"));
+        }
+        Ok(())
+    }
+
     /// A string of any bytes.
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
-        self.out.reserve(bytes.len() + 24);
+        if self.most > 0 && self.out.len().saturating_add(bytes.len()) > self.most {
+            self.overflowed = true;
+            return;
+        }
+        self.make_room(bytes.len() + 24);
         self.number(b'$', bytes.len() as i64);
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// Room for so many bytes more, taken in leaps that do not go far beyond what there may be.
+    fn make_room(&mut self, bytes: usize) {
+        let leaps_over = self.most > 0 && self.out.capacity() > self.most / 2;
+        if leaps_over && self.out.capacity() - self.out.len() < bytes {
+            self.out.reserve_exact((self.most - self.out.len()).max(bytes));
+        } else {
+            self.out.reserve(bytes);
+        }
     }
 
     /// A string, or null.
@@ -259,6 +292,9 @@ impl Reply {
     /// Takes back what was written since the output was this long.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.out.truncate(len);
+        if self.out.capacity() > KEPT_BYTES {
+            self.out.shrink_to(KEPT_BYTES);
+        }
     }
 
     /// What was written and not yet taken.

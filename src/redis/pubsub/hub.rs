@@ -200,6 +200,20 @@ impl Hub {
         channels
     }
 
+    /// Visits every subscription of everybody.
+    pub(crate) fn each_subscription(&self, mut visit: impl FnMut(Kind, &[u8], &Arc<Client>)) {
+        let topics = self.topics.read();
+        let [channels, shards] = &topics.exact;
+        let channels = channels.iter().map(|(name, who)| (Kind::Channel, name, who));
+        let shards = shards.iter().map(|(name, who)| (Kind::Shard, name, who));
+        let patterns = topics.patterns.values().flatten().map(|(name, who)| (Kind::Pattern, name, who));
+        for (kind, name, subscribers) in channels.chain(shards).chain(patterns) {
+            for client in subscribers.values() {
+                visit(kind, name, client);
+            }
+        }
+    }
+
     /// How many subscribe to a channel.
     pub(super) fn subscribers(&self, shard: bool, channel: &[u8]) -> usize {
         self.topics.read().exact[usize::from(shard)].get(channel).map_or(0, BTreeMap::len)

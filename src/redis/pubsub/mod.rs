@@ -39,7 +39,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         "2.0.0",
         "O(N) where N is the number of patterns to subscribe to.",
     ),
-    session("publish", 3, publish::publish).fast().doc(
+    session("publish", 3, publish::publish).fast().flag(Flags::MAY_REPLICATE).doc(
         "Posts a message to a channel.",
         "2.0.0",
         "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the number of subscribed \
@@ -51,7 +51,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         "2.0.0",
         "O(N) where N is the number of patterns to unsubscribe.",
     ),
-    session("spublish", 3, publish::spublish).keys(Keys::FIRST).access(Access::CHANNEL).fast().doc(
+    session("spublish", 3, publish::spublish).keys(Keys::FIRST).access(Access::CHANNEL).fast().flag(Flags::MAY_REPLICATE).doc(
         "Post a message to a shard channel",
         "7.0.0",
         "O(N) where N is the number of clients subscribed to the receiving shard channel.",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
+use super::super::acl;
 use super::super::clients::Client;
 use super::super::command::{Call, Command};
 use super::super::error::{Error, Result};
@@ -169,6 +170,8 @@ fn add(session: &mut Session, call: &Call<'_>, reply: &mut Reply, kind: Kind, wo
         confirm(reply, word, Some(name), subscriptions.count(kind));
     }
     session.subscriptions = Some(subscriptions).filter(|subscriptions| !subscriptions.is_empty());
+    // Who took the right away in the meantime may not have found these.
+    session.closing |= !acl::may_still(session, call);
     result
 }
 

@@ -220,11 +220,11 @@ fn settings(lua: &Lua, table: &Table, slot: &Slot) -> mlua::Result<()> {
     })?;
     let asking = slot.clone();
     define(lua, table, "acl_check_cmd", move |given| {
-        let known =
-            with(&asking, "redis.acl_check_cmd", |run| words(given, run).map(|()| run.command().is_some()))?;
-        match known {
-            Ok(true) => true.into_lua_multi(given.lua),
-            Ok(false) => Err(Raised::reply("Invalid command passed to redis.acl_check_cmd()")),
+        let allowed =
+            with(&asking, "redis.acl_check_cmd", |run| words(given, run).map(|()| run.is_allowed()))?;
+        match allowed {
+            Ok(Some(allowed)) => allowed.into_lua_multi(given.lua),
+            Ok(None) => Err(Raised::reply("Invalid command passed to redis.acl_check_cmd()")),
             Err(why) => Err(Raised::reply(why)),
         }
     })
@@ -250,7 +250,7 @@ fn words(given: &Given<'_>, run: &mut Run) -> Result<(), &'static str> {
 /// `redis.call`, which raises errors, and `redis.pcall`, which returns them.
 fn call(given: &Given<'_>, slot: &Slot, raising: bool) -> mlua::Result<MultiValue> {
     let called = with(slot, "redis.call/pcall", |run| {
-        words(given, run).map_err(Refusal::Words).and_then(|()| run.call()).map(|()| {
+        words(given, run).map_err(|why| Refusal::Words(why.into())).and_then(|()| run.call()).map(|()| {
             let protocol = run.reply.protocol();
             (std::mem::take(&mut run.reply), protocol)
         })
@@ -258,7 +258,7 @@ fn call(given: &Given<'_>, slot: &Slot, raising: bool) -> mlua::Result<MultiValu
     let (mut reply, protocol) = match called {
         Ok(reply) => reply,
         Err(Refusal::Over) => return Err(Raised::Over.error()),
-        Err(ref refusal @ (Refusal::Text(text) | Refusal::Words(text))) => {
+        Err(ref refusal @ (Refusal::Text(ref text) | Refusal::Words(ref text))) => {
             let text = with_code(text.as_bytes());
             let counted = matches!(refusal, Refusal::Text(_));
             if raising {

@@ -1,6 +1,7 @@
 //! What a script does beside its transaction: counts, and lines for the log. All of it happens once it is certain that
 //! the script does not run again.
 
+use super::super::acl::Refused;
 use super::super::instance::Instance;
 use super::super::session::Session;
 
@@ -32,6 +33,8 @@ pub(crate) struct Effects {
     /// Errors by code.
     errors: Vec<(String, u64)>,
     said: Vec<(Level, String)>,
+    /// What the client's user may not do.
+    denied: Vec<Refused>,
 }
 
 impl Effects {
@@ -54,6 +57,15 @@ impl Effects {
     /// A command was refused.
     pub(super) fn rejected(&mut self, id: usize) {
         self.tally(id).rejected += 1;
+    }
+
+    /// A command was refused because of what its user may not do.
+    pub(crate) fn refused(&mut self, id: usize, wire: &str, refused: Option<Refused>) {
+        self.rejected(id);
+        self.error(wire);
+        if self.denied.len() < LINES_MAX {
+            self.denied.extend(refused);
+        }
     }
 
     /// An error was answered.
@@ -88,6 +100,7 @@ impl Effects {
             }
         }
         self.said.extend(later.said);
+        self.denied.extend(later.denied);
     }
 
     /// Now it is certain.
@@ -103,6 +116,9 @@ impl Effects {
             for _ in 0..count {
                 instance.stats.error(&code);
             }
+        }
+        for refused in self.denied {
+            instance.acl.note(instance, session, refused);
         }
         for (level, line) in self.said {
             match level {

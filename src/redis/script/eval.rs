@@ -13,7 +13,7 @@ use super::cache::{Habits, Script};
 use super::convert;
 use super::flags::{ScriptFlags, shebang};
 use super::interpreter::{Compiled, Interpreter, Outcome, interpreter};
-use super::run::{Run, must_wait};
+use super::run::{Denied, Run, must_wait};
 use super::running::Noted;
 use super::sha1;
 use crate::store::{LockSet, Reads, Tier, Txn};
@@ -119,8 +119,8 @@ impl What<'_> {
         reply: &mut Reply,
         enter: impl FnOnce(Run, &mut dyn FnMut(&mut Run, Outcome)) -> Result<Run>,
     ) -> Ran {
-        let read_only = match self.admit(&txn, call) {
-            Ok(read_only) => read_only,
+        let (read_only, denied) = match self.admit(&txn, call) {
+            Ok(admitted) => admitted,
             Err(error) => return (Some(txn), Err(error)),
         };
         let cached = txn.tier() == Tier::Cached;
@@ -128,6 +128,7 @@ impl What<'_> {
             Ok(run) => run,
             Err(error) => return (None, Err(error)),
         };
+        run.denied = denied;
         if !cached {
             let words = if self.is_eval { Vec::new() } else { call.from(0).map(<[u8]>::to_vec).collect() };
             run.running = Some(Noted::new(&run.instance, self.name, self.is_eval, words));
@@ -152,12 +153,26 @@ impl What<'_> {
         (Some(run.into_txn(session)), Ok(()))
     }
 
-    /// Whether it may run here and now; and if so, whether it may only read.
-    fn admit(&self, txn: &Txn, call: &Call<'_>) -> Result<bool> {
+    /// Whether it may run here and now; and if so, whether it may only read, and what else it may not.
+    fn admit(&self, txn: &Txn, call: &Call<'_>) -> Result<(bool, Denied)> {
         let may_write = call.command.writes();
-        let says_no_writes = self.flags.is_some_and(|flags| flags.has(ScriptFlags::NO_WRITES));
+        let says = |flag| self.flags.is_some_and(|flags| flags.has(flag));
+        let says_no_writes = says(ScriptFlags::NO_WRITES);
         if !may_write && self.flags.is_some() && !says_no_writes {
             return Err(Error::text(WRITES));
+        }
+        let denied = Denied {
+            room: !says(ScriptFlags::ALLOW_OOM) && call.instance.is_over_maxmemory(),
+            writes: call.instance.parameters.wants_replicas(),
+        };
+        // A script that says what it does is refused whole.
+        if self.flags.is_some() && !says_no_writes {
+            if denied.writes {
+                return Err(Error::NoReplicas);
+            }
+            if denied.room {
+                return Err(Error::OverMaxmemory);
+            }
         }
         if self.habits.lingers.load(Relaxed) && txn.tier() == Tier::Cached {
             return Err(must_wait());
@@ -165,7 +180,7 @@ impl What<'_> {
         if self.habits.roams.load(Relaxed) && !txn.holds(&LockSet::all()) {
             return Err(Error::Undeclared);
         }
-        Ok(!may_write || says_no_writes)
+        Ok((!may_write || says_no_writes, denied))
     }
 
     /// What its end tells of what it will do next time.

@@ -10,6 +10,8 @@ pub(super) struct ScriptFlags(pub(super) u8);
 impl ScriptFlags {
     /// It does not write.
     pub(super) const NO_WRITES: Self = Self(1);
+    /// It may write also when there is no room.
+    pub(super) const ALLOW_OOM: Self = Self(2);
 
     /// Names, in Redis's order; each is a bit.
     const NAMES: [&'static str; 5] =

@@ -30,8 +30,14 @@ mod text;
 pub(crate) use effects::Effects;
 pub(crate) use function::Libraries;
 pub(crate) use perform::{perform, within};
+pub(crate) use text::split_words;
 
+use std::sync::atomic::AtomicBool;
+
+use super::args::Args;
 use super::command::{Access, Command, Keys, container, script};
+use super::error::Error;
+use super::instance::Instance;
 
 /// Keys after their count, which is the third word.
 const KEYS: Keys = Keys::Counted { at: 2 };
@@ -83,15 +89,42 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
 ];
 
+/// Whether a script or function may write, as far as it says; one that nobody knows may.
+pub(crate) fn may_write(instance: &Instance, command: &Command, args: Args<'_>) -> bool {
+    let scripting = &instance.scripting;
+    let flags = match command.name {
+        "eval" => flags::shebang(args.get(1)).ok().and_then(|shebang| shebang.flags),
+        "evalsha" => {
+            let sha = String::from_utf8_lossy(args.get(1)).to_ascii_lowercase();
+            scripting.cache.get(&sha).and_then(|script| script.shebang.flags)
+        }
+        "fcall" => scripting.libraries.flags(args.get(1)),
+        _ => return command.writes(),
+    };
+    !flags.is_some_and(|flags| flags.has(flags::ScriptFlags::NO_WRITES))
+}
+
 /// What all connections share of scripts and functions.
 #[derive(Default)]
 pub(crate) struct Scripting {
     cache: cache::Cache,
     running: running::AllRunning,
     pub(crate) libraries: Libraries,
+    /// Whether scripts may also call what is refused to them: DEBUG SET-DISABLE-DENY-SCRIPTS.
+    pub(crate) denies_nothing: AtomicBool,
 }
 
 impl Scripting {
+    /// Whether a script has run so long that others are told BUSY.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running.is_busy()
+    }
+
+    /// What they are told.
+    pub(crate) fn busy_error(&self) -> Error {
+        self.running.busy_error()
+    }
+
     /// How many scripts are cached, and their bytes.
     pub(crate) fn cached(&self) -> (usize, usize) {
         self.cache.size()

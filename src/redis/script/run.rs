@@ -1,9 +1,11 @@
 //! One run of a script: what it reads and writes, how long it may, and what it leaves behind. And `redis.call`: a script's
 //! commands run the way those of EXEC do, in one transaction, each undone alone if it fails.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::super::acl;
 use super::super::args::{Args, Span};
 use super::super::command::{Action, Call, Keys, Lookups, NAME_BYTES_MAX};
 use super::super::command::{Command, Flags};
@@ -30,11 +32,21 @@ const CALLS_MAX: u32 = 256;
 /// Why `redis.call` gave no reply.
 pub(super) enum Refusal {
     /// The words make no command.
-    Words(&'static str),
-    /// The command was refused, and that was counted.
-    Text(&'static str),
+    Words(Cow<'static, str>),
+    /// The command was refused, and that was counted. With `-` and a code, if it is not `ERR`.
+    Text(Cow<'static, str>),
     /// The run is over.
     Over,
+}
+
+/// What the state of the server forbids to a script that has not begun to write. One that has goes on, so that it is not
+/// cut in the middle.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Denied {
+    /// More is in use than `maxmemory` permits.
+    pub(super) room: bool,
+    /// Replicas are missing.
+    pub(super) writes: bool,
 }
 
 /// A run.
@@ -47,6 +59,9 @@ pub(super) struct Run {
     pub(super) reply: Reply,
     /// Whether commands that write are refused.
     pub(super) read_only: bool,
+    /// Why the first that writes, or needs room, is refused.
+    pub(super) denied: Denied,
+    has_written: bool,
     pub(super) random: Drand48,
     /// Gives each command its seed.
     seeds: Random,
@@ -74,13 +89,17 @@ impl Run {
         own.database = session.database;
         own.unsent = Some(Vec::new());
         let is_part = txn.has_savepoints();
+        let mut reply = Reply::default();
+        reply.set_most(usize::try_from(instance.value_bytes_max()).unwrap_or(usize::MAX));
         Ok(Self {
             is_part,
             txn,
             session: own,
             instance,
-            reply: Reply::default(),
+            reply,
             read_only,
+            denied: Denied::default(),
+            has_written: false,
             random: Drand48::seeded((call.seed >> 32) as i32),
             seeds: call.random(),
             lookups: Lookups::default(),
@@ -111,9 +130,15 @@ impl Run {
         self.spans.push(Span { at: at as u32, len: (self.words.len() - at) as u32 });
     }
 
-    /// The command that the words name, if there is one.
-    pub(super) fn command(&self) -> Option<&'static Entry> {
-        dispatch::find(Args::new(&self.words, &self.spans)).ok()
+    /// Whether the client's user may run the words; `None` if they name no command.
+    pub(super) fn is_allowed(&self) -> Option<bool> {
+        let args = Args::new(&self.words, &self.spans);
+        let entry = match dispatch::find(args) {
+            Ok(entry) => Some(entry),
+            Err(Error::Arity(name)) => table().find_full(name.as_bytes()),
+            Err(_) => None,
+        };
+        entry.map(|entry| acl::may(&self.session, entry, args))
     }
 
     /// Ends the run: the same command is run again, elsewhere or with more locks, or fails.
@@ -133,7 +158,7 @@ impl Run {
             return false;
         }
         if let Some(running) = &self.running {
-            running.warn_if_slow(&self.instance);
+            running.look_at_time(&self.instance);
             if running.is_killed() || self.session.client.is_killed() {
                 let why = running.killed_text(&place());
                 self.end(Error::text(why));
@@ -160,7 +185,7 @@ impl Run {
         let errors = self.reply.errors();
         let start_ns = self.instance.clock().monotonic_ns();
         let savepoint = command.writes().then(|| self.txn.savepoint());
-        if let Err(error) = self.perform(command) {
+        if let Err(error) = self.perform(command).and_then(|()| self.reply.check()) {
             if error.would_wait() && cached {
                 return Err(self.end(error));
             }
@@ -176,6 +201,7 @@ impl Run {
             }
         }
         if savepoint.is_some() {
+            self.has_written = true;
             if !self.is_part {
                 self.txn.forget_savepoints();
             }
@@ -193,14 +219,16 @@ impl Run {
     /// Whether the command may run at all.
     fn admit(&mut self) -> std::result::Result<&'static Entry, Refusal> {
         let args = Args::new(&self.words, &self.spans);
+        if !self.session.account.is_unlimited()
+            && let Ok(entry) = dispatch::find(args)
+            && !entry.command.flags.has(Flags::NO_SCRIPT)
+            && let Err((refused, text)) = acl::check_script(&self.session, entry, args)
+        {
+            self.effects.refused(entry.id, "ERR", refused);
+            return Err(Refusal::Text(text.into()));
+        }
         let (entry, refusal) = match dispatch::find(args) {
-            Ok(entry) if entry.command.flags.has(Flags::NO_SCRIPT) => {
-                (Some(entry), Some("This Redis command is not allowed from script"))
-            }
-            Ok(entry) if self.read_only && (entry.command.writes() || is_publish(entry)) => {
-                (Some(entry), Some("Write commands are not allowed from read-only scripts."))
-            }
-            Ok(entry) => (Some(entry), None),
+            Ok(entry) => (Some(entry), self.refuses(entry)),
             Err(Error::Arity(name)) => (
                 table().find_full(name.as_bytes()),
                 Some("Wrong number of args calling Redis command from script"),
@@ -213,13 +241,33 @@ impl Run {
         match (entry, refusal) {
             (Some(entry), None) if !too_long(entry) => Ok(entry),
             (entry, refusal) => {
-                self.effects.error("ERR");
+                let text = refusal.unwrap_or("key is longer than 65536 bytes");
+                self.effects.error(text.strip_prefix('-').unwrap_or("ERR"));
                 if let Some(entry) = entry {
                     self.effects.rejected(entry.id);
                 }
-                Err(Refusal::Text(refusal.unwrap_or("key is longer than 65536 bytes")))
+                Err(Refusal::Text(text.into()))
             }
         }
+    }
+
+    /// Why a command may not run, if so.
+    fn refuses(&self, entry: &Entry) -> Option<&'static str> {
+        let command = entry.command;
+        if command.flags.has(Flags::NO_SCRIPT) && !self.instance.scripting.denies_nothing.load(Relaxed) {
+            return Some("This Redis command is not allowed from script");
+        }
+        if self.read_only && (command.writes() || command.flags.has(Flags::MAY_REPLICATE)) {
+            return Some("Write commands are not allowed from read-only scripts.");
+        }
+        if self.has_written {
+            return None;
+        }
+        if self.denied.writes && command.writes() {
+            return Some("-NOREPLICAS Not enough good replicas to write.");
+        }
+        (self.denied.room && command.needs_room())
+            .then_some("-OOM command not allowed when used memory > 'maxmemory'.")
     }
 
     /// Whether the transaction holds the locks of a command's keys. If not, the script did not declare them.
@@ -237,7 +285,7 @@ impl Run {
             return Err(self.end(Error::Undeclared));
         }
         self.effects.error("ERR");
-        Err(Refusal::Text("Script attempted to access a key that it did not declare in KEYS"))
+        Err(Refusal::Text("Script attempted to access a key that it did not declare in KEYS".into()))
     }
 
     fn perform(&mut self, command: &'static Command) -> Result {
@@ -288,11 +336,6 @@ impl Run {
         session.client.database.store(session.database, Relaxed);
         self.txn
     }
-}
-
-/// Whether it tells others something: to Redis, that is as much as writing.
-fn is_publish(entry: &Entry) -> bool {
-    matches!(entry.command.name, "publish" | "spublish")
 }
 
 /// Whether the words ask for what commands with an option to wait refuse to scripts.

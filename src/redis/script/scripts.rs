@@ -24,7 +24,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "2.6.0",
         "O(N) with N being the number of scripts in cache",
     ),
-    session("script|kill", 2, kill).flag(Flags::NO_SCRIPT).doc(
+    session("script|kill", 2, kill).flag(Flags::ALLOW_BUSY).flag(Flags::NO_SCRIPT).doc(
         "Terminates a server-side Lua script during execution.",
         "2.6.0",
         "O(1)",

@@ -114,7 +114,7 @@ fn hexadecimal(text: &[u8]) -> Option<(f64, usize)> {
 
 /// Splits a line into words as Redis's `sdssplitargs` does: by spaces, with quotes of both kinds. `None` where a quote
 /// is not closed, or something follows it at once.
-pub(super) fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut at = 0;
     loop {

@@ -1,13 +1,12 @@
 //! Commands that look at one set.
 
-use std::ops::{Bound, ControlFlow};
-
 use super::{MEMBERS, PORTION, load};
 use crate::redis::command::Call;
 use crate::redis::error::Result;
 use crate::redis::keys::{cursor, part_of};
 use crate::redis::protocol::reply::Reply;
 use crate::redis::sample::wait_if_large;
+use crate::redis::tail::tell_plane;
 use crate::store::Reads;
 
 /// `SCARD key`
@@ -49,17 +48,15 @@ pub(super) fn smismember(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) 
 /// `SMEMBERS key`
 pub(super) fn smembers(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let open = reply.open_set();
-    let mut n = 0;
-    if let Some(set) = load(reads, call)? {
-        wait_if_large(reads, &set)?;
-        set.each(reads, MEMBERS, Bound::Unbounded, Bound::Unbounded, false, &mut |member, _| {
-            reply.bulk(member);
-            n += 1;
-            ControlFlow::Continue(())
-        })?;
-    }
-    reply.end(open, n);
-    Ok(())
+    let Some(set) = load(reads, call)? else {
+        reply.end(open, 0);
+        return Ok(());
+    };
+    wait_if_large(reads, &set)?;
+    tell_plane(reads, call, (set, MEMBERS), reply, open, |reply, member, _| {
+        reply.bulk(member);
+        Ok(())
+    })
 }
 
 /// `SSCAN key cursor [MATCH pattern] [COUNT count]`

@@ -10,6 +10,7 @@ use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 
+pub(crate) use self::query::looks_elsewhere;
 use self::query::{Pattern, Query};
 use super::command::{Access, Call, Command, Flags, Keys, read, write};
 use super::error::{Error, Result};

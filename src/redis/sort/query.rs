@@ -1,5 +1,6 @@
 //! What SORT is asked for.
 
+use crate::redis::args::Args;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 
@@ -87,4 +88,25 @@ impl<'a> Query<'a> {
         let to = usize::try_from(count).map_or(len, |count| from.saturating_add(count).min(len));
         (from, to)
     }
+}
+
+/// The first option of a call that asks for what other keys hold, if there is one.
+pub(crate) fn looks_elsewhere(args: &Args<'_>) -> Option<&'static str> {
+    let mut options = args.walk(2);
+    while !options.is_done() {
+        if options.accept("get") {
+            return options.next().map(|_| "GET");
+        } else if options.accept("by") {
+            if options.next()?.contains(&b'*') {
+                return Some("BY");
+            }
+        } else if options.accept("limit") {
+            options.nth(1)?;
+        } else if options.accept("store") {
+            options.next()?;
+        } else if !(options.accept("asc") || options.accept("desc") || options.accept("alpha")) {
+            return None;
+        }
+    }
+    None
 }

@@ -83,7 +83,7 @@ pub(super) fn xclaim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
     let at_ms = given_ms.unwrap_or(now_ms);
     team.group.last = team.group.last.max(options.last);
     let name = Bytes::copy_from_slice(call.get(3));
-    team.see(&mut stream, txn, &name)?;
+    team.see(&mut stream, txn, call, (call.get(1), &name))?;
     let open = reply.open_array();
     let mut told = 0;
     for (&id, fields) in ids.iter().zip(stream.entries(txn, &ids)?) {
@@ -153,7 +153,7 @@ pub(super) fn xautoclaim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
     let (mut stream, mut team) = find(txn, call)?.ok_or_else(|| no_such_group(call))?;
     let name = Bytes::copy_from_slice(call.get(3));
     let now_ms = txn.now_ms();
-    team.see(&mut stream, txn, &name)?;
+    team.see(&mut stream, txn, call, (call.get(1), &name))?;
     let (mut tries, mut from) = (left.saturating_mul(TRIES), Some(start));
     let (mut claimed, mut gone) = (Vec::new(), Vec::new());
     while let Some(first) = from

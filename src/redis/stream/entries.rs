@@ -17,11 +17,18 @@ use crate::store::{self, Reads, Tier, Txn};
 
 /// How much a node holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NodeLimits {
+pub(crate) struct NodeLimits {
     /// Redis's `stream-node-max-entries`; 0 is no limit.
     entries: u64,
     /// Redis's `stream-node-max-bytes`; 0 is no limit.
     bytes: u64,
+}
+
+impl Default for NodeLimits {
+    /// Redis's own.
+    fn default() -> Self {
+        Self { entries: 100, bytes: 4096 }
+    }
 }
 
 impl NodeLimits {
@@ -53,9 +60,9 @@ const TEXT_BYTES: u64 = 2;
 const STEPS_INLINE_MAX: usize = 512;
 
 /// A stream. Its changes take effect with [`Stream::save`].
-pub(super) struct Stream {
+pub(crate) struct Stream {
     pub(super) rows: Collection,
-    pub(super) head: Head,
+    pub(crate) head: Head,
     /// How many elements were walked over.
     steps: Cell<usize>,
 }
@@ -69,14 +76,14 @@ pub(super) fn id_of(subkey: &[u8]) -> Result<Id> {
 }
 
 /// The fields and values of an entry, in turn.
-pub(super) fn texts(mut packed: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn texts(mut packed: &[u8]) -> impl Iterator<Item = &[u8]> {
     // How many, which only a reply needs beforehand.
     let _ = varint::take_u64(&mut packed);
     std::iter::from_fn(move || varint::take_bytes(&mut packed))
 }
 
 /// Packs an entry's fields and values.
-pub(super) fn pack<'a>(texts: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
+pub(crate) fn pack<'a>(texts: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     // A length takes two bytes as a rule.
     let bytes: usize = texts.clone().map(|text| text.len() + 2).sum();
     let mut packed = Vec::with_capacity(bytes + 2);
@@ -100,19 +107,19 @@ pub(super) fn tell((id, packed): (Id, &[u8]), reply: &mut Reply) {
 
 impl Stream {
     /// An empty stream, for a key that does not exist.
-    pub(super) fn new(space: Space, name: &[u8]) -> Self {
+    pub(crate) fn new(space: Space, name: &[u8]) -> Self {
         let rows = Collection::new(space, name, Type::Stream);
         Self { rows, head: Head::default(), steps: Cell::new(0) }
     }
 
     /// The stream in a collection.
-    pub(super) fn open(rows: Collection) -> Result<Self> {
+    pub(crate) fn open(rows: Collection) -> Result<Self> {
         let head = Head::decode(rows.head()).ok_or(Error::Store(store::Error::Damaged("a stream's head")))?;
         Ok(Self { rows, head, steps: Cell::new(0) })
     }
 
     /// Stages the changes.
-    pub(super) fn save(mut self, txn: &mut Txn) -> Result {
+    pub(crate) fn save(mut self, txn: &mut Txn) -> Result {
         self.save_head();
         Ok(self.rows.save(txn)?)
     }
@@ -132,7 +139,7 @@ impl Stream {
     }
 
     /// How many entries it has.
-    pub(super) fn len(&self, reads: &dyn Reads) -> Result<u64> {
+    pub(crate) fn len(&self, reads: &dyn Reads) -> Result<u64> {
         Ok(self.rows.len(reads)?)
     }
 
@@ -169,7 +176,7 @@ impl Stream {
     }
 
     /// Visits the entries of a range, whose ends belong to it, at most `max`; how many there were.
-    pub(super) fn range(
+    pub(crate) fn range(
         &self,
         reads: &dyn Reads,
         (from, to): (Id, Id),
@@ -222,7 +229,7 @@ impl Stream {
     }
 
     /// Adds an entry, whose id is greater than any before.
-    pub(super) fn append(&mut self, txn: &mut Txn, id: Id, packed: &[u8], limits: NodeLimits) -> Result {
+    pub(crate) fn append(&mut self, txn: &mut Txn, id: Id, packed: &[u8], limits: NodeLimits) -> Result {
         let len = self.len(txn)?;
         if self.head.back.as_ref().is_some_and(|back| !limits.has_room(back, packed)) {
             self.close_back(txn)?;

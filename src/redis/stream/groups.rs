@@ -10,6 +10,8 @@ use super::head::take_id;
 use super::id::{ID_BYTES, Id};
 use super::{CONSUMERS, GROUPS, HELD, PENDING};
 use crate::codec::varint;
+use crate::config::Events;
+use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::store::{self, Reads, Txn, after_prefix, put_ordered};
 
@@ -18,37 +20,37 @@ const STEP: usize = 256;
 
 /// A group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Group {
+pub(crate) struct Group {
     /// What the rows of its consumers and of what is pending begin with. Never used again.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// The last id that was delivered.
-    pub(super) last: Id,
+    pub(crate) last: Id,
     /// How many entries were delivered, in the order of all that were ever added; unknown once there are holes.
-    pub(super) read: Option<u64>,
+    pub(crate) read: Option<u64>,
 }
 
 /// A consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Consumer {
+pub(crate) struct Consumer {
     /// What the rows of what it holds begin with, after the group's number.
     number: u64,
     /// When it last asked, in Unix milliseconds.
-    pub(super) seen_ms: u64,
+    pub(crate) seen_ms: u64,
     /// When it last got something, in Unix milliseconds.
-    pub(super) active_ms: Option<u64>,
+    pub(crate) active_ms: Option<u64>,
     /// How much is pending at it.
-    pub(super) pending: u64,
+    pub(crate) pending: u64,
 }
 
 /// A delivery that was not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Delivery {
+pub(crate) struct Delivery {
     /// When, in Unix milliseconds.
-    pub(super) at_ms: u64,
+    pub(crate) at_ms: u64,
     /// How often.
-    pub(super) count: u64,
+    pub(crate) count: u64,
     /// To whom.
-    pub(super) consumer: Bytes,
+    pub(crate) consumer: Bytes,
 }
 
 fn damaged() -> Error {
@@ -152,13 +154,13 @@ impl Stream {
     }
 
     /// Creates or changes a group.
-    pub(super) fn put_group(&mut self, txn: &mut Txn, name: &[u8], group: &Group) -> Result {
+    pub(crate) fn put_group(&mut self, txn: &mut Txn, name: &[u8], group: &Group) -> Result {
         self.rows.put(txn, GROUPS, name, &group.encode(), None)?;
         Ok(())
     }
 
     /// A number for a group or consumer.
-    pub(super) fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.head.next_number += 1;
         self.head.next_number
     }
@@ -173,7 +175,7 @@ impl Stream {
     }
 
     /// All groups, in the order of their names.
-    pub(super) fn groups(&self, reads: &dyn Reads) -> Result<Vec<(Bytes, Group)>> {
+    pub(crate) fn groups(&self, reads: &dyn Reads) -> Result<Vec<(Bytes, Group)>> {
         let mut found = Vec::new();
         self.each(reads, GROUPS, (Bound::Unbounded, Bound::Unbounded), false, &mut |name, element| {
             found.push((Bytes::copy_from_slice(name), element.value.clone()));
@@ -189,7 +191,7 @@ impl Stream {
     }
 
     /// All consumers of a group, in the order of their names.
-    pub(super) fn consumers(&self, reads: &dyn Reads, group: &Group) -> Result<Vec<(Bytes, Consumer)>> {
+    pub(crate) fn consumers(&self, reads: &dyn Reads, group: &Group) -> Result<Vec<(Bytes, Consumer)>> {
         let prefix = group.prefix();
         let end = after_prefix(&prefix);
         let bounds = (
@@ -211,7 +213,7 @@ impl Stream {
     }
 
     /// Visits what is pending in a group between two ids, which belong to the range, until told to stop.
-    pub(super) fn each_pending(
+    pub(crate) fn each_pending(
         &self,
         reads: &dyn Reads,
         group: &Group,
@@ -238,7 +240,7 @@ impl Stream {
     }
 
     /// What one consumer holds between two ids, which belong to the range; at most so many.
-    pub(super) fn held(
+    pub(crate) fn held(
         &self,
         reads: &dyn Reads,
         group: &Group,
@@ -268,7 +270,7 @@ impl Stream {
 }
 
 /// A group at work. Those of its consumers that are met are kept, and saved together.
-pub(super) struct Team {
+pub(crate) struct Team {
     pub(super) group: Group,
     name: Vec<u8>,
     before: Group,
@@ -277,12 +279,12 @@ pub(super) struct Team {
 
 impl Team {
     /// The group of this name.
-    pub(super) fn of(name: &[u8], group: Group) -> Self {
+    pub(crate) fn of(name: &[u8], group: Group) -> Self {
         Self { name: name.to_vec(), before: group.clone(), group, met: BTreeMap::new() }
     }
 
     /// A consumer.
-    pub(super) fn find(
+    pub(crate) fn find(
         &mut self,
         stream: &Stream,
         reads: &dyn Reads,
@@ -296,7 +298,7 @@ impl Team {
     }
 
     /// Adds a consumer; whether it is new.
-    pub(super) fn join(&mut self, stream: &mut Stream, reads: &dyn Reads, name: &[u8]) -> Result<bool> {
+    pub(crate) fn join(&mut self, stream: &mut Stream, reads: &dyn Reads, name: &[u8]) -> Result<bool> {
         if self.find(stream, reads, name)?.is_some() {
             return Ok(false);
         }
@@ -305,11 +307,19 @@ impl Team {
         Ok(true)
     }
 
-    /// Notes that a consumer asked for something, which makes it one, and returns it.
-    pub(super) fn see(&mut self, stream: &mut Stream, reads: &dyn Reads, name: &[u8]) -> Result<Consumer> {
-        self.join(stream, reads, name)?;
+    /// Notes that a consumer asked for something of the stream `key`, which makes it one, and returns it.
+    pub(super) fn see(
+        &mut self,
+        stream: &mut Stream,
+        txn: &mut Txn,
+        call: &Call<'_>,
+        (key, name): (&[u8], &[u8]),
+    ) -> Result<Consumer> {
+        if self.join(stream, txn, name)? {
+            call.notify(txn, Events::STREAM, "xgroup-createconsumer", key);
+        }
         let Some(consumer) = self.met.get_mut(name) else { return Err(damaged()) };
-        consumer.seen_ms = reads.now_ms();
+        consumer.seen_ms = txn.now_ms();
         Ok(consumer.clone())
     }
 
@@ -321,7 +331,7 @@ impl Team {
     }
 
     /// Makes an entry pending at a consumer that was met, whomever it was pending at.
-    pub(super) fn deliver(
+    pub(crate) fn deliver(
         &mut self,
         stream: &mut Stream,
         txn: &mut Txn,
@@ -382,7 +392,7 @@ impl Team {
     }
 
     /// Stages what changed of the group and of the consumers that were met.
-    pub(super) fn save(self, stream: &mut Stream, txn: &mut Txn) -> Result {
+    pub(crate) fn save(self, stream: &mut Stream, txn: &mut Txn) -> Result {
         if self.group != self.before {
             stream.put_group(txn, &self.name, &self.group)?;
         }

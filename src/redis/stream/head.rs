@@ -39,15 +39,15 @@ pub(super) struct Back {
 
 /// See above.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// The greatest id that was ever added, or as XSETID says.
-    pub(super) last: Id,
+    pub(crate) last: Id,
     /// The id of the first entry; 0-0 if there is none.
-    pub(super) first: Id,
+    pub(crate) first: Id,
     /// The greatest id that was ever deleted, otherwise than by trimming.
-    pub(super) deleted: Id,
+    pub(crate) deleted: Id,
     /// How many entries were ever added.
-    pub(super) added: u64,
+    pub(crate) added: u64,
     /// The next group's or consumer's number.
     pub(super) next_number: u64,
     /// How many nodes lie in rows.
@@ -152,7 +152,7 @@ impl Head {
 
     /// How many entries were ever added up to an id, that included, as far as that can be told; of the entries `len`
     /// are left.
-    pub(super) fn added_until(&self, id: Id, len: u64) -> Option<u64> {
+    pub(crate) fn added_until(&self, id: Id, len: u64) -> Option<u64> {
         if self.added == 0 {
             return Some(0);
         }

@@ -10,18 +10,18 @@ use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
 
 /// Bytes of an id on disk.
-pub(super) const ID_BYTES: usize = 16;
+pub(crate) const ID_BYTES: usize = 16;
 
 /// The longest text that is looked at, in bytes.
 const TEXT_BYTES_MAX: usize = 127;
 
 /// An entry's id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Id {
+pub(crate) struct Id {
     /// Unix milliseconds, as a rule.
-    pub(super) ms: u64,
+    pub(crate) ms: u64,
     /// Which one within them.
-    pub(super) seq: u64,
+    pub(crate) seq: u64,
 }
 
 /// What XADD may be given for an id.
@@ -36,11 +36,11 @@ pub(super) enum NewId {
 }
 
 impl Id {
-    pub(super) const MIN: Self = Self { ms: 0, seq: 0 };
-    pub(super) const MAX: Self = Self { ms: u64::MAX, seq: u64::MAX };
+    pub(crate) const MIN: Self = Self { ms: 0, seq: 0 };
+    pub(crate) const MAX: Self = Self { ms: u64::MAX, seq: u64::MAX };
 
     /// The id after this one.
-    pub(super) fn next(self) -> Option<Self> {
+    pub(crate) fn next(self) -> Option<Self> {
         match self.seq.checked_add(1) {
             Some(seq) => Some(Self { seq, ..self }),
             None => Some(Self { ms: self.ms.checked_add(1)?, seq: 0 }),
@@ -56,7 +56,7 @@ impl Id {
     }
 
     /// As it stands in row keys.
-    pub(super) fn bytes(self) -> [u8; ID_BYTES] {
+    pub(crate) fn bytes(self) -> [u8; ID_BYTES] {
         let mut bytes = [0; ID_BYTES];
         let (ms, seq) = bytes.split_at_mut(8);
         ms.copy_from_slice(&self.ms.to_be_bytes());
@@ -65,7 +65,7 @@ impl Id {
     }
 
     /// The id that ends a row key.
-    pub(super) fn from_bytes(key: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(key: &[u8]) -> Option<Self> {
         let (rest, seq) = key.split_last_chunk::<8>()?;
         let (_, ms) = rest.split_last_chunk::<8>()?;
         Some(Self { ms: u64::from_be_bytes(*ms), seq: u64::from_be_bytes(*seq) })

@@ -31,8 +31,9 @@ mod range;
 mod read;
 mod trim;
 
-use entries::Stream;
-use groups::Team;
+pub(crate) use entries::{NodeLimits, Stream, pack, texts};
+pub(crate) use groups::{Delivery, Group, Team};
+pub(crate) use id::{ID_BYTES, Id};
 
 use super::command::{Access, Call, Command, Flags, Keys, container, read, session, write};
 use super::error::{Error, Result};

@@ -211,8 +211,10 @@ pub(super) fn xreadgroup(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
         let mark = reply.len();
         let open = Told::begin(reply, name);
         let entries = match after.next() {
-            Some(from) => Some(again(&mut stream, &mut team, txn, consumer, (from, asked.count), reply)?),
-            None => new(&mut stream, &mut team, txn, consumer, &asked, reply)?,
+            Some(from) => {
+                Some(again(&mut stream, &mut team, txn, call, (name, consumer), (from, asked.count), reply)?)
+            }
+            None => new(&mut stream, &mut team, txn, call, (name, consumer), &asked, reply)?,
         };
         team.save(&mut stream, txn)?;
         stream.save_groups(txn)?;
@@ -233,12 +235,13 @@ fn new(
     stream: &mut Stream,
     team: &mut Team,
     txn: &mut Txn,
-    name: &[u8],
+    call: &Call<'_>,
+    (key, name): (&[u8], &[u8]),
     asked: &Asked<'_>,
     reply: &mut Reply,
 ) -> Result<Option<usize>> {
     let now_ms = txn.now_ms();
-    team.see(stream, txn, name)?;
+    team.see(stream, txn, call, (key, name))?;
     let len = stream.len(txn)?;
     let mut told = 0;
     while told < asked.count
@@ -279,11 +282,12 @@ fn again(
     stream: &mut Stream,
     team: &mut Team,
     txn: &mut Txn,
-    name: &[u8],
+    call: &Call<'_>,
+    (key, name): (&[u8], &[u8]),
     (from, count): (Id, u64),
     reply: &mut Reply,
 ) -> Result<usize> {
-    let consumer = team.see(stream, txn, name)?;
+    let consumer = team.see(stream, txn, call, (key, name))?;
     let (mut from, mut told) = (Some(from), 0);
     while let Some(first) = from
         && told < count

@@ -1,5 +1,6 @@
 //! EXEC.
 
+use super::super::acl;
 use super::super::command::{Action, Call, Flags, Keys, Lookups};
 use super::super::dispatch;
 use super::super::error::{Error, Result};
@@ -31,16 +32,18 @@ pub(crate) fn exec(
     }
     if instance.is_over_maxmemory() && queue.iter().any(|(entry, _)| entry.command.needs_room()) {
         session.discard();
-        let why = Error::OverMaxmemory;
-        return Err(Error::text(format!("EXECABORT Transaction discarded because of: {}", why.wire())));
+        return Err(aborted(&Error::OverMaxmemory));
     }
-    let (mark, database) = (reply.len(), session.database);
+    let mark = reply.len();
+    // What commands of it may change: the selected database and the user.
+    let account = session.account.clone();
+    let before = (session.database, &account);
     session.unsent = Some(Vec::new());
     let declared = locks(session, &queue);
     let mut result = attempt(instance, session, &queue, declared, reply, tier, lookups);
     if matches!(result, Err(Error::Undeclared)) {
         reply.truncate(mark);
-        session.select(database);
+        session.return_to(before);
         session.unsent = Some(Vec::new());
         drop(lookups.effects.take());
         result = attempt(instance, session, &queue, LockSet::all(), reply, tier, lookups);
@@ -54,18 +57,23 @@ pub(crate) fn exec(
     match result {
         Err(error) if error.would_wait() && tier == Tier::Cached => {
             reply.truncate(mark);
-            session.select(database);
+            session.return_to(before);
             session.queue = Some(queue);
             Err(error)
         }
         result => {
             if result.is_err() {
-                session.select(database);
+                session.return_to(before);
             }
             session.discard();
             result
         }
     }
+}
+
+/// What EXEC says when all of it is refused.
+pub(crate) fn aborted(why: &Error) -> Error {
+    Error::text(format!("EXECABORT Transaction discarded because of: {}", why.wire()))
 }
 
 fn attempt(
@@ -102,9 +110,18 @@ fn attempt(
     for (at, (entry, args)) in queue.iter().enumerate() {
         let (mark, errors) = (reply.len(), reply.errors());
         let start_ns = instance.clock().monotonic_ns();
+        if let Err((refused, error)) = acl::recheck(session, entry, args) {
+            lookups.effects.borrow_mut().refused(entry.id, &error.wire(), refused);
+            if rolls_back {
+                return Err(undone(entry, at, &error.wire()));
+            }
+            reply.error(&error);
+            continue;
+        }
         let savepoint = txn.savepoint();
-        if let Err(error) = step(instance, session, &mut txn, entry, args, reply, (lookups, seeds.next_u64()))
-        {
+        let stepped = step(instance, session, &mut txn, entry, args, reply, (lookups, seeds.next_u64()))
+            .and_then(|()| reply.check());
+        if let Err(error) = stepped {
             if (error.would_wait() && tier == Tier::Cached) || matches!(error, Error::Undeclared) {
                 return Err(error);
             }

@@ -7,7 +7,7 @@
 
 mod exec;
 
-pub(crate) use exec::exec;
+pub(crate) use exec::{aborted, exec};
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -28,22 +28,30 @@ pub(crate) const COMMANDS: &[Command] = &[
         "1.2.0",
         "Depends on commands in the transaction",
     ),
-    session("multi", 1, multi).fast().flag(Flags::IMMEDIATE).flag(Flags::NO_SCRIPT).doc(
-        "Starts a transaction.",
-        "1.2.0",
-        "O(1)",
-    ),
-    session("discard", 1, discard).fast().flag(Flags::IMMEDIATE).flag(Flags::NO_SCRIPT).doc(
-        "Discards a transaction.",
-        "2.0.0",
-        "O(N), when N is the number of queued commands",
-    ),
-    session("watch", -2, watch).keys(Keys::REST).fast().flag(Flags::IMMEDIATE).flag(Flags::NO_SCRIPT).doc(
-        "Monitors changes to keys to determine the execution of a transaction.",
-        "2.2.0",
-        "O(1) for every key.",
-    ),
-    session("unwatch", 1, unwatch).fast().flag(Flags::NO_SCRIPT).doc(
+    session("multi", 1, multi)
+        .flag(Flags::ALLOW_BUSY)
+        .fast()
+        .flag(Flags::IMMEDIATE)
+        .flag(Flags::NO_SCRIPT)
+        .doc("Starts a transaction.", "1.2.0", "O(1)"),
+    session("discard", 1, discard)
+        .flag(Flags::ALLOW_BUSY)
+        .fast()
+        .flag(Flags::IMMEDIATE)
+        .flag(Flags::NO_SCRIPT)
+        .doc("Discards a transaction.", "2.0.0", "O(N), when N is the number of queued commands"),
+    session("watch", -2, watch)
+        .flag(Flags::ALLOW_BUSY)
+        .keys(Keys::REST)
+        .fast()
+        .flag(Flags::IMMEDIATE)
+        .flag(Flags::NO_SCRIPT)
+        .doc(
+            "Monitors changes to keys to determine the execution of a transaction.",
+            "2.2.0",
+            "O(1) for every key.",
+        ),
+    session("unwatch", 1, unwatch).flag(Flags::ALLOW_BUSY).fast().flag(Flags::NO_SCRIPT).doc(
         "Forgets about watched keys of a transaction.",
         "2.2.0",
         "O(1)",
@@ -71,16 +79,6 @@ impl Queue {
         self.spoiled = true;
     }
 
-    /// Whether a command in it has to do with keys.
-    pub(crate) fn has_keys(&self) -> bool {
-        self.commands.iter().any(|queued| queued.entry.command.keys != Keys::None)
-    }
-
-    /// Whether a command in it writes.
-    pub(crate) fn writes(&self) -> bool {
-        self.commands.iter().any(|queued| queued.entry.command.writes())
-    }
-
     fn push(&mut self, entry: &'static Entry, args: Args<'_>) {
         self.commands.push(Queued { entry, first_span: self.spans.len(), spans: args.len() });
         for word in args.from(0) {
@@ -90,7 +88,7 @@ impl Queue {
     }
 
     /// The commands, in order.
-    fn iter(&self) -> impl Iterator<Item = (&'static Entry, Args<'_>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static Entry, Args<'_>)> {
         self.commands.iter().map(|queued| {
             let spans = &self.spans[queued.first_span..queued.first_span + queued.spans];
             (queued.entry, Args::new(&self.bytes, spans))

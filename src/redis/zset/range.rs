@@ -10,6 +10,7 @@ use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::keyspace::{self, Collection, Type};
 use crate::redis::protocol::reply::Reply;
+use crate::redis::tail::{Tell, tell_ranks};
 use crate::store::{Reads, Txn};
 
 /// What bounds a range.
@@ -155,10 +156,21 @@ fn tell(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply, form: Form) -> Re
     };
     let window = query.window(reads, &set)?;
     open_members(reply, window.len() as usize, query.scores);
-    each(reads, &set, window, query.reverse, &mut |member, score| {
-        tell_member(reply, member, query.scores.then_some(score));
-        true
-    })
+    wait_if_many(reads, window.len())?;
+    let from = if query.reverse { window.to.saturating_sub(1) } else { window.from };
+    let tell: Tell = if query.scores {
+        |reply, place, _| {
+            let (score, member) = score_and_member(place)?;
+            tell_member(reply, member, Some(score));
+            Ok(())
+        }
+    } else {
+        |reply, place, _| {
+            tell_member(reply, score_and_member(place)?.1, None);
+            Ok(())
+        }
+    };
+    tell_ranks(reads, call, &set, (from, window.len(), query.reverse), reply, tell)
 }
 
 /// `ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]`

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use super::super::super::error::{Error, Result};
+use super::super::flags::ScriptFlags;
 use super::library::Library;
 use crate::store::{REDIS, Reads, Seqno, Store, Tier, Txn, realm_row};
 
@@ -85,6 +86,11 @@ impl Libraries {
         let view = store.view_newest(Tier::Disk);
         self.current.store(Arc::new(read(&view)?));
         Ok(())
+    }
+
+    /// What a function of the newest libraries says of itself, if there is one of this name.
+    pub(in super::super) fn flags(&self, name: &[u8]) -> Option<ScriptFlags> {
+        self.current.load().function(name).map(|(library, at)| library.functions[at].flags)
     }
 
     /// How many libraries, functions, and bytes of text there are.

@@ -38,7 +38,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "7.0.0",
         "O(N) where N is the number of functions deleted",
     ),
-    session("function|kill", 2, kill).flag(Flags::NO_SCRIPT).doc(
+    session("function|kill", 2, kill).flag(Flags::ALLOW_BUSY).flag(Flags::NO_SCRIPT).doc(
         "Terminates a function during execution.",
         "7.0.0",
         "O(1)",
@@ -58,7 +58,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "7.0.0",
         "O(N) where N is the number of functions on the payload",
     ),
-    read("function|stats", 2, Keys::None, stats).flag(Flags::NO_SCRIPT).doc(
+    read("function|stats", 2, Keys::None, stats).flag(Flags::ALLOW_BUSY).flag(Flags::NO_SCRIPT).doc(
         "Returns information about a function during execution.",
         "7.0.0",
         "O(1)",
