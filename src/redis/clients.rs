@@ -13,6 +13,7 @@ use super::acl::Account;
 use super::protocol::reply::Protocol;
 use super::pubsub::Inbox;
 use super::table::Entry;
+use super::tracking::Modes;
 
 /// What a client calls itself.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +55,10 @@ pub(crate) struct Client {
     pub(crate) subscribed: [AtomicU32; 3],
     /// What others have to tell it.
     pub(crate) inbox: Inbox,
+    /// How it tracks keys.
+    pub(crate) tracking: Modes,
+    /// Whether it is told of all commands.
+    pub(crate) monitors: AtomicBool,
     killed: AtomicBool,
     /// Wakes the connection, so that it sees what is new.
     wake: Box<dyn Fn() + Send + Sync>,
@@ -92,9 +97,13 @@ impl Client {
         let queued = self.queued.load(Relaxed);
         let mut flags = String::new();
         for (letter, on) in [
+            ('O', self.monitors.load(Relaxed)),
             ('P', self.subscribes()),
             ('x', queued >= 0),
             ('b', self.blocked.load(Relaxed)),
+            ('t', self.tracking.has(Modes::ON)),
+            ('R', self.tracking.has(Modes::BROKEN)),
+            ('B', self.tracking.has(Modes::BCAST)),
             ('e', self.no_evict.load(Relaxed)),
             ('T', self.no_touch.load(Relaxed)),
         ] {
@@ -117,7 +126,7 @@ impl Client {
             line,
             "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={queued} \
              qbuf={pending} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={} \
-             tot-mem={} events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+             tot-mem={} events=r cmd={} user={} redir={} resp={} lib-name={} lib-ver={} \
              watch={}",
             self.id,
             self.address,
@@ -131,6 +140,7 @@ impl Client {
             input + output + mail,
             command.map_or("NULL", |entry| entry.command.name),
             self.account.load().text(),
+            self.tracking.redirect_told(),
             self.protocol.load(Relaxed),
             names.library,
             names.library_version,
@@ -200,6 +210,8 @@ impl Clients {
             blocked: AtomicBool::new(false),
             subscribed: Default::default(),
             inbox: Inbox::default(),
+            tracking: Modes::default(),
+            monitors: AtomicBool::new(false),
             killed: AtomicBool::new(false),
             wake,
         });
@@ -212,6 +224,11 @@ impl Clients {
     /// Forgets a connection.
     pub(crate) fn remove(&self, id: u64) {
         self.connected.lock().remove(&id);
+    }
+
+    /// The connection with this id.
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.connected.lock().get(&id).cloned()
     }
 
     /// All that nobody ended, by age.

@@ -544,6 +544,11 @@ impl Command {
         matches!(self.action, Action::Write(_) | Action::Script { writes: true, .. })
     }
 
+    /// Whether Redis counts it among those that read.
+    pub(crate) fn is_told_as_read(&self) -> bool {
+        matches!(self.action, Action::Read(_)) || self.flags.has(Flags::NOTES)
+    }
+
     /// Whether it writes, and what it writes takes room. A script is asked command by command.
     pub(crate) fn needs_room(&self) -> bool {
         matches!(self.action, Action::Write(_)) && !self.flags.has(Flags::LEAN)

@@ -14,7 +14,7 @@ use super::session::{ReplyMode, Session};
 use super::table::{Entry, table};
 use super::transaction::Queue;
 use super::waiters::News;
-use super::{keyspace, notify, pubsub, recency, script, slow, transaction};
+use super::{keyspace, monitor, notify, pubsub, recency, script, slow, tracking, transaction};
 use crate::store::{self, LockSet, Miss, Tier, Txn};
 
 /// What became of a command.
@@ -80,7 +80,7 @@ pub(crate) fn run(
     if command.flags.has(Flags::SLOW) && tier == Tier::Cached {
         return Flow::Wait(None);
     }
-    let before = Before { mark, errors: reply.errors(), tier };
+    let before = Before { mark, errors: reply.errors(), tier, is_shown: false };
     let lookups = Lookups::default();
     let result = match command.action {
         Action::Exec => transaction::exec(instance, session, reply, tier, &lookups),
@@ -99,6 +99,8 @@ pub(crate) fn run(
         }
         if session.blocked.is_some() {
             reply.truncate(mark);
+            monitor::after(instance, session, command, args, &lookups);
+            lookups.effects.take().happen(instance, session);
             *start_ns = instance.clock().monotonic_ns();
             return Flow::Block;
         }
@@ -126,6 +128,8 @@ struct Before {
     mark: usize,
     errors: u64,
     tier: Tier,
+    /// Those who monitor have seen it.
+    is_shown: bool,
 }
 
 /// What is left to do when a command has run: its error is written, and it is counted.
@@ -158,6 +162,9 @@ fn conclude(
     for (database, name) in lookups.missed.take() {
         notify::publish_one(instance, database, "keymiss", &name, session.needs);
     }
+    if !before.is_shown {
+        monitor::after(instance, session, entry.command, args, lookups);
+    }
     lookups.effects.take().happen(instance, session);
     slow::note(instance, session, entry.command, args, spent_ns);
     if entry.uses_keys {
@@ -166,6 +173,7 @@ fn conclude(
             expire_lazily(instance, session, entry.command, args, before.tier);
         }
     }
+    session.end_tracking(entry.command.name);
     match session.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
         // Confirmations are no replies.
@@ -187,7 +195,7 @@ pub(crate) fn resume(
     start_ns: &mut u64,
 ) -> Flow {
     let Some(mut blocked) = session.blocked.take() else { return Flow::Done };
-    let before = Before { mark: reply.len(), errors: reply.errors(), tier };
+    let before = Before { mark: reply.len(), errors: reply.errors(), tier, is_shown: true };
     let lookups = Lookups::default();
     let news = if blocked.trying { Some(News::Turn) } else { blocked.place.news() };
     let mut refused = false;
@@ -301,6 +309,7 @@ fn admit(session: &Session, instance: &Instance, entry: &Entry, args: Args<'_>, 
         return Err(Error::NoReplicas);
     }
     pubsub::may_run(session, command, reply)?;
+    monitor::may_run(session, command)?;
     if instance.scripting.is_busy() && !command.flags.has(Flags::ALLOW_BUSY) {
         return Err(instance.scripting.busy_error());
     }
@@ -343,7 +352,7 @@ fn expire_lazily(instance: &Instance, session: &mut Session, command: &Command, 
         let removal = remove(session, args.get(place));
         if let Ok(Some(txn)) = removal {
             // What fails now is tried again by whoever asks next.
-            let _ = commit(instance, session, txn, None);
+            let _ = commit_expiry(instance, session, txn);
         }
     }
 }
@@ -353,6 +362,7 @@ fn refuse(instance: &Instance, session: &mut Session, error: &Error, reply: &mut
     if let Some(queue) = &mut session.queue {
         queue.spoil();
     }
+    session.end_tracking("");
     instance.stats.error(&error.wire());
     if !matches!(session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
         reply.error(error);
@@ -378,6 +388,7 @@ fn perform(
     let databases = instance.keyspace().databases();
     let command = entry.command;
     let seed = session.random.clone().next_u64();
+    tracking::before_read(instance, session, command, args);
     lookups.may_leave_tail.set(session.reply_mode == ReplyMode::On);
     match command.action {
         Action::Read(run) if command.flags.has(Flags::RANKED) => {
@@ -470,10 +481,25 @@ fn wait_if_asked(
 /// command's own place among them, if it has waited.
 pub(crate) fn commit(instance: &Instance, session: &mut Session, txn: Txn, by: Option<&Blocked>) -> Result {
     let committed = txn.commit_and_tell()?;
-    session.needs = session.needs.max(committed.seqno);
-    session.floor = session.floor.max(committed.seqno);
-    session.view = None;
+    note_commit(session, &committed);
+    tracking::changed(instance, session, &committed);
     notify::publish(instance, &committed.notes, session.needs);
     session.wave = instance.waiters.touched(&committed, &session.client, by.map(|blocked| &blocked.place));
     Ok(())
+}
+
+/// The same for the removal of what is due, which is nobody's doing.
+fn commit_expiry(instance: &Instance, session: &mut Session, txn: Txn) -> Result {
+    let committed = txn.commit_and_tell()?;
+    note_commit(session, &committed);
+    tracking::expired(instance, &committed);
+    notify::publish(instance, &committed.notes, session.needs);
+    session.wave = instance.waiters.touched(&committed, &session.client, None);
+    Ok(())
+}
+
+fn note_commit(session: &mut Session, committed: &store::Committed) {
+    session.needs = session.needs.max(committed.seqno);
+    session.floor = session.floor.max(committed.seqno);
+    session.view = None;
 }

@@ -11,12 +11,14 @@ use super::acl::{self, Acl};
 use super::clients::Clients;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
+use super::monitor::Monitors;
 use super::notify;
 use super::parameters::{Parameter, Parameters};
 use super::pubsub::Hub;
 use super::recency::Recency;
 use super::script::Scripting;
 use super::stats::Stats;
+use super::tracking::{self, Tracking};
 use super::waiters::Waiters;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -63,6 +65,10 @@ pub(crate) struct Instance {
     pub(crate) cursors: Cursors,
     /// Who subscribes to what.
     pub(crate) hub: Hub,
+    /// Who caches what.
+    pub(crate) tracking: Tracking,
+    /// Who is told of all commands.
+    pub(crate) monitors: Monitors,
     /// Clients that wait for keys.
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) parameters: Parameters,
@@ -125,6 +131,8 @@ impl Instance {
             stats: Stats::default(),
             cursors: Cursors::new(random.next_u64()),
             hub: Hub::default(),
+            tracking: Tracking::default(),
+            monitors: Monitors::default(),
             waiters: Arc::default(),
             parameters,
             recency: Recency::default(),
@@ -146,6 +154,7 @@ impl Instance {
         let weak = instance.shared();
         instance.keyspace.on_reaped(move |committed| {
             if let Some(instance) = weak.upgrade() {
+                tracking::expired(&instance, committed);
                 instance.waiters.reaped(committed);
                 notify::publish(&instance, &committed.notes, committed.seqno);
             }
@@ -166,6 +175,11 @@ impl Instance {
     /// The clocks.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.env.clock
+    }
+
+    /// Unix microseconds.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.env.clock.now_us()
     }
 
     /// The world it runs in.

@@ -29,7 +29,8 @@
 //! whenever one of its keys (or of `.keys([source])`) was touched and holds that type, in the order in which clients came;
 //! when the time is over the answer is a null array. Inside MULTI it is answered at once (`.or_null()`: with null);
 //! a script that meets `Error::Block(block)` answers `block.refuse(reply)`. XREADGROUP: `.any_change()`; XREAD:
-//! `.again_as(words)`, with `$` replaced. Nothing else is needed: whatever is saved through a `Txn` wakes who waits.
+//! `.again_as(words)`, with `$` replaced. Nothing else is needed: whatever is saved through a `Txn` wakes who waits, and is
+//! told to who caches it ([`tracking`]).
 //! **Events** for those who subscribe to them: `call.notify(txn, Events::LIST, "lpush", name)`, said before the key is saved
 //! ([`notify`]); `new`, `expired` and the `del` of what became empty come by themselves.
 //! **Users** may be allowed less than everything ([`acl`]), by what a row says of its keys: `.access(Access::OVERWRITE)`.
@@ -60,6 +61,7 @@ pub(crate) mod instance;
 pub(crate) mod keys;
 pub mod keyspace;
 pub(crate) mod list;
+pub(crate) mod monitor;
 pub(crate) mod notify;
 pub(crate) mod number;
 pub mod parameters;
@@ -78,6 +80,7 @@ pub(crate) mod stream;
 pub(crate) mod string;
 pub(crate) mod table;
 pub(crate) mod tail;
+pub(crate) mod tracking;
 pub(crate) mod transaction;
 pub(crate) mod waiters;
 pub(crate) mod zset;
@@ -102,6 +105,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "pubsub", commands: pubsub::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },
     Family { group: "server", commands: acl::COMMANDS },
+    Family { group: "server", commands: monitor::COMMANDS },
     Family { group: "transactions", commands: transaction::COMMANDS },
     Family { group: "scripting", commands: script::COMMANDS },
     #[cfg(test)]

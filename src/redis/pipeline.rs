@@ -163,7 +163,7 @@ impl Pipeline {
     fn collect(&mut self) {
         if self.has_mail() {
             let needs = self.session.client.inbox.move_to(&mut self.reply, MAIL_BYTES_SOFT);
-            self.session.needs = self.session.needs.max(needs);
+            self.session.heard(needs);
         }
     }
 

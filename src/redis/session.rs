@@ -6,14 +6,16 @@ use std::sync::{Arc, Weak};
 use super::acl::Account;
 use super::blocking::Blocked;
 use super::clients::Client;
+use super::monitor::Monitor;
 use super::protocol::reply::Protocol;
 use super::pubsub::{Message, Subscriptions};
 use super::stats::LoopStats;
 use super::tail::Tail;
+use super::tracking::Tracker;
 use super::transaction::Queue;
 use super::waiters::Wave;
 use crate::random::Random;
-use crate::store::{Seqno, View, Watch};
+use crate::store::{Reads, Seqno, View, Watch};
 
 /// Which replies a client wants: CLIENT REPLY.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,10 @@ pub(crate) struct Session {
     pub(crate) watch: Option<Watch>,
     /// What it subscribes to, if anything.
     pub(crate) subscriptions: Option<Box<Subscriptions>>,
+    /// That it tracks the keys that it reads, if it does.
+    pub(crate) tracker: Option<Box<Tracker>>,
+    /// That it monitors, if it does.
+    pub(crate) monitor: Option<Box<Monitor>>,
     /// What the transaction that is running has published: sent when it commits.
     pub(crate) unsent: Option<Vec<Message>>,
     /// Its command that waits.
@@ -95,6 +101,8 @@ impl Session {
             queue: None,
             watch: None,
             subscriptions: None,
+            tracker: None,
+            monitor: None,
             unsent: None,
             blocked: None,
             tail: None,
@@ -145,6 +153,13 @@ impl Session {
         }
     }
 
+    /// Notes that the client is told of a commit: what it reads from here on is no older.
+    pub(crate) fn heard(&mut self, seqno: Seqno) {
+        self.needs = self.needs.max(seqno);
+        self.floor = self.floor.max(seqno);
+        self.view = self.view.take().filter(|view| view.seqno() >= seqno);
+    }
+
     /// Forgets what is queued and watched.
     pub(crate) fn discard(&mut self) {
         self.queue = None;
@@ -163,6 +178,8 @@ impl Session {
     pub(crate) fn reset(&mut self, default: &Arc<Account>, authenticated: bool) {
         self.discard();
         self.subscriptions = None;
+        self.tracker = None;
+        self.monitor = None;
         self.select(0);
         self.log_out(default, authenticated);
         self.rollback = None;

@@ -31,7 +31,7 @@ pub(crate) struct Tail {
 
 /// Elements to be told, in order.
 enum Walk {
-    Plane { collection: Collection, plane: Plane, after: Option<Vec<u8>> },
+    Plane { collection: Box<Collection>, plane: Plane, after: Option<Vec<u8>> },
     Ranks { ranked: Ranked, next: u64, reverse: bool },
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn tell_plane(
     tell: Tell,
 ) -> Result {
     let stop_at = stop_at(call, reply);
-    let mut walk = Walk::Plane { collection, plane, after: None };
+    let mut walk = Walk::Plane { collection: Box::new(collection), plane, after: None };
     let piece = walk.tell(reads, reply, tell, (u64::MAX, stop_at))?;
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     if !piece.is_cut {

@@ -328,8 +328,8 @@ impl Connection {
             reply.clear();
             turn.keep_buffer(reply.take());
         }
-        // The task need not know that all is well, unless it waits for that.
-        if *broken || reply.len() > 0 || *awaited {
+        // The task need not know that all is well, unless it waits for that, or for room for what others have to tell.
+        if *broken || reply.len() > 0 || *awaited || self.client.inbox.is_full() {
             drop(state);
             self.wake();
         }

@@ -18,7 +18,7 @@ mod watch;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use certificates::Certificates;
 use ids::Ids;
@@ -65,6 +65,8 @@ pub struct Store {
     reaper: Reaper,
     /// The classes of events that transactions note.
     noted: AtomicU32,
+    /// Whether transactions tell the names of the keys that they touched.
+    named: AtomicBool,
     /// The largest `now` anybody was told, in Unix milliseconds.
     now_ms: AtomicU64,
     /// The largest `now` in the log, in Unix milliseconds.
@@ -105,6 +107,7 @@ impl Store {
             directories,
             reaper: Reaper::default(),
             noted: AtomicU32::new(0),
+            named: AtomicBool::new(false),
             now_ms: AtomicU64::new(logged_ms),
             logged_ms: AtomicU64::new(logged_ms),
         });
@@ -192,6 +195,17 @@ impl Store {
     /// Whether events of one of these classes are noted.
     pub fn is_noted(&self, classes: u32) -> bool {
         self.noted.load(Ordering::Relaxed) & classes != 0
+    }
+
+    /// Has transactions tell the names of the keys that they touch, or not. One that is under way may hold to what was said
+    /// before: whoever needs all names takes all locks once ([`LockSet::all`]), after which there is none.
+    pub fn set_named(&self, named: bool) {
+        self.named.store(named, Ordering::Relaxed);
+    }
+
+    /// Whether they do.
+    pub fn is_named(&self) -> bool {
+        self.named.load(Ordering::Relaxed)
     }
 
     /// The `now` that a commit should log, if it is time again.

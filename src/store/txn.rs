@@ -53,6 +53,11 @@ pub struct Txn {
     absent: RefCell<Vec<u8>>,
     counts: Vec<(u64, i64)>,
     touched: Vec<LockKey>,
+    /// Their names, where somebody wants them.
+    names: Vec<Box<[u8]>>,
+    names_bytes: usize,
+    /// Whether the last of them may stand for another change of the same key.
+    names_merge: bool,
     /// Groups of watches, and which of their keys do not change.
     touched_groups: Vec<(u16, HashSet<LockKey>)>,
     notes: Vec<Note>,
@@ -91,6 +96,8 @@ pub struct Committed {
     pub seqno: Seqno,
     /// The keys that changed.
     pub touched: Vec<LockKey>,
+    /// Their names, if [`Store::set_named`] asked for them.
+    pub names: Vec<Box<[u8]>>,
     /// The groups of watches of which all may have changed.
     pub touched_groups: Vec<u16>,
     /// What happened, of the classes that are noted.
@@ -114,6 +121,7 @@ pub struct Savepoint {
     undo: usize,
     counts: usize,
     touched: usize,
+    names: usize,
     touched_groups: usize,
     notes: usize,
     hooks: usize,
@@ -129,6 +137,9 @@ impl Txn {
             absent: RefCell::default(),
             counts: Vec::new(),
             touched: Vec::new(),
+            names: Vec::new(),
+            names_bytes: 0,
+            names_merge: false,
             touched_groups: Vec::new(),
             notes: Vec::new(),
             noted_before: 0,
@@ -196,7 +207,8 @@ impl Txn {
 
     /// About how many bytes of memory what is staged takes.
     pub fn weight(&self) -> usize {
-        self.staged_bytes + self.undo_bytes + (self.counts.len() + self.touched.len()) * 16
+        let counted = (self.counts.len() + self.touched.len() + self.names.len()) * 16;
+        self.staged_bytes + self.undo_bytes + counted + self.names_bytes
     }
 
     /// Stages an addition to a counter of the database.
@@ -206,11 +218,24 @@ impl Txn {
         }
     }
 
-    /// Says that a key changes, so that those who watch it are told.
-    pub fn touch(&mut self, key: LockKey) {
+    /// Says that a key of this name changes, so that those who watch it are told.
+    pub fn touch(&mut self, key: LockKey, name: &[u8]) {
         if self.touched.last() != Some(&key) {
             self.touched.push(key);
+        } else if self.names_merge {
+            return;
         }
+        if self.store.is_named() {
+            self.names.push(name.into());
+            self.names_bytes += name.len();
+            self.names_merge = true;
+        }
+    }
+
+    /// How many names of changed keys there are so far; a change after this is another one, though it be of the same key.
+    pub fn named_so_far(&mut self) -> usize {
+        self.names_merge = false;
+        self.names.len()
     }
 
     /// Says that all keys of a group of watches change, but for some, which the transaction has locked.
@@ -314,6 +339,7 @@ impl Txn {
             undo: self.undo.get_or_insert_default().len(),
             counts: self.counts.len(),
             touched: self.touched.len(),
+            names: self.names.len(),
             touched_groups: self.touched_groups.len(),
             notes: self.notes.len(),
             hooks: self.hooks.len(),
@@ -341,6 +367,9 @@ impl Txn {
         }
         self.counts.truncate(to.counts);
         self.touched.truncate(to.touched);
+        let names = self.names.drain(to.names.min(self.names.len())..);
+        self.names_bytes -= names.map(|name| name.len()).sum::<usize>();
+        self.names_merge = false;
         self.touched_groups.truncate(to.touched_groups);
         self.notes.truncate(to.notes);
         self.hooks.truncate(to.hooks);
@@ -410,6 +439,7 @@ impl Txn {
         Ok(Committed {
             seqno,
             touched: std::mem::take(&mut self.touched),
+            names: std::mem::take(&mut self.names),
             touched_groups: self.touched_groups.iter().map(|(group, _)| *group).collect(),
             notes: std::mem::take(&mut self.notes),
         })

@@ -138,6 +138,10 @@ fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     call.instance.set_config(new);
     for (parameter, value) in theirs {
         parameters.set(parameter, value);
+        if parameter.name == "tracking-table-max-keys" {
+            let keys_max = usize::try_from(parameters.int(parameter.name)).unwrap_or(usize::MAX);
+            call.instance.tracking.set_keys_max(call.instance, keys_max);
+        }
     }
     reply.ok();
     Ok(())

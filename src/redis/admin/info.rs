@@ -83,7 +83,7 @@ fn server(call: &Call<'_>, out: &mut String) {
     line(out, "process_id", std::process::id());
     line(out, "run_id", &call.instance.run_id);
     line(out, "tcp_port", call.instance.port.load(Relaxed));
-    line(out, "server_time_usec", call.instance.clock().now_us());
+    line(out, "server_time_usec", call.instance.now_us());
     line(out, "uptime_in_seconds", uptime_s);
     line(out, "uptime_in_days", uptime_s / 86400);
     line(out, "executable", std::env::current_exe().unwrap_or_default().display());
@@ -104,7 +104,7 @@ fn clients(call: &Call<'_>, out: &mut String) {
     line(out, "client_recent_max_output_buffer", most(|one| &one.output_bytes).unwrap_or(0));
     let held_up = call.instance.held_up.load(Relaxed);
     line(out, "blocked_clients", call.instance.waiters.len() + held_up);
-    line(out, "tracking_clients", 0);
+    line(out, "tracking_clients", call.instance.tracking.len());
     line(out, "clients_in_timeout_table", 0);
     line(out, "peak_clients", call.instance.clients.peak());
 }
@@ -206,6 +206,10 @@ fn stats(call: &Call<'_>, out: &mut String) {
     line(out, "evicted_clients", 0);
     line(out, "keyspace_hits", stats.sum(|one| one.hits.get()));
     line(out, "keyspace_misses", stats.sum(|one| one.misses.get()));
+    let [keys, items, prefixes] = call.instance.tracking.counts();
+    line(out, "tracking_total_keys", keys);
+    line(out, "tracking_total_items", items);
+    line(out, "tracking_total_prefixes", prefixes);
     let [channels, patterns, shards] = call.instance.hub.counts();
     line(out, "pubsub_channels", channels);
     line(out, "pubsub_patterns", patterns);

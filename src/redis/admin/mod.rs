@@ -153,7 +153,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 fn time(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let us = call.instance.clock().now_us();
+    let us = call.instance.now_us();
     reply.array(2);
     reply.bulk_int((us / 1_000_000) as i64);
     reply.bulk_int((us % 1_000_000) as i64);

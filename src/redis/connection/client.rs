@@ -7,11 +7,13 @@ use super::super::error::{Error, Result};
 use super::super::number;
 use super::super::protocol::reply::Reply;
 use super::super::session::{ReplyMode, Session};
+use super::super::tracking;
 use super::kill;
+use crate::store::LockSet;
 
 /// The rows.
 pub(super) const COMMANDS: &[Command] = &[
-    session("client|caching", 3, caching).flag(Flags::NO_SCRIPT).doc(
+    session("client|caching", 3, tracking::caching).flag(Flags::NO_SCRIPT).doc(
         "Instructs the server whether to track the keys in the next request.",
         "6.0.0",
         "O(1)",
@@ -21,7 +23,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "2.6.9",
         "O(1)",
     ),
-    session("client|getredir", 2, getredir).flag(Flags::NO_SCRIPT).doc(
+    session("client|getredir", 2, tracking::getredir).flag(Flags::NO_SCRIPT).doc(
         "Returns the client ID to which the connection's tracking notifications are redirected.",
         "6.0.0",
         "O(1)",
@@ -76,12 +78,17 @@ pub(super) const COMMANDS: &[Command] = &[
         "2.6.9",
         "O(1)",
     ),
-    session("client|tracking", -3, tracking).flag(Flags::NO_SCRIPT).doc(
-        "Controls server-assisted client-side caching for the connection.",
-        "6.0.0",
-        "O(1). Some options may introduce additional complexity.",
-    ),
-    session("client|trackinginfo", 2, trackinginfo).flag(Flags::NO_SCRIPT).doc(
+    // It waits for those who have locks; in EXEC it has them all.
+    session("client|tracking", -3, tracking::tracking)
+        .slow()
+        .locks(|_, set| *set = LockSet::all())
+        .flag(Flags::NO_SCRIPT)
+        .doc(
+            "Controls server-assisted client-side caching for the connection.",
+            "6.0.0",
+            "O(1). Some options may introduce additional complexity.",
+        ),
+    session("client|trackinginfo", 2, tracking::trackinginfo).flag(Flags::NO_SCRIPT).doc(
         "Returns information about server-assisted client-side caching for the connection.",
         "6.2.0",
         "O(1)",
@@ -232,40 +239,6 @@ fn reply_mode(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Resu
     } else {
         return Err(Error::Syntax);
     };
-    Ok(())
-}
-
-fn getredir(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
-    reply.int(-1);
-    Ok(())
-}
-
-fn tracking(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    if call.is(2, "off") {
-        reply.ok();
-        return Ok(());
-    }
-    if !call.is(2, "on") {
-        return Err(Error::Syntax);
-    }
-    Err(Error::text("ERR client-side caching is not supported"))
-}
-
-fn caching(_: &mut Session, _: &Call<'_>, _: &mut Reply) -> Result {
-    Err(Error::text(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-    ))
-}
-
-fn trackinginfo(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
-    reply.map(3);
-    reply.bulk(b"flags");
-    reply.set(1);
-    reply.bulk(b"off");
-    reply.bulk(b"redirect");
-    reply.int(-1);
-    reply.bulk(b"prefixes");
-    reply.array(0);
     Ok(())
 }
 

@@ -137,7 +137,7 @@ pub(super) fn note_replaced(txn: &mut Txn, space: Space, name: &[u8]) -> Result<
 pub fn rename(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8]) -> Result<bool> {
     let Some(meta) = load(txn, from, name)? else { return Ok(false) };
     if from.id == to.id && name == new_name {
-        txn.touch(lock_key(from.database, name));
+        txn.touch(lock_key(from.database, name), name);
         return Ok(true);
     }
     unlink(txn, from, name, &meta);
@@ -200,7 +200,7 @@ fn write(
     }
     count(txn, space, was, Some(&new), unsettled);
     txn.put(row, new.encode_with(more));
-    txn.touch(lock_key(space.database, name));
+    txn.touch(lock_key(space.database, name), name);
     Ok(())
 }
 
@@ -214,7 +214,7 @@ pub(super) fn unlink(txn: &mut Txn, space: Space, name: &[u8], meta: &Meta) {
         txn.disarm(&space.prefix(), index_ms, name);
     }
     count(txn, space, Some(meta).filter(|meta| is_counted(space, meta)), None, 0);
-    txn.touch(lock_key(space.database, name));
+    txn.touch(lock_key(space.database, name), name);
 }
 
 /// Stages the death of an owner's elements.

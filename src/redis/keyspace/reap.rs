@@ -170,7 +170,8 @@ impl Keyspace {
         let keys = Databases::size(store, space).keys as usize;
         let enough = (keys / 16).max(WAIVE_KEYS_MIN);
         // Where each death is to be told, each key must be looked at.
-        if self.is_recounting() || keys < enough || store.is_noted(Events::EXPIRED.bits()) {
+        let told = store.is_noted(Events::EXPIRED.bits()) || store.is_named();
+        if self.is_recounting() || keys < enough || told {
             return Ok(false);
         }
         let (due, _) = due_rows(view, space, from_ms, view.now_ms(), enough)?;

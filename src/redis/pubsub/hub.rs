@@ -13,7 +13,7 @@ use super::super::clients::Client;
 use super::super::glob;
 use super::super::protocol::reply::{Protocol, Reply};
 use super::Kind;
-use super::inbox::Posted;
+use super::inbox::post;
 use crate::store::Seqno;
 
 /// Clients by their ids.
@@ -67,18 +67,7 @@ impl<'a> Push<'a> {
             }
             reply.take().into()
         });
-        match client.inbox.post(needs, encoded, bytes_max) {
-            Posted::First => client.wake(),
-            Posted::Overflow => {
-                tracing::warn!(
-                    client = client.id,
-                    address = client.address,
-                    "disconnected: it does not read what it subscribes to"
-                );
-                client.kill();
-            }
-            Posted::Added | Posted::Refused => {}
-        }
+        post(client, needs, encoded, bytes_max);
     }
 }
 

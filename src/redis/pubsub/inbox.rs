@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::super::clients::Client;
 use super::super::protocol::reply::Reply;
 use crate::store::Seqno;
 
@@ -14,7 +15,7 @@ const ENTRY_BYTES: usize = 48;
 
 /// How a message was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Posted {
+enum Posted {
     /// It lies with others that the connection knows of.
     Added,
     /// The connection must be told that there is something.
@@ -23,6 +24,23 @@ pub(crate) enum Posted {
     Overflow,
     /// It came after that.
     Refused,
+}
+
+/// Gives a client a message, to be sent once commit `needs` is acknowledged. Who does not read so many bytes is
+/// disconnected.
+pub(crate) fn post(client: &Client, needs: Seqno, message: &Bytes, bytes_max: usize) {
+    match client.inbox.post(needs, message, bytes_max) {
+        Posted::First => client.wake(),
+        Posted::Overflow => {
+            tracing::warn!(
+                client = client.id,
+                address = client.address,
+                "disconnected: it does not read what it asked to be told"
+            );
+            client.kill();
+        }
+        Posted::Added | Posted::Refused => {}
+    }
 }
 
 /// Messages for one client, encoded.
@@ -43,7 +61,7 @@ struct Mail {
 
 impl Inbox {
     /// Adds a message, unless together they would be larger than so many bytes.
-    pub(super) fn post(&self, needs: Seqno, message: &Bytes, bytes_max: usize) -> Posted {
+    fn post(&self, needs: Seqno, message: &Bytes, bytes_max: usize) -> Posted {
         let mut mail = self.mail.lock();
         if mail.closed {
             return Posted::Refused;

@@ -195,7 +195,8 @@ fn remove(session: &mut Session, call: &Call<'_>, reply: &mut Reply, kind: Kind,
         if let Some(subscriptions) = &mut subscriptions {
             subscriptions.remove(kind, &name);
             // What came before must not come after the confirmation.
-            session.needs = session.needs.max(session.client.inbox.move_to(reply, usize::MAX));
+            let needs = session.client.inbox.move_to(reply, usize::MAX);
+            session.heard(needs);
         }
         let count = subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.count(kind));
         confirm(reply, word, Some(&name), count);

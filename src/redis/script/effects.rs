@@ -1,4 +1,4 @@
-//! What a script does beside its transaction: counts, and lines for the log. All of it happens once it is certain that
+//! What a script does beside its transaction: counts, and lines for the log and for those who monitor. All of it happens once it is certain that
 //! the script does not run again.
 
 use super::super::acl::Refused;
@@ -35,6 +35,9 @@ pub(crate) struct Effects {
     said: Vec<(Level, String)>,
     /// What the client's user may not do.
     denied: Vec<Refused>,
+    /// Lines for those who monitor, and the bytes of them.
+    monitored: Vec<Vec<u8>>,
+    monitored_bytes: usize,
 }
 
 impl Effects {
@@ -84,6 +87,14 @@ impl Effects {
         }
     }
 
+    /// A line for those who monitor. More than so many bytes are more than they will be told.
+    pub(crate) fn monitored(&mut self, line: Vec<u8>, bytes_max: usize) {
+        if self.monitored_bytes <= bytes_max {
+            self.monitored_bytes += line.len();
+            self.monitored.push(line);
+        }
+    }
+
     /// Adds what a later run does.
     pub(super) fn join(&mut self, later: Self) {
         for tally in later.ran {
@@ -101,6 +112,8 @@ impl Effects {
         }
         self.said.extend(later.said);
         self.denied.extend(later.denied);
+        self.monitored.extend(later.monitored);
+        self.monitored_bytes += later.monitored_bytes;
     }
 
     /// Now it is certain.
@@ -119,6 +132,9 @@ impl Effects {
         }
         for refused in self.denied {
             instance.acl.note(instance, session, refused);
+        }
+        if !self.monitored.is_empty() {
+            instance.monitors.tell(instance, self.monitored);
         }
         for (level, line) in self.said {
             match level {

@@ -6,6 +6,7 @@ use super::super::command::{Action, Call, Command, Lookups, ScriptFn};
 use super::super::dispatch;
 use super::super::error::{Error, Result};
 use super::super::instance::Instance;
+use super::super::monitor;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use crate::store::{LockSet, Reads, Tier, Txn};
@@ -24,6 +25,7 @@ pub(crate) fn perform(
     let databases = instance.keyspace().databases();
     let mut locks = command.lock_set(session.database, &args);
     let mark = reply.len();
+    monitor::before(instance, session, command, args, lookups);
     loop {
         let store = instance.store();
         let txn = if command.writes() { store.txn(locks, tier)? } else { store.reading(locks, tier)? };
@@ -35,6 +37,7 @@ pub(crate) fn perform(
         let space = databases.space(&txn, session.database)?;
         let call = Call { args, space, command, instance, lookups, seed };
         session.unsent = Some(Vec::new());
+        session.begin_reads();
         let (txn, result) = run(session, txn, &call, reply);
         let unsent = session.unsent.take().unwrap_or_default();
         match result {
@@ -72,6 +75,7 @@ pub(crate) fn within(
     reply: &mut Reply,
 ) -> Result {
     // The run owns what it reads and writes; until it gives that back, an empty transaction keeps the place.
+    monitor::before(call.instance, session, call.command, call.args, call.lookups);
     let empty = call.instance.store().reading(LockSet::new(), txn.tier())?;
     let (given_back, result) = run(session, std::mem::replace(txn, empty), call, reply);
     if let Some(given_back) = given_back {

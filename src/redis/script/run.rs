@@ -16,6 +16,8 @@ use super::super::keyspace::Space;
 use super::super::protocol::reply::{Protocol, Reply};
 use super::super::session::Session;
 use super::super::table::{Entry, table};
+use super::super::tracking::OwnReads;
+use super::super::{monitor, tracking};
 use super::effects::Effects;
 use super::random::Drand48;
 use super::running::Noted;
@@ -71,6 +73,8 @@ pub(super) struct Run {
     pub(super) over: Option<Error>,
     /// How others know of it, if it may run long.
     pub(super) running: Option<Noted>,
+    /// What it has read, if its client tracks that.
+    reads: Option<OwnReads>,
     /// Whether somebody else may undo all that the script wrote.
     is_part: bool,
     words: Vec<u8>,
@@ -106,6 +110,7 @@ impl Run {
             effects: Effects::default(),
             over: None,
             running: None,
+            reads: tracking::of_script(session),
             words: Vec::new(),
             spans: Vec::new(),
             calls: 0,
@@ -211,6 +216,11 @@ impl Run {
                 );
             }
         }
+        if self.instance.monitors.is_on() && monitor::is_shown(command) {
+            let args = Args::new(&self.words, &self.spans);
+            let line = monitor::line(&self.instance, self.session.database, "lua", args);
+            self.effects.monitored(line, self.instance.inbox_bytes_max());
+        }
         let spent_ns = self.instance.clock().monotonic_ns().saturating_sub(start_ns);
         self.effects.ran(entry.id, spent_ns, self.reply.errors() != errors);
         Ok(())
@@ -296,10 +306,13 @@ impl Run {
             )));
         }
         let seed = self.seeds.next_u64();
-        let Self { txn, session, instance, reply, lookups, words, spans, .. } = self;
+        let Self { txn, session, instance, reply, lookups, words, spans, reads, .. } = self;
         let args = Args::new(words, spans);
         let databases = instance.keyspace().databases();
         let instance: &Instance = instance;
+        if let Some(reads) = reads {
+            tracking::in_script(instance, session, txn, reads, (command, args));
+        }
         match command.action {
             Action::Read(run) => {
                 let space = databases.space(txn, session.database)?;
@@ -330,6 +343,7 @@ impl Run {
     /// depends on.
     pub(super) fn into_txn(self, session: &mut Session) -> Txn {
         session.needs = session.needs.max(self.session.needs);
+        tracking::after_script(session, self.reads);
         if let (Some(unsent), Some(own)) = (&mut session.unsent, self.session.unsent) {
             unsent.extend(own);
         }

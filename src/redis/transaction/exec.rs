@@ -8,10 +8,9 @@ use super::super::instance::Instance;
 use super::super::keyspace::{self, Space};
 use super::super::number;
 use super::super::protocol::reply::Reply;
-use super::super::script;
 use super::super::session::Session;
-use super::super::slow;
 use super::super::table::Entry;
+use super::super::{monitor, script, slow, tracking};
 use super::{Args, Queue};
 use crate::random::Random;
 use crate::store::{LockSet, Reads, Tier, Txn};
@@ -89,6 +88,7 @@ fn attempt(
     if tier == Tier::Cached && queue.iter().any(|(entry, _)| !repeatable(entry)) {
         return Err(Error::Store(crate::store::Error::WouldWait(None)));
     }
+    session.begin_reads();
     let mut txn = instance.store().txn(locks, tier)?;
     session.needs = session.needs.max(txn.seqno());
     if session.watch.as_ref().is_some_and(crate::store::Watch::changed) {
@@ -141,6 +141,7 @@ fn attempt(
             // A script that ends with an error answers itself.
             return Err(undone(entry, at, "it answered with an error"));
         }
+        monitor::after(instance, session, entry.command, args, lookups);
         let spent_ns = instance.clock().monotonic_ns().saturating_sub(start_ns);
         ran.push((entry, args, spent_ns, reply.errors() != errors));
     }
@@ -196,6 +197,7 @@ fn step(
     (lookups, seed): (&Lookups, u64),
 ) -> Result {
     let command = entry.command;
+    tracking::before_step(instance, session, txn, command, args);
     let space = |txn: &Txn, session: &Session| instance.keyspace().databases().space(txn, session.database);
     match command.action {
         Action::Read(run) => {

@@ -409,7 +409,7 @@ impl Collection {
         {
             // Elements that lie in rows of their own changed, but not their number, and nothing is ever due.
             if !quietly {
-                txn.touch(lock_key(self.space.database, &self.name));
+                txn.touch(lock_key(self.space.database, &self.name), &self.name);
             }
             return Ok(());
         }
