@@ -8,8 +8,9 @@ use clap::{Arg, ArgMatches, FromArgMatches};
 
 use super::{Failure, directory};
 use crate::config::text::show_size;
-use crate::config::{Config, LogFormat, LogLevel, SETTINGS};
+use crate::config::{Config, File, LogFormat, LogLevel, SETTINGS};
 use crate::engine::{Env, Event};
+use crate::redis::parameters::Parameters;
 use crate::server::{self, Setup};
 
 /// The flags: one for each row of the settings' table, and the file.
@@ -46,9 +47,12 @@ impl clap::Args for Args {
   siltstone serve --bind 0.0.0.0 --requirepass \"$PASSWORD\" --fsync everysec
   SILTSTONE_PORT=7000 siltstone serve --config siltstone.toml
 
-A settings file has one line a setting, named like the flag:
+A settings file has one line a setting, named like the flag, and then Redis's own parameters:
   memory = \"4GiB\"
-  fsync = \"everysec\"",
+  fsync = \"everysec\"
+  [redis]
+  timeout = 300
+  txn-rollback = true",
         )
     }
 
@@ -72,24 +76,32 @@ impl FromArgMatches for Args {
     }
 }
 
-/// The settings in force, and the file they were read from.
-fn settings(args: &Args) -> Result<(Config, Option<PathBuf>), Failure> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let file = args.config.clone().or_else(|| environment("SILTSTONE_CONFIG").map(PathBuf::from));
-    let content = file.as_deref().map(read).transpose()?;
-    let config = Config::load(file.as_deref().zip(content.as_deref()), environment, |name| {
-        args.flags.iter().find(|(flag, _)| *flag == name).map(|(_, value)| value.clone())
-    })?;
-    Ok((config, file))
+/// What the settings are, and where they come from.
+struct Settings {
+    config: Config,
+    parameters: Parameters,
+    file: Option<PathBuf>,
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Failure::Usage(format!("settings file {}: {error}", path.display())))
+fn settings(args: &Args) -> Result<Settings, Failure> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let path = args.config.clone().or_else(|| environment("SILTSTONE_CONFIG").map(PathBuf::from));
+    let file = path.as_deref().map(read).transpose()?;
+    let parameters = file.as_ref().map(Parameters::load).transpose()?.unwrap_or_default();
+    let config = Config::load(file.as_ref(), environment, |name| {
+        args.flags.iter().find(|(flag, _)| *flag == name).map(|(_, value)| value.clone())
+    })?;
+    Ok(Settings { config, parameters, file: path })
+}
+
+fn read(path: &Path) -> Result<File, Failure> {
+    let content = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("settings file {}: {error}", path.display())))?;
+    Ok(File::parse(path, &content)?)
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let (config, config_file) = settings(args)?;
+    let Settings { config, parameters, file: config_file } = settings(args)?;
     log_to_stderr(&config);
     let mut env = Env::with_vfs(directory::disk());
     env.listener = Arc::new(logged);
@@ -97,9 +109,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let dir = config.dir.display().to_string();
     let memory = show_size(config.memory);
     let fsync = config.get("fsync").unwrap_or_default();
-    let setup = Setup { config, config_file, keyspace, env };
-    server::run(setup, server::stop_signal(), |addresses| {
-        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    let setup = Setup { config, config_file, parameters, keyspace, env };
+    server::run(setup, server::stop_signal(), |listening| {
+        let plain = listening.plain.iter().map(ToString::to_string);
+        let tls = listening.tls.iter().map(|address| format!("{address} (TLS)"));
+        let addresses: Vec<_> = plain.chain(tls).collect();
         tracing::info!(dir, memory, fsync, "listening on {}", addresses.join(", "));
     })
     .map_err(|error| Failure::Failed(error.to_string()))

@@ -1,79 +1,208 @@
-//! The settings file: TOML, flat, one key a setting.
+//! The settings file: TOML, one key a setting, and below a line `[redis]` one key a parameter of Redis.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Value};
 
 use super::{BadSetting, Config, Place, SETTINGS, Setting};
 
+/// The name of the table of Redis's parameters.
+const REDIS: &str = "redis";
+
 /// One line of the file.
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) value: String,
-    pub(super) line: usize,
+pub struct Entry {
+    /// The key.
+    pub name: String,
+    /// The value, as text.
+    pub value: String,
+    line: usize,
     span: Range<usize>,
 }
 
-/// What the file sets, in its order.
-pub(super) fn parse(path: &Path, content: &str) -> Result<Vec<Entry>, BadSetting> {
-    let line = |offset: usize| content.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1;
-    let bad = |offset, what: String| BadSetting { place: Place::File(path.to_owned(), line(offset)), what };
-    let table: BTreeMap<Spanned<String>, Spanned<Value>> = toml::from_str(content).map_err(|error| {
-        let what = error.message().lines().next().unwrap_or("not TOML").to_owned();
-        bad(error.span().map_or(0, |span| span.start), what)
-    })?;
-    let mut table: Vec<_> = table.into_iter().collect();
-    table.sort_by_key(|(name, _)| name.span().start);
-    let mut entries = Vec::new();
-    for (name, value) in table {
+/// A file of settings.
+pub struct File {
+    path: PathBuf,
+    content: String,
+    /// The settings, in the file's order.
+    pub settings: Vec<Entry>,
+    /// Redis's parameters, likewise. Whoever knows them says whether they are good.
+    pub redis: Vec<Entry>,
+    /// Where the line `[redis]` begins.
+    header: Option<usize>,
+}
+
+impl File {
+    /// Reads a file's content.
+    pub fn parse(path: &Path, content: &str) -> Result<Self, BadSetting> {
+        let mut file = Self {
+            path: path.to_owned(),
+            content: content.to_owned(),
+            settings: Vec::new(),
+            redis: Vec::new(),
+            header: None,
+        };
+        let table = DeTable::parse(content).map_err(|error| {
+            let what = error.message().lines().next().unwrap_or("not TOML").to_owned();
+            file.bad(error.span().map_or(0, |span| span.start), what)
+        })?;
+        for (name, value) in in_order(table.into_inner()) {
+            let (at, span) = (name.span().start, value.span());
+            if name.get_ref() != REDIS {
+                let entry = file.entry(&name, value, ",")?;
+                file.settings.push(entry);
+                continue;
+            }
+            let DeValue::Table(parameters) = value.into_inner() else {
+                return Err(file.bad(at, format!("`{REDIS}` is not a setting, but a table: [{REDIS}]")));
+            };
+            // Such a one can be added to at the end of the file, and everything else before it.
+            if content.get(span.clone()).is_none_or(|text| !text.starts_with('[')) {
+                return Err(
+                    file.bad(at, format!("write [{REDIS}] as a line of its own, its parameters below it"))
+                );
+            }
+            file.header =
+                Some(content.get(..span.start).and_then(|above| above.rfind('\n')).map_or(0, |end| end + 1));
+            for (name, value) in in_order(parameters) {
+                let entry = file.entry(&name, value, " ")?;
+                file.redis.push(entry);
+            }
+        }
+        Ok(file)
+    }
+
+    fn entry(
+        &self,
+        name: &Spanned<String>,
+        value: Spanned<DeValue<'_>>,
+        between: &str,
+    ) -> Result<Entry, BadSetting> {
         let (at, span) = (name.span().start, value.span());
-        let name = name.into_inner();
-        let value = match value.into_inner() {
+        let value = Value::deserialize(ValueDeserializer::from(value))
+            .map_err(|error| self.bad(at, error.message().to_owned()))?;
+        let value = match value {
             Value::Array(items) => {
-                items.iter().map(plain).collect::<Option<Vec<_>>>().map(|items| items.join(","))
+                items.iter().map(plain).collect::<Option<Vec<_>>>().map(|items| items.join(between))
             }
             value => plain(&value),
+        };
+        let name = name.get_ref().clone();
+        match value {
+            Some(value) => Ok(Entry { name, value, line: self.line(at), span }),
+            None => Err(self.bad(at, format!("`{name}` is a table; settings stand alone, one a line"))),
         }
-        .ok_or_else(|| bad(at, format!("`{name}` is a table; settings stand alone, one a line")))?;
-        entries.push(Entry { name, value, line: line(at), span });
     }
-    Ok(entries)
+
+    fn line(&self, offset: usize) -> usize {
+        self.content.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
+    }
+
+    fn bad(&self, offset: usize, what: String) -> BadSetting {
+        BadSetting { place: Place::File(self.path.clone(), self.line(offset)), what }
+    }
+
+    /// Where an entry stands.
+    pub fn place(&self, entry: &Entry) -> Place {
+        Place::File(self.path.clone(), entry.line)
+    }
+
+    /// The content with what differs from it, and from the defaults, put in. Lines that say the same already, and
+    /// comments, stay as they are. Of Redis's parameters, `changed` has for each entry what is to stand there instead, if
+    /// anything, and `added` those to add.
+    pub fn rewrite(&self, config: &Config, changed: &[Option<String>], added: &[(&str, String)]) -> String {
+        // TOML has the table behind everything that is in none.
+        let (settings, redis) = self.content.split_at(self.header.unwrap_or(self.content.len()));
+        let mut new = self.rewrite_settings(config, settings);
+        let from = settings.len();
+        let mut redis = redis.to_owned();
+        for (entry, changed) in self.redis.iter().zip(changed).rev() {
+            if let Some(value) = changed {
+                redis.replace_range(entry.span.start - from..entry.span.end - from, &literal(value));
+            }
+        }
+        if redis.is_empty() && !added.is_empty() {
+            end_line(&mut new);
+            redis = format!("{}[{REDIS}]\n", if new.is_empty() { "" } else { "\n" });
+        }
+        for (name, value) in added {
+            end_line(&mut redis);
+            redis.push_str(&line(name, value));
+        }
+        new + &redis
+    }
+
+    fn rewrite_settings(&self, config: &Config, content: &str) -> String {
+        let defaults = Config::default();
+        let missing: String = SETTINGS
+            .iter()
+            .filter(|setting| self.settings.iter().all(|entry| entry.name != setting.name))
+            .map(|setting| (setting.name, (setting.get)(config), (setting.get)(&defaults)))
+            .filter(|(_, value, default)| value != default)
+            .map(|(name, value, _)| line(name, &value))
+            .collect();
+        let mut new = content.to_owned();
+        if !missing.is_empty() {
+            // What stands right before the table may be a comment on it.
+            let last = self
+                .settings
+                .last()
+                .filter(|_| self.header.is_some())
+                .map_or(new.len(), |last| last.span.end);
+            let rest = content.get(last..).unwrap_or_default();
+            let at = rest.find('\n').map_or(new.len(), |end| last + end + 1);
+            if at == new.len() {
+                end_line(&mut new);
+                new.push_str(&missing);
+            } else {
+                new.insert_str(at, &missing);
+            }
+        }
+        // From the back, so that the spans of what is still to do stay true.
+        for entry in self.settings.iter().rev() {
+            let Some(setting) = Setting::named(&entry.name) else { continue };
+            let mut written = config.clone();
+            if (setting.set)(&mut written, &entry.value).is_err() || written != *config {
+                new.replace_range(entry.span.clone(), &literal(&(setting.get)(config)));
+            }
+        }
+        new
+    }
+}
+
+/// A table's keys and values as they stand in the file.
+fn in_order(table: DeTable<'_>) -> Vec<(Spanned<String>, Spanned<DeValue<'_>>)> {
+    let name = |name: Spanned<std::borrow::Cow<'_, str>>| {
+        let span = name.span();
+        Spanned::new(span, name.into_inner().into_owned())
+    };
+    let mut entries: Vec<_> = table.into_iter().map(|(key, value)| (name(key), value)).collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
 }
 
 /// A simple value as text; `None` for a table or list.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
+        Value::Boolean(is) => Some(if *is { "yes" } else { "no" }.to_owned()),
         Value::Array(_) | Value::Table(_) => None,
         value => Some(value.to_string()),
     }
 }
 
-/// The content with what differs from it, and from the defaults, put in.
-pub(super) fn rewrite(config: &Config, path: &Path, content: &str) -> Result<String, BadSetting> {
-    let entries = parse(path, content)?;
-    let mut new = content.to_owned();
-    // From the back, so that the spans of what is still to do stay true.
-    for entry in entries.iter().rev() {
-        let Some(setting) = Setting::named(&entry.name) else { continue };
-        let mut written = config.clone();
-        if (setting.set)(&mut written, &entry.value).is_err() || written != *config {
-            new.replace_range(entry.span.clone(), &literal(&(setting.get)(config)));
-        }
+/// A line of the file.
+fn line(name: &str, value: &str) -> String {
+    format!("{name} = {}\n", literal(value))
+}
+
+/// Completes the last line.
+fn end_line(text: &mut String) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
     }
-    let defaults = Config::default();
-    for setting in SETTINGS {
-        let value = (setting.get)(config);
-        if value != (setting.get)(&defaults) && entries.iter().all(|entry| entry.name != setting.name) {
-            if !new.is_empty() && !new.ends_with('\n') {
-                new.push('\n');
-            }
-            new.extend([setting.name, " = ", &literal(&value), "\n"]);
-        }
-    }
-    Ok(new)
 }
 
 /// A value as TOML writes it.

@@ -22,6 +22,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 pub use events::Events;
+pub use file::{Entry, File};
 pub use table::{SETTINGS, Setting};
 
 /// When an acknowledged write is on disk.
@@ -69,6 +70,10 @@ pub struct Config {
     pub bind: Vec<IpAddr>,
     /// The TCP port; 0 lets the system choose.
     pub port: u16,
+    /// The port of TLS; 0: none.
+    pub tls_port: u16,
+    /// The directory of the certificates; empty: see [`Config::tls_dir`].
+    pub tls_dir: PathBuf,
     /// Bytes of memory for the whole process.
     pub memory: u64,
     /// When an acknowledged write is on disk.
@@ -79,10 +84,6 @@ pub struct Config {
     pub protected_mode: bool,
     /// How many clients may be connected.
     pub maxclients: u32,
-    /// Seconds after which an idle client is disconnected; 0: never.
-    pub timeout_s: u64,
-    /// Bytes of the longest value or argument.
-    pub proto_max_bulk_len: u64,
     /// Microseconds from which a command is remembered as slow; negative: none, 0: all.
     pub slowlog_log_slower_than_us: i64,
     /// Which events of keys are published.
@@ -99,13 +100,13 @@ impl Default for Config {
             dir: PathBuf::new(),
             bind: Vec::new(),
             port: 0,
+            tls_port: 0,
+            tls_dir: PathBuf::new(),
             memory: 0,
             fsync: Fsync::Always,
             requirepass: String::new(),
             protected_mode: true,
             maxclients: 0,
-            timeout_s: 0,
-            proto_max_bulk_len: 0,
             slowlog_log_slower_than_us: 0,
             notify_keyspace_events: Events::default(),
             loglevel: LogLevel::Info,
@@ -154,17 +155,16 @@ pub struct BadSetting {
 }
 
 impl Config {
-    /// The settings from their three places. `flag` and `environment` answer for a name; `file` is a path and
-    /// what is in it.
+    /// The settings from their three places. `flag` and `environment` answer for a name.
     pub fn load(
-        file: Option<(&std::path::Path, &str)>,
+        file: Option<&File>,
         environment: impl Fn(&str) -> Option<String>,
         flag: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, BadSetting> {
         let mut config = Self::default();
-        if let Some((path, content)) = file {
-            for entry in file::parse(path, content)? {
-                config.put(&entry.name, &entry.value, Place::File(path.to_owned(), entry.line))?;
+        if let Some(file) = file {
+            for entry in &file.settings {
+                config.put(&entry.name, &entry.value, file.place(entry))?;
             }
         }
         for setting in SETTINGS {
@@ -181,6 +181,11 @@ impl Config {
         Ok(config)
     }
 
+    /// The directory of the certificates.
+    pub fn tls_dir(&self) -> PathBuf {
+        if self.tls_dir.as_os_str().is_empty() { self.dir.join("tls") } else { self.tls_dir.clone() }
+    }
+
     /// A setting's value as text, that [`Config::put`] takes back.
     pub fn get(&self, name: &str) -> Option<String> {
         Setting::named(name).map(|setting| (setting.get)(self))
@@ -189,7 +194,7 @@ impl Config {
     /// Sets one value, whether or not it may change while the server runs.
     pub fn put(&mut self, name: &str, value: &str, place: Place) -> Result<(), BadSetting> {
         let Some(setting) = Setting::named(name) else {
-            let near = nearest(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let near = nearest(name, SETTINGS.iter().map(|setting| setting.name));
             return Err(BadSetting { place, what: format!("there is no setting `{name}`{near}") });
         };
         (setting.set)(self, value).map_err(|what| BadSetting {
@@ -197,22 +202,16 @@ impl Config {
             place,
         })
     }
-
-    /// The file's text with these settings in it: lines that set something else, and comments, stay as they are.
-    pub fn rewrite(&self, path: &std::path::Path, content: &str) -> Result<String, BadSetting> {
-        file::rewrite(self, path, content)
-    }
 }
 
-/// The setting whose name needs the fewest changes to be this one, if at most three.
-fn nearest(name: &str) -> Option<&'static str> {
+/// Asks whether the name was meant that needs the fewest changes to be this one, if at most three.
+pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
     let name = name.replace('_', "-");
-    SETTINGS
-        .iter()
-        .map(|setting| (distance(&name, setting.name), setting.name))
+    names
+        .map(|other| (distance(&name, other), other))
         .filter(|&(distance, _)| distance <= 3)
         .min()
-        .map(|(_, name)| name)
+        .map_or_else(String::new, |(_, near)| format!("; did you mean `{near}`?"))
 }
 
 /// Levenshtein's distance (1966), one row at a time.
@@ -239,6 +238,10 @@ mod tests {
         None
     }
 
+    fn file(content: &str) -> Result<File, BadSetting> {
+        File::parse(Path::new("s.toml"), content)
+    }
+
     #[test]
     fn every_default_is_accepted_and_comes_back() {
         let config = Config::default();
@@ -257,27 +260,30 @@ mod tests {
 
     #[test]
     fn a_flag_beats_the_environment_and_that_the_file() {
-        let file = Some((Path::new("s.toml"), "port = 1\nmemory = \"16MiB\"\nmaxclients = 5\n"));
+        let file = file("port = 1\nmemory = \"16MiB\"\nmaxclients = 5\n").unwrap();
         let environment = |name: &str| match name {
             "SILTSTONE_PORT" => Some("2".to_owned()),
             "SILTSTONE_MEMORY" => Some("32MiB".to_owned()),
             _ => None,
         };
         let flag = |name: &str| (name == "port").then(|| "3".to_owned());
-        let config = Config::load(file, environment, flag).unwrap();
+        let config = Config::load(Some(&file), environment, flag).unwrap();
         assert_eq!((config.port, config.memory, config.maxclients), (3, 32 << 20, 5));
     }
 
     #[test]
     fn a_bad_value_says_where_it_stands() {
-        let bad = |file, environment: &str, flag: &str| {
-            Config::load(
-                Some((Path::new("s.toml"), file)),
-                |name| (name == "SILTSTONE_PORT" && !environment.is_empty()).then(|| environment.to_owned()),
-                |name| (name == "fsync" && !flag.is_empty()).then(|| flag.to_owned()),
-            )
-            .unwrap_err()
-            .to_string()
+        let bad = |content, environment: &str, flag: &str| {
+            let load = |file| {
+                Config::load(
+                    Some(&file),
+                    |name| {
+                        (name == "SILTSTONE_PORT" && !environment.is_empty()).then(|| environment.to_owned())
+                    },
+                    |name| (name == "fsync" && !flag.is_empty()).then(|| flag.to_owned()),
+                )
+            };
+            file(content).and_then(load).unwrap_err().to_string()
         };
         assert_eq!(
             bad("# size\n\nmemory = \"lots\"", "", ""),
@@ -293,19 +299,62 @@ mod tests {
         assert!(bad("port = ", "", "").starts_with("s.toml:1: "), "{}", bad("port = ", "", ""));
         assert!(bad("port = 1\nport = 2\n", "", "").starts_with("s.toml:2: "));
         assert_eq!(bad("port = 1.5", "", ""), "s.toml:1: port: `1.5` is not a port from 0 to 65535");
+        assert_eq!(
+            bad("[redis]\nhz = 1\n[other]\n", "", ""),
+            "s.toml:3: `other` is a table; settings stand alone, one a line"
+        );
+        assert_eq!(
+            bad("port = 1\nredis.hz = 1\n", "", ""),
+            "s.toml:2: write [redis] as a line of its own, its parameters below it"
+        );
+        assert_eq!(bad("redis = 1", "", ""), "s.toml:1: `redis` is not a setting, but a table: [redis]");
     }
 
     #[test]
     fn rewriting_keeps_comments_and_what_is_default() {
         let old = "# ours\nport = 7000 # front\nbind = [\n  \"127.0.0.1\",\n  \"::1\",\n]\n";
-        let mut config = Config::load(Some((Path::new("s.toml"), old)), none, none).unwrap();
+        let old = file(old).unwrap();
+        let mut config = Config::load(Some(&old), none, none).unwrap();
         config.put("port", "7001", Place::Command).unwrap();
         config.put("maxclients", "12", Place::Command).unwrap();
-        let new = config.rewrite(Path::new("s.toml"), old).unwrap();
+        let new = old.rewrite(&config, &[], &[]);
         assert_eq!(
             new,
             "# ours\nport = 7001 # front\nbind = [\n  \"127.0.0.1\",\n  \"::1\",\n]\nmaxclients = 12\n"
         );
-        assert_eq!(Config::load(Some((Path::new("s.toml"), &new)), none, none).unwrap(), config);
+        assert_eq!(Config::load(Some(&file(&new).unwrap()), none, none).unwrap(), config);
+    }
+
+    #[test]
+    fn rewriting_keeps_the_table_of_redis_apart() {
+        let mut config = Config::default();
+        config.put("maxclients", "12", Place::Command).unwrap();
+        let rewrite = |old: &str, changed: &[Option<&str>], added: &[(&str, &str)]| {
+            let changed: Vec<_> = changed.iter().map(|value| value.map(str::to_owned)).collect();
+            let added: Vec<_> = added.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            let new = file(old).unwrap().rewrite(&config, &changed, &added);
+            let again = file(&new).unwrap();
+            assert_eq!(Config::load(Some(&again), none, none).unwrap(), config, "{new}");
+            assert_eq!(
+                again.rewrite(&config, &vec![None; again.redis.len()], &[]),
+                new,
+                "nothing more to do"
+            );
+            new
+        };
+        assert_eq!(rewrite("", &[], &[("hz", "20")]), "maxclients = 12\n\n[redis]\nhz = 20\n");
+        assert_eq!(rewrite("# a\n[redis]", &[], &[("hz", "20")]), "# a\nmaxclients = 12\n[redis]\nhz = 20\n");
+        assert_eq!(
+            rewrite(
+                "maxclients = 5 # b\n\n# c\n[redis] # d\nhz = 9 # e\ntimeout = 7",
+                &[Some("x y"), None],
+                &[]
+            ),
+            "maxclients = 12 # b\n\n# c\n[redis] # d\nhz = \"x y\" # e\ntimeout = 7"
+        );
+        assert_eq!(
+            rewrite("loglevel = \"info\" # b\n\n# c\n[redis]\nhz = 9", &[None], &[("timeout", "7")]),
+            "loglevel = \"info\" # b\nmaxclients = 12\n\n# c\n[redis]\nhz = 9\ntimeout = 7\n"
+        );
     }
 }

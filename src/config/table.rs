@@ -83,10 +83,37 @@ pub const SETTINGS: &[Setting] = &[
         default: "6379",
         live: false,
         secret: false,
-        doc: "TCP port; 0 takes a free one and logs it",
+        doc: "TCP port; 0 takes a free one and logs it, or none where there is `tls-port`",
         get: |config| config.port.to_string(),
         set: |config, value| {
-            config.port = value.parse().map_err(|_| format!("`{value}` is not a port from 0 to 65535"))?;
+            config.port = text::port(value)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "tls-port",
+        value_name: "N",
+        default: "0",
+        live: false,
+        secret: false,
+        doc: "Port of TLS; 0 for none",
+        get: |config| config.tls_port.to_string(),
+        set: |config, value| {
+            config.tls_port = text::port(value)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "tls-dir",
+        value_name: "DIR",
+        default: "",
+        live: true,
+        secret: false,
+        doc: "Directory of cert.pem (the chain), key.pem and, if clients have to show certificates, ca.pem; if none is given, \
+              `tls` in `dir`",
+        get: |config| config.tls_dir.display().to_string(),
+        set: |config, value| {
+            config.tls_dir = value.into();
             Ok(())
         },
     },
@@ -154,32 +181,6 @@ pub const SETTINGS: &[Setting] = &[
         get: |config| config.maxclients.to_string(),
         set: |config, value| {
             config.maxclients = text::number(value, 1, 1_000_000)?;
-            Ok(())
-        },
-    },
-    Setting {
-        name: "timeout",
-        value_name: "SECONDS",
-        default: "0",
-        live: true,
-        secret: false,
-        doc: "Seconds after which an idle client is disconnected; 0 for never",
-        get: |config| config.timeout_s.to_string(),
-        set: |config, value| {
-            config.timeout_s = text::number(value, 0, i64::from(i32::MAX))?;
-            Ok(())
-        },
-    },
-    Setting {
-        name: "proto-max-bulk-len",
-        value_name: "SIZE",
-        default: "512MiB",
-        live: true,
-        secret: false,
-        doc: "Longest value or argument; an eighth of `memory` bounds it too",
-        get: |config| config.proto_max_bulk_len.to_string(),
-        set: |config, value| {
-            config.proto_max_bulk_len = text::size(value, 1 << 20)?;
             Ok(())
         },
     },

@@ -61,6 +61,11 @@ pub fn number<T: TryFrom<i64>>(value: &str, min: i64, max: i64) -> Result<T, Str
         })
 }
 
+/// A TCP port.
+pub fn port(value: &str) -> Result<u16, String> {
+    value.parse().map_err(|_| format!("`{value}` is not a port from 0 to 65535"))
+}
+
 /// Yes or no.
 pub fn yes_no(value: &str) -> Result<bool, String> {
     match value {

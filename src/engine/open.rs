@@ -306,10 +306,13 @@ fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn DirLock>> {
 fn list(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<FileKind>> {
     let paths = vfs.list(dir).map_err(|e| Error::io("listing", dir, e))?;
     let kinds: Vec<FileKind> = paths.iter().filter_map(|path| kind_of(path)).collect();
-    let hidden = |path: &Path| {
-        path.file_name().is_some_and(|name| name == "lost+found" || name.as_encoded_bytes().starts_with(b"."))
+    // The file system's, and the certificates of whoever serves it.
+    let known = |path: &Path| {
+        path.file_name().is_some_and(|name| {
+            name == "lost+found" || name == "tls" || name.as_encoded_bytes().starts_with(b".")
+        })
     };
-    let stranger = paths.iter().find(|path| kind_of(path).is_none() && !hidden(path));
+    let stranger = paths.iter().find(|path| kind_of(path).is_none() && !known(path));
     match stranger {
         Some(path) if kinds.iter().all(|kind| *kind == FileKind::Lock) => Err(Error::invalid(format_args!(
             "{} is not a database, and not empty: it holds {}",

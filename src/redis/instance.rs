@@ -1,8 +1,8 @@
 //! What all connections of one server share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -89,8 +89,13 @@ pub(crate) struct Instance {
     buffers: AtomicUsize,
     random: Mutex<Random>,
     stop: Box<dyn Fn() + Send + Sync>,
+    /// Reads the certificates of TLS again; there once it is served.
+    reload: OnceLock<Reload>,
     this: Weak<Self>,
 }
+
+/// Reads certificates from a directory, with what `tls-auth-clients` was set to, or says why not.
+type Reload = Box<dyn Fn(&Path, Option<&str>) -> Result<(), String> + Send + Sync>;
 
 impl Instance {
     /// A server over a keyspace. `stop` begins the orderly shutdown.
@@ -99,6 +104,7 @@ impl Instance {
         env: Env,
         config: Config,
         config_file: Option<PathBuf>,
+        parameters: Parameters,
         stop: Box<dyn Fn() + Send + Sync>,
     ) -> Arc<Self> {
         let mut random = Random::from_machine();
@@ -112,7 +118,6 @@ impl Instance {
         }
         let acl = Acl::default();
         acl.set_default_password(&config.requirepass);
-        let parameters = Parameters::default();
         if let Some(parameter) = Parameter::named("aclfile") {
             parameters.set(parameter, acl::file_path(&config.dir).display().to_string());
         }
@@ -142,6 +147,7 @@ impl Instance {
             buffers: AtomicUsize::new(0),
             random: Mutex::new(random),
             stop,
+            reload: OnceLock::new(),
             env,
         });
         instance.store().set_noted(instance.config().notify_keyspace_events.published().bits());
@@ -171,9 +177,9 @@ impl Instance {
         &*self.env.clock
     }
 
-    /// Unix microseconds. The clock counts milliseconds; what is below is of the steady clock, so that two moments differ.
+    /// Unix microseconds.
     pub(crate) fn now_us(&self) -> u64 {
-        self.env.clock.now_ms() * 1000 + self.env.clock.monotonic_ns() / 1000 % 1000
+        self.env.clock.now_us()
     }
 
     /// The world it runs in.
@@ -193,6 +199,26 @@ impl Instance {
             self.acl.set_default_password(&config.requirepass);
         }
         self.config.store(Arc::new(config));
+    }
+
+    /// TLS is served, with certificates that this reads again.
+    pub(crate) fn serves_tls(
+        &self,
+        reload: impl Fn(&Path, Option<&str>) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        // There is only one server.
+        let _ = self.reload.set(Box::new(reload));
+    }
+
+    /// Has the connections from now on use the certificates as these settings say, and `tls-auth-clients` if it is given.
+    pub(crate) fn reload_certificates(
+        &self,
+        config: &Config,
+        auth_clients: Option<&str>,
+    ) -> Result<(), String> {
+        let Some(reload) = self.reload.get() else { return Ok(()) };
+        let set = self.parameters.given("tls-auth-clients");
+        reload(&config.tls_dir(), auth_clients.or(set.as_deref()))
     }
 
     /// A random number.

@@ -64,7 +64,7 @@ pub(crate) mod list;
 pub(crate) mod monitor;
 pub(crate) mod notify;
 pub(crate) mod number;
-pub(crate) mod parameters;
+pub mod parameters;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;
 pub(crate) mod pubsub;

@@ -1,7 +1,7 @@
 //! Redis's parameters that are not settings of ours. Clients and tools look at them and set them, so CONFIG GET answers
 //! and CONFIG SET accepts what Redis would, with Redis's words for what is wrong. But for the few that something here
 //! asks for by name, setting one changes nothing: what they tune (encodings in memory, snapshots, replication) does not
-//! exist on disk. They are forgotten when the server stops.
+//! exist on disk. They stand in the settings file below `[redis]`, and CONFIG REWRITE puts them there.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use parking_lot::Mutex;
 
 use super::number;
+use crate::config::{BadSetting, Entry, File, Setting, nearest};
 
 /// What values a parameter takes.
 #[derive(Clone, Copy)]
@@ -85,6 +86,7 @@ const POLICIES: &[&str] = &[
     "allkeys-random",
     "noeviction",
 ];
+const PROTO_MAX_BULK_LEN: &str = "536870912";
 const SHUTDOWN: &[&str] = &["default", "save", "nosave", "now", "force"];
 
 const PARAMETERS: &[Parameter] = &[
@@ -162,6 +164,7 @@ const PARAMETERS: &[Parameter] = &[
     parameter("oom-score-adj-values", "0 200 800", Text),
     parameter("pidfile", "", Fixed),
     parameter("proc-title-template", "{title} {listen-addr} {server-mode}", Text),
+    parameter("proto-max-bulk-len", PROTO_MAX_BULK_LEN, Bytes(1 << 20)),
     parameter("rdb-del-sync-files", "no", YesNo),
     parameter("rdb-key-save-delay", "0", ANY).hidden(),
     parameter("rdb-save-incremental-fsync", "yes", YesNo),
@@ -197,6 +200,9 @@ const PARAMETERS: &[Parameter] = &[
     parameter("stream-node-max-entries", "100", LONG),
     parameter("tcp-backlog", "511", Fixed),
     parameter("tcp-keepalive", "300", INT),
+    parameter("timeout", "0", INT),
+    // Where it is not set: whether there is a ca.pem.
+    parameter("tls-auth-clients", "yes", Word(&["no", "yes", "optional"])),
     parameter("tracking-table-max-keys", "1000000", LONG),
     // Ours: whether an error inside EXEC undoes all of it. CLIENT TXN ROLLBACK says otherwise.
     parameter("txn-rollback", "no", YesNo),
@@ -212,8 +218,7 @@ const PARAMETERS: &[Parameter] = &[
 type Refusal = Cow<'static, str>;
 
 /// Those that were set.
-#[derive(Default)]
-pub(crate) struct Parameters {
+pub struct Parameters {
     set: Mutex<BTreeMap<&'static str, String>>,
     /// `latency-monitor-threshold`, which is asked for at every command.
     latency_threshold_ms: AtomicU64,
@@ -221,14 +226,88 @@ pub(crate) struct Parameters {
     maxmemory: AtomicU64,
     /// Whether `maxmemory-policy` counts uses.
     counts_uses: AtomicBool,
+    /// `proto-max-bulk-len`, which each connection looks at.
+    bulk_bytes_max: AtomicU64,
+    /// `timeout`.
+    timeout_s: AtomicU64,
     /// Whether `min-replicas-to-write` and `min-replicas-max-lag` ask for any.
     wants_replicas: AtomicBool,
 }
 
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            set: Mutex::default(),
+            latency_threshold_ms: AtomicU64::new(0),
+            maxmemory: AtomicU64::new(0),
+            counts_uses: AtomicBool::new(false),
+            bulk_bytes_max: AtomicU64::new(PROTO_MAX_BULK_LEN.parse().unwrap_or(0)),
+            timeout_s: AtomicU64::new(0),
+            wants_replicas: AtomicBool::new(false),
+        }
+    }
+}
+
 impl Parameters {
+    /// Those of a settings file, or what is wrong with the first bad one.
+    pub fn load(file: &File) -> Result<Self, BadSetting> {
+        let bad = |entry, what| BadSetting { place: file.place(entry), what };
+        for entry in &file.settings {
+            if Setting::named(&entry.name).is_none() && Parameter::named(&entry.name).is_some() {
+                let what = format!("`{}` is a parameter of Redis: write it below a line [redis]", entry.name);
+                return Err(bad(entry, what));
+            }
+        }
+        let parameters = Self::default();
+        for entry in &file.redis {
+            let name = &entry.name;
+            let Some(parameter) = Parameter::named(name) else {
+                let what = if Setting::named(name).is_some() {
+                    format!("`{name}` is a setting: write it above the line [redis]")
+                } else {
+                    let near = nearest(name, PARAMETERS.iter().map(|one| one.name));
+                    format!("Redis has no parameter `{name}`{near}")
+                };
+                return Err(bad(entry, what));
+            };
+            let checked = parameters.check(parameter, &entry.value);
+            parameters.set(parameter, checked.map_err(|why| bad(entry, format!("{name}: {why}")))?);
+        }
+        Ok(parameters)
+    }
+
+    /// What a settings file should say: for each of its entries what is to stand there instead, if anything; and those to
+    /// add, since they differ from their defaults.
+    pub(crate) fn rewrite(&self, entries: &[Entry]) -> (Vec<Option<String>>, Vec<(&'static str, String)>) {
+        let entries: Vec<_> =
+            entries.iter().map(|entry| (Parameter::named(&entry.name), &entry.value)).collect();
+        let changed = |(parameter, value): &(Option<&'static Parameter>, &String)| {
+            let now = self.get((*parameter)?);
+            let says = self.check((*parameter)?, value);
+            says.map_or(true, |says| says != now).then_some(now)
+        };
+        let missing = |one: &&Parameter| {
+            entries.iter().all(|(parameter, _)| parameter.is_none_or(|other| other.name != one.name))
+        };
+        // What cannot be set is told as it is, and not written.
+        let added = PARAMETERS
+            .iter()
+            .filter(|one| missing(one) && !matches!(one.kind, Fixed))
+            .map(|one| (one.name, self.get(one), one.default))
+            .filter(|(_, value, default)| value != default)
+            .map(|(name, value, _)| (name, value))
+            .collect();
+        (entries.iter().map(changed).collect(), added)
+    }
+
     /// A parameter's value.
     pub(crate) fn get(&self, parameter: &'static Parameter) -> String {
         self.set.lock().get(parameter.name).cloned().unwrap_or_else(|| parameter.default.to_owned())
+    }
+
+    /// What a parameter was set to, if it was.
+    pub(crate) fn given(&self, name: &str) -> Option<String> {
+        self.set.lock().get(name).cloned()
     }
 
     /// A parameter's value as a number; 0 if there is none of this name.
@@ -256,6 +335,16 @@ impl Parameters {
         self.counts_uses.load(Relaxed)
     }
 
+    /// Bytes of the longest value or argument.
+    pub(crate) fn bulk_bytes_max(&self) -> u64 {
+        self.bulk_bytes_max.load(Relaxed)
+    }
+
+    /// Seconds after which an idle client is disconnected; `None`: never.
+    pub(crate) fn timeout_s(&self) -> Option<u64> {
+        Some(self.timeout_s.load(Relaxed)).filter(|&seconds| seconds > 0)
+    }
+
     /// Whether writes are to reach replicas, of which there are none.
     pub(crate) fn wants_replicas(&self) -> bool {
         self.wants_replicas.load(Relaxed)
@@ -276,11 +365,12 @@ impl Parameters {
 
     /// Sets what [`check`] found good.
     pub(crate) fn set(&self, parameter: &'static Parameter, value: String) {
+        let number = || value.parse().unwrap_or(0);
         match parameter.name {
-            "latency-monitor-threshold" => {
-                self.latency_threshold_ms.store(value.parse().unwrap_or(0), Relaxed);
-            }
-            "maxmemory" => self.maxmemory.store(value.parse().unwrap_or(0), Relaxed),
+            "latency-monitor-threshold" => self.latency_threshold_ms.store(number(), Relaxed),
+            "maxmemory" => self.maxmemory.store(number(), Relaxed),
+            "proto-max-bulk-len" => self.bulk_bytes_max.store(number(), Relaxed),
+            "timeout" => self.timeout_s.store(number(), Relaxed),
             "maxmemory-policy" => self.counts_uses.store(value.ends_with("-lfu"), Relaxed),
             _ => {}
         }
@@ -338,18 +428,18 @@ fn within(n: i64, least: i64, most: i64) -> Result<String, Refusal> {
     Err(format!("argument must be between {least} and {most} inclusive").into())
 }
 
-/// As Redis reads sizes: `k` is a thousand and `kb` 1024.
+/// As Redis reads sizes: `k` is a thousand and `kb` 1024. The units of the settings are taken too.
 fn bytes(lower: &str) -> Option<i64> {
     let digits = lower.len() - lower.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = lower.split_at(digits);
     let unit = match unit {
         "" | "b" => 1,
         "k" => 1000,
-        "kb" => 1 << 10,
+        "kb" | "kib" => 1 << 10,
         "m" => 1_000_000,
-        "mb" => 1 << 20,
+        "mb" | "mib" => 1 << 20,
         "g" => 1_000_000_000,
-        "gb" => 1 << 30,
+        "gb" | "gib" => 1 << 30,
         _ => return None,
     };
     number.parse::<i64>().ok()?.checked_mul(unit)
@@ -447,5 +537,38 @@ mod tests {
             "normal 0 0 0 slave 1048576 0 5 pubsub 33554432 8388608 60"
         );
         assert_eq!(check("latency-tracking-info-percentiles", "0.0 50.0 100"), "0 50 100");
+    }
+
+    #[test]
+    fn a_file_says_what_is_wrong_and_is_rewritten() {
+        let load = |content: &str| {
+            let file = File::parse(std::path::Path::new("s.toml"), content)?;
+            Parameters::load(&file).map(|parameters| (file, parameters))
+        };
+        let bad = |content| load(content).err().map(|bad| bad.to_string()).unwrap_or_default();
+        assert_eq!(
+            bad("[redis]\ntxn-rollback = 1"),
+            "s.toml:2: txn-rollback: argument must be 'yes' or 'no'"
+        );
+        assert_eq!(
+            bad("[redis]\ntxn-rolback = 'yes'"),
+            "s.toml:2: Redis has no parameter `txn-rolback`; did you mean `txn-rollback`?"
+        );
+        assert_eq!(
+            bad("\ntimeout = 5"),
+            "s.toml:2: `timeout` is a parameter of Redis: write it below a line [redis]"
+        );
+        assert_eq!(
+            bad("[redis]\nmemory = '1GiB'"),
+            "s.toml:2: `memory` is a setting: write it above the line [redis]"
+        );
+        let (file, parameters) =
+            load("[redis]\nproto-max-bulk-len = '1mb'\nlua-time-limit = 7\nhz = 20").unwrap();
+        assert_eq!(parameters.bulk_bytes_max(), 1 << 20);
+        parameters.set(Parameter::named("busy-reply-threshold").unwrap(), "9".to_owned());
+        parameters.set(Parameter::named("timeout").unwrap(), "3".to_owned());
+        let (changed, added) = parameters.rewrite(&file.redis);
+        assert_eq!(changed, [None, Some("9".to_owned()), None]);
+        assert_eq!(added, [("timeout", "3".to_owned())]);
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Pipeline {
     session: Session,
     decoder: Decoder,
     limits: Limits,
+    /// What `proto-max-bulk-len` was when the limits were set.
+    bulk_bytes_max: u64,
     input: Vec<u8>,
     /// How much of `input` is done with.
     done: usize,
@@ -58,6 +60,7 @@ impl Pipeline {
             session,
             decoder: Decoder::default(),
             limits: Limits::default(),
+            bulk_bytes_max: 0,
             input: Vec::new(),
             done: 0,
             reply: Reply::default(),
@@ -70,7 +73,8 @@ impl Pipeline {
     fn set_limits(&mut self) {
         let config = self.instance.config();
         // A value is at most an eighth of the memory, and the request around it a little more.
-        let value_max = (config.memory / 8).min(config.proto_max_bulk_len).max(1 << 20);
+        self.bulk_bytes_max = self.instance.parameters.bulk_bytes_max();
+        let value_max = (config.memory / 8).min(self.bulk_bytes_max).max(1 << 20);
         self.limits = Limits {
             bulk_bytes_max: i64::try_from(value_max).unwrap_or(i64::MAX),
             request_bytes_max: u32::try_from((config.memory / 4).min(1 << 30))
@@ -123,6 +127,9 @@ impl Pipeline {
     /// Runs what has arrived. In [`Tier::Disk`] only off the event loop.
     pub(crate) fn run(&mut self, tier: Tier) -> Pace {
         let mut ns = self.instance.clock().monotonic_ns();
+        if self.bulk_bytes_max != self.instance.parameters.bulk_bytes_max() {
+            self.set_limits();
+        }
         // What was told before a command came is heard before its reply.
         self.collect();
         self.session.client.pending_bytes.store(self.pending(), Relaxed);

@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::event_loop::{BUFFER_KEPT, Turn};
+use super::tls::Tls;
 use crate::engine::{self, Seqno, Tier};
 use crate::redis::clients::Client;
 use crate::redis::pipeline::{Pace, Pipeline};
@@ -43,6 +44,8 @@ const PAUSE_CHECK: Duration = Duration::from_millis(10);
 pub(super) struct Connection {
     client: Arc<Client>,
     write: OwnedWriteHalf,
+    /// Whether, and how, what goes through the socket is encrypted.
+    tls: Option<RefCell<Tls>>,
     state: RefCell<State>,
     /// Who waits for news of this connection: its task. Woken from other threads too.
     waker: Arc<Mutex<Option<Waker>>>,
@@ -74,7 +77,7 @@ enum News {
 }
 
 /// Serves a new connection.
-pub(super) fn start(turn: &Rc<Turn>, stream: TcpStream) {
+pub(super) fn start(turn: &Rc<Turn>, stream: TcpStream, tls: Option<Tls>) {
     let name =
         |address: io::Result<std::net::SocketAddr>| address.map_or_else(|_| String::new(), |a| a.to_string());
     let (address, local) = (name(stream.peer_addr()), name(stream.local_addr()));
@@ -91,7 +94,8 @@ pub(super) fn start(turn: &Rc<Turn>, stream: TcpStream) {
     let session = Session::new(client.clone(), turn.stats.clone(), !instance.needs_password());
     let pipeline = Some(Box::new(Pipeline::new(instance.clone(), session)));
     let state = State { pipeline, sent: 0, needs: 0, held: false, awaited: false, broken: false, charged: 0 };
-    let connection = Rc::new(Connection { client, write, state: RefCell::new(state), waker });
+    let connection =
+        Rc::new(Connection { client, write, tls: tls.map(RefCell::new), state: RefCell::new(state), waker });
     turn.add(&connection);
     tracing::debug!(client = connection.client.id, address = connection.client.address, "connected");
     let guard = Guard { turn: turn.clone(), connection: connection.clone() };
@@ -120,6 +124,9 @@ impl Drop for Guard {
         state.broken = true;
         state.pipeline = None;
         self.turn.instance.charge_buffers(state.charged, 0);
+        if let Some(tls) = &self.connection.tls {
+            tls.borrow_mut().close(self.connection.write.as_ref());
+        }
         tracing::debug!(client = id, "disconnected");
     }
 }
@@ -218,7 +225,17 @@ impl Connection {
                 // Never more than what has arrived once again: lengths are only declared.
                 input.reserve(wanted.min(input.len()).clamp(READ_BYTES, READ_BYTES_MAX));
             }
-            let polled = pin!(read.read_buf(input)).poll(cx);
+            let polled = match &self.tls {
+                None => pin!(read.read_buf(input)).poll(cx),
+                Some(tls) => {
+                    let mut encrypted = turn.buffer();
+                    encrypted.reserve(READ_BYTES);
+                    let socket = (&mut *read, &self.write);
+                    let polled = tls.borrow_mut().poll_read(cx, socket, &mut encrypted, input);
+                    turn.keep_buffer(encrypted);
+                    polled
+                }
+            };
             if input.is_empty() {
                 turn.keep_buffer(std::mem::take(input));
             }
@@ -299,14 +316,12 @@ impl Connection {
         *held = false;
         let Some(pipeline) = pipeline else { return };
         let reply = pipeline.reply();
-        while *sent < reply.len() && !*broken {
-            match self.write.try_write(reply.bytes().get(*sent..).unwrap_or_default()) {
-                Ok(bytes) => *sent += bytes,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => *broken = true,
-            }
-        }
-        if *sent == reply.len() || *broken {
+        let is_sent = !*broken
+            && self.transmit(reply.bytes(), sent).unwrap_or_else(|_| {
+                *broken = true;
+                false
+            });
+        if is_sent || *broken {
             turn.stats.bytes_out.add(*sent as u64);
             self.client.output_bytes.store(0, Relaxed);
             *sent = 0;
@@ -318,6 +333,21 @@ impl Connection {
             drop(state);
             self.wake();
         }
+    }
+
+    /// Sends output from where `sent` points; whether the socket took all of it.
+    fn transmit(&self, output: &[u8], sent: &mut usize) -> io::Result<bool> {
+        if let Some(tls) = &self.tls {
+            return tls.borrow_mut().send(self.write.as_ref(), output, sent);
+        }
+        while *sent < output.len() {
+            match self.write.try_write(output.get(*sent..).unwrap_or_default()) {
+                Ok(bytes) => *sent += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 
     /// What was to be sent cannot be vouched for: says so and ends the connection.

@@ -24,6 +24,8 @@ use tokio::task::LocalSet;
 
 use super::connection::{self, Connection};
 use super::fetch::Fetcher;
+use super::tls::Tls;
+use super::tls::handshake::Secured;
 use crate::config::Fsync;
 use crate::engine::{self, Seqno};
 use crate::redis::instance::Instance;
@@ -56,16 +58,34 @@ pub(super) fn count() -> usize {
 /// not used costs nothing.
 const STACK_BYTES: usize = 8 << 20;
 
+/// A connection that was accepted.
+pub(super) struct Arrival {
+    stream: TcpStream,
+    tls: Option<Tls>,
+}
+
+impl From<TcpStream> for Arrival {
+    fn from(stream: TcpStream) -> Self {
+        Self { stream, tls: None }
+    }
+}
+
+impl From<Secured> for Arrival {
+    fn from(secured: Secured) -> Self {
+        Self { stream: secured.stream, tls: Some(Tls::new(secured.session)) }
+    }
+}
+
 /// A running loop, from outside.
 pub(super) struct EventLoop {
-    streams: mpsc::UnboundedSender<TcpStream>,
+    arrivals: mpsc::UnboundedSender<Arrival>,
     finished: oneshot::Receiver<()>,
 }
 
 impl EventLoop {
     /// Starts a loop's thread.
     pub(super) fn start(number: usize, instance: &Arc<Instance>) -> io::Result<Self> {
-        let (streams, arriving) = mpsc::unbounded_channel();
+        let (arrivals, arriving) = mpsc::unbounded_channel();
         let (finish, finished) = oneshot::channel();
         let instance = instance.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -81,18 +101,18 @@ impl EventLoop {
             // Nobody waits for it any more if this fails.
             let _ = finish.send(());
         })?;
-        Ok(Self { streams, finished })
+        Ok(Self { arrivals, finished })
     }
 
     /// Gives it a connection.
-    pub(super) fn hand(&self, stream: TcpStream) {
+    pub(super) fn hand(&self, arrival: Arrival) {
         // A loop that is gone drops the connection, which tells the client enough.
-        let _ = self.streams.send(stream);
+        let _ = self.arrivals.send(arrival);
     }
 
     /// Waits until its connections have ended; there will be no new ones.
     pub(super) async fn finish(self) {
-        drop(self.streams);
+        drop(self.arrivals);
         let _ = self.finished.await;
     }
 }
@@ -126,7 +146,7 @@ struct Acknowledged {
 }
 
 impl Turn {
-    async fn run(instance: Arc<Instance>, mut arriving: mpsc::UnboundedReceiver<TcpStream>) {
+    async fn run(instance: Arc<Instance>, mut arriving: mpsc::UnboundedReceiver<Arrival>) {
         let stats = instance.stats.new_loop();
         let turn = Rc::new(Self {
             instance,
@@ -145,10 +165,10 @@ impl Turn {
         tokio::task::spawn_local(turn.clone().settle_for_ever());
         tokio::task::spawn_local(turn.clone().look_around());
         tokio::task::spawn_local(turn.fetcher.clone().wake_for_ever());
-        while let Some(stream) = arriving.recv().await {
+        while let Some(Arrival { stream, tls }) = arriving.recv().await {
             let opened = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
             match opened {
-                Ok(stream) => connection::start(&turn, stream),
+                Ok(stream) => connection::start(&turn, stream, tls),
                 Err(error) => tracing::warn!(%error, "cannot serve a connection"),
             }
         }
@@ -294,16 +314,14 @@ impl Turn {
         });
     }
 
-    /// Once a second: takes a sample for INFO's rates, and ends connections that were silent for longer than the
-    /// settings allow.
+    /// Once a second: takes a sample for INFO's rates, and ends connections that were silent for longer than
+    /// `timeout` allows.
     async fn look_around(self: Rc<Self>) {
         loop {
             tokio::time::sleep(LOOK_AROUND).await;
             self.instance.stats.sample(self.instance.clock().monotonic_ns());
-            let timeout_ms = self.instance.config().timeout_s.saturating_mul(1000);
-            if timeout_ms == 0 {
-                continue;
-            }
+            let Some(timeout_s) = self.instance.parameters.timeout_s() else { continue };
+            let timeout_ms = timeout_s * 1000;
             let now_ms = self.instance.store().now_ms();
             for connection in self.connections.borrow().values() {
                 let last_ms = connection.client().last_ms.load(std::sync::atomic::Ordering::Relaxed);

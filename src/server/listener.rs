@@ -1,15 +1,16 @@
 //! Accepting: who is let in, and to which loop they go.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
-use super::event_loop::EventLoop;
-use crate::config::Config;
+use super::event_loop::{Arrival, EventLoop};
+use super::tls::certificates::Certificates;
+use super::tls::handshake::Handshakes;
 use crate::redis::instance::Instance;
 
 /// Connections that may wait to be accepted.
@@ -28,11 +29,19 @@ host, provided the server is not reachable from the internet.\r\n";
 
 const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
 
-/// Listens on all addresses of the settings.
-pub(super) fn bind(config: &Config) -> io::Result<Vec<TcpListener>> {
+/// Who accepts.
+#[derive(Default)]
+pub(super) struct Listeners {
+    /// For those who talk plainly.
+    pub(super) plain: Vec<TcpListener>,
+    /// For TLS.
+    pub(super) tls: Vec<TcpListener>,
+}
+
+/// Listens on all these addresses.
+pub(super) fn bind(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
-    let mut port = config.port;
-    for &address in &config.bind {
+    for &address in addresses {
         let address = SocketAddr::new(address, port);
         let listener = listen(address)
             .map_err(|error| io::Error::new(error.kind(), format!("listening on {address}: {error}")))?;
@@ -56,28 +65,52 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts on all listeners for ever.
-pub(super) async fn accept(instance: &Arc<Instance>, listeners: Vec<TcpListener>, loops: &[EventLoop]) {
+pub(super) async fn accept(
+    instance: &Arc<Instance>,
+    listeners: Listeners,
+    certificates: Option<&Certificates>,
+    loops: &[EventLoop],
+) {
+    let mut handshakes = Handshakes::within(instance.buffers_max());
     let mut accepted = 0;
     loop {
-        let (stream, address) = match accept_any(&listeners).await {
-            Ok(pair) => pair,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+        let arrival = tokio::select! {
+            one = accept_any(&listeners.plain) => match one {
+                Ok((stream, address)) => admit(instance, stream, address),
+                Err(error) => {
+                    hold_on(&error).await;
+                    continue;
+                }
+            },
+            one = accept_any(&listeners.tls), if handshakes.has_room() => {
+                match (one, certificates) {
+                    (Ok((stream, address)), Some(certificates)) => {
+                        let refusal = refusal(instance, address, handshakes.len());
+                        // Who is one too many is not given the time of a handshake, and cannot be told without.
+                        if refusal != Some(Refusal::Full) {
+                            set_up(&stream);
+                            let told = refusal.map(Refusal::words);
+                            handshakes.begin(certificates.current(), stream, address, told);
+                        }
+                    }
+                    (Err(error), _) => hold_on(&error).await,
+                    (Ok(_), None) => {}
+                }
                 continue;
             }
+            secured = handshakes.next() => secured.map(Arrival::from),
         };
-        let Some(stream) = admit(instance, stream, address) else { continue };
+        let Some(arrival) = arrival else { continue };
         instance.stats.connections.increment();
         if let Some(one) = loops.get(accepted % loops.len().max(1)) {
-            one.hand(stream);
+            one.hand(arrival);
         }
         accepted += 1;
     }
 }
 
 async fn accept_any(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
-    let (stream, address) = std::future::poll_fn(|cx| {
+    std::future::poll_fn(|cx| {
         for listener in listeners {
             if let std::task::Poll::Ready(result) = listener.poll_accept(cx) {
                 return std::task::Poll::Ready(result);
@@ -85,29 +118,66 @@ async fn accept_any(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketA
         }
         std::task::Poll::Pending
     })
-    .await?;
-    Ok((stream.into_std()?, address))
+    .await
+}
+
+/// Waits a little after accepting failed.
+async fn hold_on(error: &io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// Why a client is not let in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Protected,
+    Full,
+}
+
+impl Refusal {
+    fn words(self) -> &'static [u8] {
+        match self {
+            Self::Protected => DENIED,
+            Self::Full => FULL,
+        }
+    }
+}
+
+/// Whether a client is not to be let in, while so many others have begun to come in. It is counted.
+fn refusal(instance: &Instance, address: SocketAddr, coming: usize) -> Option<Refusal> {
+    let config = instance.config();
+    let local = address.ip().to_canonical().is_loopback();
+    let (refusal, why) = if config.protected_mode && !instance.acl.has_password() && !local {
+        (Refusal::Protected, "protected mode, and there is no password")
+    } else if instance.clients.len() + coming >= config.maxclients as usize {
+        (Refusal::Full, "maxclients are connected")
+    } else {
+        return None;
+    };
+    tracing::warn!(client = %address, "refused a connection: {why}");
+    instance.stats.refused.increment();
+    Some(refusal)
+}
+
+fn set_up(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    // Without these it still works, only worse.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
 }
 
 /// Lets a client in, or tells it why not.
-fn admit(instance: &Instance, stream: TcpStream, address: SocketAddr) -> Option<TcpStream> {
-    let config = instance.config();
-    let local = address.ip().to_canonical().is_loopback();
-    let refusal = if config.protected_mode && !instance.acl.has_password() && !local {
-        DENIED
-    } else if instance.clients.len() >= config.maxclients as usize {
-        FULL
-    } else {
-        let socket = SockRef::from(&stream);
-        // Without these it still works, only worse.
-        let _ = socket.set_tcp_nodelay(true);
-        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
-        return Some(stream);
-    };
-    tracing::warn!(client = %address, "refused a connection");
-    instance.stats.refused.increment();
-    let mut stream = stream;
-    // It fits the empty socket buffer, or is not told.
-    let _ = stream.write(refusal);
-    None
+fn admit(instance: &Instance, stream: TcpStream, address: SocketAddr) -> Option<Arrival> {
+    let refusal = refusal(instance, address, 0);
+    if refusal.is_none() {
+        set_up(&stream);
+    }
+    let mut stream =
+        stream.into_std().inspect_err(|error| tracing::warn!(%error, "cannot serve a connection")).ok()?;
+    if let Some(refusal) = refusal {
+        // It fits the empty socket buffer, or is not told.
+        let _ = stream.write(refusal.words());
+        return None;
+    }
+    Some(stream.into())
 }

@@ -4,12 +4,14 @@
 //! accepted connection to one of them, where it stays ([`connection`]). Commands run right there, as long as they find
 //! what they need in memory; a pipeline that does not moves to the loop's blocking pool and comes back with its
 //! replies. Replies leave once what they depend on is acknowledged: at the end of each turn of a loop its held
-//! replies are settled together, with one write to the log or one wake after a sync.
+//! replies are settled together, with one write to the log or one wake after a sync. What comes through the port of TLS
+//! is served the same way, through a layer of its own ([`tls`]).
 
 mod connection;
 mod event_loop;
 mod fetch;
 mod listener;
+mod tls;
 
 use std::future::Future;
 use std::io;
@@ -18,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -25,7 +28,10 @@ use crate::config::Config;
 use crate::engine::Env;
 use crate::redis::instance::Instance;
 use crate::redis::keyspace::Keyspace;
+use crate::redis::parameters::Parameters;
 use event_loop::EventLoop;
+use listener::Listeners;
+use tls::certificates::Certificates;
 
 /// What a server is made of.
 pub struct Setup {
@@ -33,40 +39,50 @@ pub struct Setup {
     pub config: Config,
     /// The file they came from, which CONFIG REWRITE changes.
     pub config_file: Option<PathBuf>,
+    /// Redis's parameters that are set from the start.
+    pub parameters: Parameters,
     /// The keys. The server closes the store when it ends.
     pub keyspace: Arc<Keyspace>,
     /// The world: clocks and threads.
     pub env: Env,
 }
 
+/// Where a server listens.
+pub struct Listening {
+    /// Plainly.
+    pub plain: Vec<SocketAddr>,
+    /// With TLS.
+    pub tls: Vec<SocketAddr>,
+}
+
 /// Serves until `stop` is ready or a client says SHUTDOWN; then takes no more connections, finishes the commands that
 /// have arrived, sends their replies, and closes the store. `ready` is told the addresses, once connections are taken.
-pub fn run(
-    setup: Setup,
-    stop: impl Future<Output = ()>,
-    ready: impl FnOnce(&[SocketAddr]),
-) -> io::Result<()> {
-    let Setup { config, config_file, keyspace, env } = setup;
+pub fn run(setup: Setup, stop: impl Future<Output = ()>, ready: impl FnOnce(&Listening)) -> io::Result<()> {
+    let Setup { config, config_file, parameters, keyspace, env } = setup;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listeners = listener::bind(&config)?;
-        let addresses =
-            listeners.iter().map(tokio::net::TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        let certificates = certificates(&config, &parameters)?;
+        let (listeners, listening) = listen(&config)?;
         let asked = Arc::new(Notify::new());
         let ask = asked.clone();
         let loops_wanted = event_loop::count();
-        let instance =
-            Instance::new(keyspace.clone(), env, config, config_file, Box::new(move || ask.notify_one()));
+        let stop_asked = Box::new(move || ask.notify_one());
+        let instance = Instance::new(keyspace.clone(), env, config, config_file, parameters, stop_asked);
         instance
             .acl
             .open(&instance)
             .map_err(|wrong| io::Error::other(format!("cannot load the users: {}", wrong.trim_end())))?;
-        instance.port.store(addresses.first().map_or(0, |a| usize::from(a.port())), Relaxed);
+        let first = listening.plain.first().or(listening.tls.first());
+        instance.port.store(first.map_or(0, |address| usize::from(address.port())), Relaxed);
+        if let Some(certificates) = certificates.clone() {
+            instance.serves_tls(move |dir, auth_clients| certificates.reload(dir, auth_clients));
+        }
         let loops =
             (0..loops_wanted).map(|n| EventLoop::start(n, &instance)).collect::<io::Result<Vec<_>>>()?;
-        ready(&addresses);
+        ready(&listening);
         tokio::select! {
-            () = listener::accept(&instance, listeners, &loops) => {}
+            () = listener::accept(&instance, listeners, certificates.as_deref(), &loops) => {}
+            () = reload_on_hangup(&instance), if certificates.is_some() => {}
             () = stop => tracing::info!("asked to stop"),
             () = asked.notified() => tracing::info!("a client asked to stop"),
         }
@@ -80,6 +96,45 @@ pub fn run(
         io::Result::Ok(())
     })?;
     keyspace.store().close().map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// Those for TLS, if it is served.
+fn certificates(config: &Config, parameters: &Parameters) -> io::Result<Option<Arc<Certificates>>> {
+    if config.tls_port == 0 {
+        return Ok(None);
+    }
+    let auth_clients = parameters.given("tls-auth-clients");
+    let loaded = Certificates::load(&config.tls_dir(), auth_clients.as_deref());
+    loaded.map(|loaded| Some(Arc::new(loaded))).map_err(|why| io::Error::other(format!("TLS: {why}")))
+}
+
+/// Listens wherever the settings say. Where there is TLS, port 0 means that nobody talks plainly.
+fn listen(config: &Config) -> io::Result<(Listeners, Listening)> {
+    let mut listeners = Listeners::default();
+    if config.port > 0 || config.tls_port == 0 {
+        listeners.plain = listener::bind(&config.bind, config.port)?;
+    }
+    if config.tls_port > 0 {
+        listeners.tls = listener::bind(&config.bind, config.tls_port)?;
+    }
+    let addresses =
+        |of: &[TcpListener]| of.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>();
+    let listening = Listening { plain: addresses(&listeners.plain)?, tls: addresses(&listeners.tls)? };
+    Ok((listeners, listening))
+}
+
+/// Reads the certificates again whenever the process is sent SIGHUP.
+async fn reload_on_hangup(instance: &Instance) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        tracing::warn!("signals cannot be received");
+        return std::future::pending().await;
+    };
+    while hangup.recv().await.is_some() {
+        match instance.reload_certificates(&instance.config(), None) {
+            Ok(()) => tracing::info!("received SIGHUP: read the certificates again"),
+            Err(why) => tracing::error!("received SIGHUP: the certificates stay as they were: {why}"),
+        }
+    }
 }
 
 /// Ready once the process is sent SIGTERM or SIGINT.

@@ -67,3 +67,60 @@ fn strangers_files_are_not_taken_over() {
     assert_eq!(code, 1);
     assert!(said.contains("holiday.jpg"), "{said}");
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a settings file on the real disk")]
+fn parameters_of_redis_stand_in_the_file_and_outlive_the_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.toml");
+    let start = || Server::start(&dir.path().join("data"), &["--config", text(&file)]);
+    std::fs::write(&file, "loglevel = \"info\"\n\n# ours\n[redis]\ntxn-rollback = true # all or nothing\n")
+        .unwrap();
+    let server = start();
+    server.ask(
+        "CONFIG GET txn-rollback\r\nCONFIG SET timeout 7 proto-max-bulk-len 2mb maxclients 50\r\nCONFIG REWRITE\r\n",
+        "*2\r\n$12\r\ntxn-rollback\r\n$3\r\nyes\r\n+OK\r\n+OK\r\n",
+    );
+    drop(server);
+    let data = text(dir.path()).to_owned() + "/data";
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        format!(
+            "loglevel = \"info\"\ndir = \"{data}\"\nport = 0\nmemory = \"64MiB\"\nmaxclients = 50\n\n# ours\n\
+             [redis]\ntxn-rollback = true # all or nothing\nproto-max-bulk-len = 2097152\ntimeout = 7\n"
+        )
+    );
+    let server = start();
+    server.ask("CONFIG GET timeout\r\n", "*2\r\n$7\r\ntimeout\r\n$1\r\n7\r\n");
+    drop(server);
+    for (content, says) in [
+        ("timeout = 7\n", ":1: `timeout` is a parameter of Redis: write it below a line [redis]"),
+        ("[redis]\n\ntxn-rollback = 1\n", ":3: txn-rollback: argument must be 'yes' or 'no'"),
+    ] {
+        std::fs::write(&file, content).unwrap();
+        let (code, said) = refused(&["serve", "--config", text(&file)]);
+        assert_eq!((code, said.trim()), (2, format!("siltstone: {}{says}", text(&file)).as_str()));
+    }
+}
+
+#[test]
+fn tls_that_cannot_be_is_refused_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = |more: &[&str]| refused(&[&["serve", "--dir", text(dir.path())], more].concat());
+    let (code, said) = start(&["--tls-port", "1"]);
+    let missing = dir.path().join("tls/cert.pem");
+    assert_eq!(
+        (code, said.lines().last()),
+        (
+            1,
+            Some(&*format!(
+                "siltstone: TLS: {} cannot be read: No such file or directory (os error 2)",
+                text(&missing)
+            ))
+        )
+    );
+    let other = Server::start(&dir.path().join("other"), &[]);
+    let port = other.address.rsplit(':').next().unwrap();
+    let (code, said) = start(&["--port", port]);
+    assert_eq!((code, said.contains("Address already in use")), (1, true), "{said}");
+}

@@ -21,6 +21,7 @@ mod running;
 mod scripts;
 mod sets;
 mod streams;
+mod tls;
 mod tracking;
 mod transactions;
 mod transcripts;

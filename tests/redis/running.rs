@@ -9,6 +9,7 @@ use siltstone::clock::{Clock, SystemClock};
 use siltstone::config::{Config, Fsync};
 use siltstone::engine::{Env, Options};
 use siltstone::redis::keyspace::Keyspace;
+use siltstone::redis::parameters::Parameters;
 use siltstone::server::{self, Setup};
 use siltstone::vfs::Vfs;
 use siltstone::vfs::memory::MemoryVfs;
@@ -19,6 +20,8 @@ use crate::client::Client;
 /// A running server; stops when dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Where it speaks TLS.
+    pub(crate) tls: Option<SocketAddr>,
     vfs: Arc<dyn Vfs>,
     clock: Arc<dyn Clock>,
     config: Config,
@@ -54,17 +57,19 @@ impl Server {
         let env = Env { clock: clock.clone(), ..Env::with_vfs(vfs.clone()) };
         let options = Options { memory: config.memory / 2, ..Options::default() };
         let keyspace = Keyspace::open(env.clone(), &config.dir, options, 16).unwrap();
-        let setup = Setup { config: config.clone(), config_file: None, keyspace, env };
+        let parameters = Parameters::default();
+        let setup = Setup { config: config.clone(), config_file: None, parameters, keyspace, env };
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         #[expect(clippy::disallowed_methods, reason = "a test's server needs a thread of its own")]
         let thread = std::thread::spawn(move || {
-            server::run(setup, async move { drop(stopped.await) }, |addresses| {
-                tell.send(addresses[0]).unwrap();
+            server::run(setup, async move { drop(stopped.await) }, |listening| {
+                let (plain, tls) = (listening.plain.first().copied(), listening.tls.first().copied());
+                tell.send((plain.or(tls).unwrap(), tls)).unwrap();
             })
         });
-        let address = told.recv().expect("the server starts");
-        Self { address, vfs, clock, config, stop: Some(stop), thread: Some(thread) }
+        let Ok((address, tls)) = told.recv() else { panic!("it does not start: {:?}", thread.join()) };
+        Self { address, tls, vfs, clock, config, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Stops it in order and starts another one on the same disk.
@@ -79,7 +84,8 @@ impl Server {
         self.write(name, content);
         let env = Env::with_vfs(self.vfs.clone());
         let keyspace = Keyspace::open(env.clone(), &self.config.dir, Options::default(), 16).unwrap();
-        let setup = Setup { config: self.config.clone(), config_file: None, keyspace, env };
+        let parameters = Parameters::default();
+        let setup = Setup { config: self.config.clone(), config_file: None, parameters, keyspace, env };
         server::run(setup, std::future::pending(), |_| ()).unwrap_err().to_string()
     }
 

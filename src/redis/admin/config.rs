@@ -8,7 +8,7 @@ use super::super::glob;
 use super::super::parameters::Parameter;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
-use crate::config::{Config, Fsync, Place, SETTINGS, Setting};
+use crate::config::{Config, File, Fsync, Place, SETTINGS, Setting};
 use crate::vfs::Vfs;
 
 /// The rows.
@@ -45,11 +45,24 @@ fn appendfsync(config: &Config) -> &'static str {
     }
 }
 
+/// What Redis has parameters for and here follows from settings, and the values.
+fn derived(config: &Config) -> [(&'static str, String); 4] {
+    let file = |name: &str| {
+        if config.tls_port == 0 { String::new() } else { config.tls_dir().join(name).display().to_string() }
+    };
+    [
+        ("appendfsync", appendfsync(config).to_owned()),
+        ("tls-ca-cert-file", file("ca.pem")),
+        ("tls-cert-file", file("cert.pem")),
+        ("tls-key-file", file("key.pem")),
+    ]
+}
+
 fn get(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let config = call.instance.config();
     let named = |name: &str| call.from(2).any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
     let ours = SETTINGS.iter().map(|setting| (setting.name, (setting.get)(&config)));
-    let ours = ours.chain([("appendfsync", appendfsync(&config).to_owned())]);
+    let ours = ours.chain(derived(&config));
     let mut found: Vec<(&str, String)> = ours
         .chain(call.instance.parameters.all(named))
         .filter(|(name, _)| {
@@ -65,6 +78,10 @@ fn get(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
+fn failed(given: &str, why: &str) -> Error {
+    Error::text(format!("ERR CONFIG SET failed (possibly related to argument '{given}') - {why}"))
+}
+
 /// All that is asked, or nothing of it.
 fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     if !call.len().is_multiple_of(2) {
@@ -75,15 +92,20 @@ fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     let mut new = (*old).clone();
     let mut seen: Vec<&str> = Vec::new();
     let mut theirs = Vec::new();
+    // Also one that is set to what it is: the files may be new.
+    let mut of_tls = None;
     for at in (2..call.len()).step_by(2) {
         let (given, value) = (call.text(at), call.text(at + 1));
-        let failed = |why: &str| {
-            Error::text(format!("ERR CONFIG SET failed (possibly related to argument '{given}') - {why}"))
-        };
+        let failed = |why: &str| failed(&given, why);
         let name = given.to_ascii_lowercase();
         let (setting, parameter) = (Setting::named(&name), Parameter::named(&name));
-        if name == "appendfsync" && value == appendfsync(&old) {
-            continue;
+        if name.starts_with("tls-") {
+            of_tls = Some(at);
+        }
+        match derived(&old).iter().find(|(one, _)| *one == name) {
+            Some((_, is)) if *is == value => continue,
+            Some(_) => return Err(failed("can't set immutable config")),
+            None => {}
         }
         let Some(name) = setting.map(|one| one.name).or(parameter.map(|one| one.name)) else {
             return Err(Error::text(format!(
@@ -99,12 +121,19 @@ fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         } else if let Some(setting) = setting {
             if !setting.live && (setting.get)(&old) != value {
                 return Err(failed(match name {
-                    "port" => "Unable to listen on this port: it is fixed while the server runs",
+                    "port" | "tls-port" => "Unable to listen on this port: it is fixed while the server runs",
                     _ => "can't set immutable config",
                 }));
             }
             new.put(name, &value, Place::Command).map_err(|bad| failed(&bad.what))?;
         }
+    }
+    if let Some(at) = of_tls {
+        let auth_clients = theirs.iter().find(|(one, _)| one.name == "tls-auth-clients");
+        let loaded = call
+            .instance
+            .reload_certificates(&new, auth_clients.map(|(_, value): &(_, String)| value.as_str()));
+        loaded.map_err(|why| failed(&call.text(at), &why))?;
     }
     call.instance.set_config(new);
     for (parameter, value) in theirs {
@@ -123,7 +152,9 @@ fn rewrite(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         return Err(Error::text("ERR The server is running without a config file"));
     };
     let written = std::fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|content| {
-        let new = call.instance.config().rewrite(path, &content).map_err(|bad| bad.to_string())?;
+        let file = File::parse(path, &content).map_err(|bad| bad.to_string())?;
+        let (changed, added) = call.instance.parameters.rewrite(&file.redis);
+        let new = file.rewrite(&call.instance.config(), &changed, &added);
         replace(&*call.instance.env().vfs, path, new.as_bytes()).map_err(|error| error.to_string())
     });
     written.map_err(|why| Error::text(format!("ERR Rewriting config file: {why}")))?;

@@ -83,7 +83,7 @@ fn server(call: &Call<'_>, out: &mut String) {
     line(out, "process_id", std::process::id());
     line(out, "run_id", &call.instance.run_id);
     line(out, "tcp_port", call.instance.port.load(Relaxed));
-    line(out, "server_time_usec", call.instance.clock().now_ms() * 1000);
+    line(out, "server_time_usec", call.instance.now_us());
     line(out, "uptime_in_seconds", uptime_s);
     line(out, "uptime_in_days", uptime_s / 86400);
     line(out, "executable", std::env::current_exe().unwrap_or_default().display());

@@ -8,6 +8,7 @@ use crate::redis::command::{Call, Command, Flags, Keys, read, write};
 use crate::redis::error::Result;
 use crate::redis::instance::Instance;
 use crate::redis::keyspace::{self, Body, Keyspace, Type};
+use crate::redis::parameters::Parameters;
 use crate::redis::pipeline::{Pace, Pipeline};
 use crate::redis::protocol::reply::Reply;
 use crate::redis::session::Session;
@@ -88,7 +89,8 @@ impl World {
         env.workers = Workers::manual();
         let options = Options { memory: 16 << 20, ..Options::default() };
         let keyspace = Keyspace::open(env.clone(), Path::new("/db"), options, 4).unwrap();
-        let instance = Instance::new(keyspace, env, Config::default(), None, Box::new(|| {}));
+        let instance =
+            Instance::new(keyspace, env, Config::default(), None, Parameters::default(), Box::new(|| {}));
         Self { instance, clock }
     }
 

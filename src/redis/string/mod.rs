@@ -85,7 +85,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             .doc("Returns a substring from a string value.", "1.0.0", "O(N) where N is the length of the returned string"),
 ];
 
-/// The longest string, in bytes, as `proto-max-bulk-len` is by default.
+/// The longest string that has an offset for each of its bits, in bytes.
 pub(crate) const STRING_BYTES_MAX: u64 = 512 << 20;
 
 /// A string that is there: its row, for what is to be kept of it, and its contents.
@@ -116,9 +116,14 @@ pub(crate) fn with_contents(old: Option<&Found>, contents: impl Into<Bytes>) -> 
     }
 }
 
+/// The longest string as things are, in bytes.
+fn bytes_max(call: &Call<'_>) -> u64 {
+    call.instance.parameters.bulk_bytes_max().min(call.instance.value_bytes_max())
+}
+
 /// Refuses a string that would be too long, before memory is taken for it.
 pub(crate) fn check_length(call: &Call<'_>, len: u64) -> Result {
-    if len > STRING_BYTES_MAX.min(call.instance.value_bytes_max()) {
+    if len > bytes_max(call) {
         return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Commands that look at strings.
 
-use super::{STRING_BYTES_MAX, check, lcs as subsequence, load};
+use super::{bytes_max, check, lcs as subsequence, load};
 use crate::redis::args::Args;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -94,7 +94,7 @@ pub(super) fn lcs(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Resu
     };
     let (a, b) = (string(call.get(1))?, string(call.get(2))?);
     let options = lcs_options(call)?;
-    if subsequence::memory(a.len(), b.len()) > STRING_BYTES_MAX.min(call.instance.value_bytes_max()) {
+    if subsequence::memory(a.len(), b.len()) > bytes_max(call) {
         return Err(Error::text(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));

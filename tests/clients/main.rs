@@ -1,0 +1,110 @@
+//! Applications as people write them, with the client libraries that they use, against the server's binary. Each of them
+//! goes on while the server is killed and started again, knows itself what has to come out, and gives up after a minute.
+//!
+//! `tests/clients/install.sh` fetches the libraries of Python and Node; what is not there is skipped.
+
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test panics when it is surprised")]
+#![expect(clippy::disallowed_methods, reason = "the server is a process, and clients are threads")]
+
+mod leaderboard;
+mod scripts;
+mod streams;
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio, id};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How long an application may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A server of its own for each application; killed when dropped.
+struct Server {
+    child: Child,
+    port: u16,
+    tls_port: u16,
+    dir: TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let (port, tls_port, dir) = (free_port(), free_port(), tempfile::tempdir().unwrap());
+        certify(&dir.path().join("tls"));
+        Self { child: serve(port, tls_port, &dir), port, tls_port, dir }
+    }
+
+    /// The certificate that clients have to trust.
+    fn certificate(&self) -> PathBuf {
+        self.dir.path().join("tls/cert.pem")
+    }
+
+    /// `kill -9`, and another one over what is on the disk.
+    fn kill_and_restart(&mut self) {
+        self.kill();
+        self.child = serve(self.port, self.tls_port, &self.dir);
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn client(&self) -> redis::Client {
+        redis::Client::open(("127.0.0.1", self.port)).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that nobody has and no connection is given by chance while the server is down.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let number = id().wrapping_mul(16) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 20_000 + (number % 12_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A certificate that vouches for itself.
+fn certify(dir: &Path) {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::create_dir(dir).unwrap();
+    std::fs::write(dir.join("cert.pem"), own.cert.pem()).unwrap();
+    std::fs::write(dir.join("key.pem"), own.signing_key.serialize_pem()).unwrap();
+}
+
+/// Starts a server, and waits until it serves.
+fn serve(port: u16, tls_port: u16, dir: &TempDir) -> Child {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_siltstone"))
+        .args(["serve", "--bind", "127.0.0.1", "--memory", "64MiB", "--port", &port.to_string()])
+        .args(["--tls-port", &tls_port.to_string(), "--dir"])
+        .arg(dir.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening on") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the server does not start");
+    }
+    // Nobody wants to read the rest, unless something is wrong.
+    std::thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok).filter(|line| !line.contains(" INFO ")) {
+            eprintln!("{line}");
+        }
+    });
+    child
+}
