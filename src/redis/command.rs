@@ -9,7 +9,7 @@
 //! ];
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 
 use super::args::Args;
 use super::error::Result;
@@ -53,12 +53,19 @@ pub(crate) struct Lookups {
     pub(crate) missed: RefCell<Vec<(u16, Vec<u8>)>>,
     /// They are gone, but their elements are still to be cleared away.
     pub(crate) freed_later: Cell<u64>,
-    /// What scripts did.
-    pub(crate) effects: RefCell<Effects>,
+    /// What scripts did, if one ran.
+    pub(crate) effects: RefCell<Option<Box<Effects>>>,
     /// Whether a large reply may leave its tail for later.
     pub(crate) may_leave_tail: Cell<bool>,
     /// The tail that was left.
     pub(crate) tail: Cell<Option<Box<Tail>>>,
+}
+
+impl Lookups {
+    /// What scripts did, to be added to.
+    pub(crate) fn effects(&self) -> RefMut<'_, Effects> {
+        RefMut::map(self.effects.borrow_mut(), |effects| &mut **effects.get_or_insert_default())
+    }
 }
 
 impl Call<'_> {

@@ -100,7 +100,9 @@ pub(crate) fn run(
         if session.blocked.is_some() {
             reply.truncate(mark);
             monitor::after(instance, session, command, args, &lookups);
-            lookups.effects.take().happen(instance, session);
+            if let Some(effects) = lookups.effects.take() {
+                effects.happen(instance, session);
+            }
             *start_ns = instance.clock().monotonic_ns();
             return Flow::Block;
         }
@@ -165,7 +167,9 @@ fn conclude(
     if !before.is_shown {
         monitor::after(instance, session, entry.command, args, lookups);
     }
-    lookups.effects.take().happen(instance, session);
+    if let Some(effects) = lookups.effects.take() {
+        effects.happen(instance, session);
+    }
     slow::note(instance, session, entry.command, args, spent_ns);
     if entry.uses_keys {
         note_use(instance, session, entry.command, args, now_ns);

@@ -145,7 +145,7 @@ pub(crate) fn is_shown(command: &Command) -> bool {
 
 fn note(instance: &Instance, session: &Session, args: Args<'_>, lookups: &Lookups) {
     let line = line(instance, session.database, &session.client.address, args);
-    lookups.effects.borrow_mut().monitored(line, instance.inbox_bytes_max());
+    lookups.effects().monitored(line, instance.inbox_bytes_max());
 }
 
 /// A command's line; `whose` says who ran it.

@@ -149,7 +149,7 @@ impl What<'_> {
         {
             count.set(count.get() + more.get());
         }
-        call.lookups.effects.borrow_mut().join(std::mem::take(&mut run.effects));
+        call.lookups.effects().join(std::mem::take(&mut run.effects));
         (Some(run.into_txn(session)), Ok(()))
     }
 

@@ -111,7 +111,7 @@ fn attempt(
         let (mark, errors) = (reply.len(), reply.errors());
         let start_ns = instance.clock().monotonic_ns();
         if let Err((refused, error)) = acl::recheck(session, entry, args) {
-            lookups.effects.borrow_mut().refused(entry.id, &error.wire(), refused);
+            lookups.effects().refused(entry.id, &error.wire(), refused);
             if rolls_back {
                 return Err(undone(entry, at, &error.wire()));
             }

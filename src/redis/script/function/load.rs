@@ -68,7 +68,7 @@ pub(super) fn new_library(
     for (level, line) in loading.said {
         effects.say(level, line);
     }
-    call.lookups.effects.borrow_mut().join(effects);
+    call.lookups.effects().join(effects);
     let functions = loading.functions.into_iter().map(|registered| Function {
         name: registered.name,
         description: registered.description,
