@@ -31,8 +31,8 @@ impl Shared {
         background::close(self);
         // Who makes the next log is waited for. Nobody begins another once the directory is given back.
         let _turn = self.preparing.lock();
-        // Nobody writes any more who would need it.
-        let _ = self.env.vfs.remove(&self.files.ballast());
+        // Nobody writes any more who would need it, nor makes it again.
+        self.give_ballast_back();
         let closed = flushed.and_then(|()| self.retire_logs()).or_else(|_| self.sync().map(|_| ()));
         self.lock.lock().take();
         closed

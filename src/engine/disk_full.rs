@@ -98,7 +98,7 @@ impl Shared {
     fn look_for_room(self: &Arc<Self>) -> bool {
         {
             let _turn = self.disk.turn.lock();
-            if !self.disk.is_full() {
+            if !self.disk.is_full() || self.progress.check().is_err() {
                 return true;
             }
             let now = self.env.clock.monotonic_ns();
@@ -120,6 +120,12 @@ impl Shared {
         }
         self.disk_has_room();
         true
+    }
+
+    /// Lets the ballast go for good: the database is closed.
+    pub(crate) fn give_ballast_back(&self) {
+        let _turn = self.disk.turn.lock();
+        let _ = self.env.vfs.remove(&self.files.ballast());
     }
 
     /// Creates the ballast, if it is not there.

@@ -49,6 +49,8 @@ pub(crate) struct Client {
     pub(crate) pending_bytes: AtomicUsize,
     pub(crate) output_bytes: AtomicUsize,
     pub(crate) names: Mutex<Names>,
+    /// Whether it is in the middle of a large reply.
+    pub(crate) in_tail: AtomicBool,
     /// Whether a command of it waits.
     pub(crate) blocked: AtomicBool,
     /// How many channels, patterns and shard channels it subscribes to.
@@ -207,6 +209,7 @@ impl Clients {
             pending_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
             names: Mutex::default(),
+            in_tail: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             subscribed: Default::default(),
             inbox: Inbox::default(),

@@ -21,7 +21,7 @@ use super::session::Session;
 use super::tail::Tail;
 use crate::config::Events;
 use crate::random::Random;
-use crate::store::{LockSet, Reads, Txn};
+use crate::store::{LockSet, Reads, Seqno, Txn};
 
 /// The longest key, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 64 << 10;
@@ -57,6 +57,8 @@ pub(crate) struct Lookups {
     pub(crate) effects: RefCell<Option<Box<Effects>>>,
     /// Whether a large reply may leave its tail for later.
     pub(crate) may_leave_tail: Cell<bool>,
+    /// A commit that the reply depends on, beside what was read as a rule.
+    pub(crate) needs: Cell<Seqno>,
     /// The tail that was left.
     pub(crate) tail: Cell<Option<Box<Tail>>>,
 }

@@ -149,6 +149,7 @@ fn conclude(
 ) {
     let mark = before.mark;
     session.tail = lookups.tail.take();
+    session.heard(lookups.needs.get());
     if let Err(error) = result {
         session.tail = None;
         reply.truncate(mark);
@@ -448,6 +449,7 @@ fn perform(
         Action::Session(run) => {
             let space = keyspace::Space::unresolved(session.database);
             let result = run(session, &Call { args, space, command, instance, lookups, seed }, reply);
+            let result = result.and_then(|()| reply.check());
             wait_if_asked(instance, session, entry, args, result, again, false)
         }
         Action::Script { .. } => {

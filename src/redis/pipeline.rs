@@ -137,6 +137,7 @@ impl Pipeline {
         self.collect();
         self.session.view = None;
         self.session.client.last_ms.store(self.instance.store().now_ms(), Relaxed);
+        self.session.client.in_tail.store(self.session.tail.is_some(), Relaxed);
         pace
     }
 
@@ -192,8 +193,12 @@ impl Pipeline {
                 if tier == Tier::Cached {
                     return Pace::Wait(None);
                 }
-                match tail.go_on(&mut self.reply) {
-                    Ok(true) => self.session.tail = None,
+                match tail.go_on(&mut self.reply).and_then(|last| self.reply.check().map(|()| last)) {
+                    // Sent before the next command runs, so that mail has its turn between two large replies.
+                    Ok(true) => {
+                        self.session.tail = None;
+                        return Pace::Full;
+                    }
                     Ok(false) => {}
                     // Half a reply cannot be taken back.
                     Err(error) => {

@@ -2,8 +2,9 @@
 //!
 //! A command that tells the elements of one collection tells a piece of them at once. What is left then goes into a
 //! [`Tail`], which the connection comes back to as often as the client has taken what was told; until it is through,
-//! nothing else is told. So a reply of any size takes the memory of one piece. A tail reads at the moment at which the
-//! command did, whatever is written meanwhile.
+//! nothing else is told. So a reply of any size takes the memory of one piece. All of it is told as of one moment, whatever
+//! is written meanwhile: a snapshot, which holds on to no memory and to little of the disk. A client that takes nothing for
+//! [`STALLED_MS`] is disconnected.
 //!
 //! Within EXEC and scripts there are no tails: there a reply fits the memory budget, or is refused.
 
@@ -13,17 +14,19 @@ use super::command::Call;
 use super::error::{Error, Result};
 use super::keyspace::{Collection, Ordered, Plane};
 use super::protocol::reply::{Open, Reply};
-use crate::store::{self, Ranked, Reads, Tier, View};
+use crate::store::{self, Ranked, Reads, Snapshot, Tier};
 
 /// Bytes of a piece.
-const PIECE_BYTES: usize = 512 << 10;
+const PIECE_BYTES: usize = 128 << 10;
+/// How long a client may take nothing of a large reply, in milliseconds.
+pub(crate) const STALLED_MS: u64 = 60_000;
 
 /// Tells an element: its subkey, or its place in order, and its value.
 pub(crate) type Tell = fn(&mut Reply, &[u8], &[u8]) -> Result;
 
 /// What of a reply is still to be told.
 pub(crate) struct Tail {
-    view: View,
+    snapshot: Snapshot,
     walk: Walk,
     left: u64,
     tell: Tell,
@@ -109,7 +112,8 @@ impl Tail {
     /// Tells the next piece; whether it was the last. May wait for the disk.
     pub(crate) fn go_on(&mut self, reply: &mut Reply) -> Result<bool> {
         let bounds = (self.left, reply.len() + PIECE_BYTES);
-        let piece = self.walk.tell(&self.view, reply, self.tell, bounds)?;
+        let view = self.snapshot.view().with_tier(Tier::Disk);
+        let piece = self.walk.tell(&view, reply, self.tell, bounds)?;
         self.left -= piece.told;
         if self.left > 0 && !piece.is_cut {
             return Err(fewer());
@@ -129,11 +133,8 @@ fn stop_at(call: &Call<'_>, reply: &Reply) -> usize {
 }
 
 /// Leaves the rest for later.
-fn leave(reads: &dyn Reads, call: &Call<'_>, walk: Walk, left: u64, tell: Tell) -> Result {
-    // Whoever may leave one reads at a moment that can be kept.
-    let view = reads.pinned().ok_or_else(fewer)?.with_tier(Tier::Disk);
-    call.lookups.tail.set(Some(Box::new(Tail { view, walk, left, tell })));
-    Ok(())
+fn leave(call: &Call<'_>, snapshot: Snapshot, walk: Walk, left: u64, tell: Tell) {
+    call.lookups.tail.set(Some(Box::new(Tail { snapshot, walk, left, tell })));
 }
 
 /// Tells all elements of a plane, the counted one, and ends what was opened for them.
@@ -145,22 +146,36 @@ pub(crate) fn tell_plane(
     open: Open,
     tell: Tell,
 ) -> Result {
-    let stop_at = stop_at(call, reply);
-    let mut walk = Walk::Plane { collection: Box::new(collection), plane, after: None };
-    let piece = walk.tell(reads, reply, tell, (u64::MAX, stop_at))?;
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let bounds = (u64::MAX, stop_at(call, reply));
+    let kind = collection.kind();
+    let mut walk = Walk::Plane { collection: Box::new(collection), plane, after: None };
+    let piece = walk.tell(reads, reply, tell, bounds)?;
     if !piece.is_cut {
         reply.end(open, size(piece.told));
         return Ok(());
     }
-    let Walk::Plane { collection, .. } = &walk else { return Ok(()) };
-    let count = collection.len(reads)?;
+    // Told again from the start, as of a moment that can be kept.
+    reply.go_back(&open);
+    let store = call.instance.store();
+    let snapshot = store.snapshot();
+    let view = snapshot.view().with_tier(reads.tier());
+    call.lookups.needs.set(view.seqno());
+    let space = call.instance.keyspace().databases().space(&view, call.space.database)?;
+    let Some(collection) = Collection::load(&view, space, call.get(1), kind)? else {
+        reply.end(open, 0);
+        return Ok(());
+    };
+    let count = collection.len(&view)?;
+    let mut walk = Walk::Plane { collection: Box::new(collection), plane, after: None };
+    let piece = walk.tell(&view, reply, tell, bounds)?;
     reply.end(open, size(count));
     match count.checked_sub(piece.told) {
-        Some(0) => Ok(()),
-        Some(left) => leave(reads, call, walk, left, tell),
-        None => Err(fewer()),
+        Some(0) => {}
+        Some(left) if piece.is_cut => leave(call, snapshot, walk, left, tell),
+        _ => return Err(fewer()),
     }
+    Ok(())
 }
 
 /// Tells so many elements from a rank on, or back from it; their head has been told.
@@ -201,7 +216,11 @@ pub(crate) fn tell_ranks(
     let piece = walk.tell(reads, reply, tell, (count, stop_at))?;
     match count - piece.told {
         0 => Ok(()),
-        left if piece.is_cut => leave(reads, call, walk, left, tell),
+        left if piece.is_cut => {
+            // Whoever reads by rank has the key locked: what is newest is what was read.
+            leave(call, call.instance.store().snapshot(), walk, left, tell);
+            Ok(())
+        }
         _ => Err(fewer()),
     }
 }

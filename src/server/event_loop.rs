@@ -14,7 +14,7 @@ use std::io;
 use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use crate::config::Fsync;
 use crate::engine::{self, Seqno};
 use crate::redis::instance::Instance;
 use crate::redis::stats::LoopStats;
+use crate::redis::tail::STALLED_MS;
 
 /// Pipelines of one loop that may wait for the disk at once. More do not make the disk faster, and each thread keeps
 /// some memory of its own in the allocator: 64 of them held 100 MiB.
@@ -320,15 +321,20 @@ impl Turn {
         loop {
             tokio::time::sleep(LOOK_AROUND).await;
             self.instance.stats.sample(self.instance.clock().monotonic_ns());
-            let Some(timeout_s) = self.instance.parameters.timeout_s() else { continue };
-            let timeout_ms = timeout_s * 1000;
+            let timeout_ms =
+                self.instance.parameters.timeout_s().map_or(u64::MAX, |s| s.saturating_mul(1000));
             let now_ms = self.instance.store().now_ms();
             for connection in self.connections.borrow().values() {
-                let last_ms = connection.client().last_ms.load(std::sync::atomic::Ordering::Relaxed);
-                let waits = connection.client().blocked.load(std::sync::atomic::Ordering::Relaxed);
-                let is_silent = now_ms.saturating_sub(last_ms) > timeout_ms;
-                if is_silent && !waits && !connection.client().subscribes() {
-                    connection.client().kill();
+                let client = connection.client();
+                let silent_ms = now_ms.saturating_sub(client.last_ms.load(Relaxed));
+                let is_silent =
+                    silent_ms > timeout_ms && !client.blocked.load(Relaxed) && !client.subscribes();
+                let is_stalled = silent_ms > STALLED_MS && client.in_tail.load(Relaxed);
+                if is_stalled {
+                    tracing::info!(client = client.id, "disconnected: it takes nothing of a large reply");
+                }
+                if is_silent || is_stalled {
+                    client.kill();
                 }
             }
         }

@@ -564,10 +564,6 @@ impl Reads for Txn {
         }
     }
 
-    fn pinned(&self) -> Option<View> {
-        self.overlay.is_empty().then(|| self.view.clone())
-    }
-
     fn staged(&self, row: &[u8]) -> Option<Bytes> {
         self.overlay.get(row).cloned().flatten()
     }

@@ -45,8 +45,6 @@ pub trait Reads {
     /// A plane by rank, which has so many elements. Quick in a transaction that has its key locked; anywhere else all of it
     /// is read.
     fn ranked(&self, prefix: &[u8], len: u64) -> Result<Ranked>;
-    /// The same moment, to be kept; `None` where writes are staged.
-    fn pinned(&self) -> Option<View>;
     /// What a transaction has staged for a row; `None` outside of one.
     fn staged(&self, _row: &[u8]) -> Option<Bytes> {
         None
@@ -135,10 +133,6 @@ impl Reads for View {
 
     fn ranked(&self, prefix: &[u8], _len: u64) -> Result<Ranked> {
         Ranked::open(self, prefix)
-    }
-
-    fn pinned(&self) -> Option<View> {
-        Some(self.clone())
     }
 
     fn draw(

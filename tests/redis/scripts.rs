@@ -154,6 +154,35 @@ fn scripts_end_where_memory_does() {
 }
 
 #[test]
+fn a_reply_that_is_too_large_is_refused_whole() {
+    let server = Server::start();
+    let mut client = server.client();
+    for script in [
+        "local s = string.rep('x', 1048576) local t = {} for i = 1, 100 do t[i] = s end return t",
+        "local t = {1} for i = 1, 40 do t = {t, t} end return t",
+        "local t = {} for i = 1, 2000000 do t[i] = false end return {t, t, t, t}",
+    ] {
+        let reply = client.show(&["EVAL", script, "0"]);
+        assert!(
+            reply.contains("larger than the memory budget permits") || reply.contains("not enough memory"),
+            "{reply}"
+        );
+        assert_eq!(client.show(&["GET", "none"]), "(nil)");
+        assert_eq!(client.show(&["PING", "hello"]), "\"hello\"");
+    }
+}
+
+#[test]
+fn a_command_that_panics_in_a_script_ends_it_and_nothing_is_written() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.command(&["DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1"]);
+    let script = "redis.call('set', KEYS[1], 1) pcall(redis.call, 'debug', 'panic') return 1";
+    assert!(client.show(&["EVAL", script, "1", "k"]).starts_with("(error)"));
+    assert_eq!(client.show(&["EXISTS", "k"]), "(integer) 0");
+}
+
+#[test]
 fn one_script_sees_nothing_of_another() {
     let server = Server::start();
     let mut client = server.client();

@@ -75,6 +75,11 @@ pub(super) fn hello(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -
         session.client.names.lock().name = name;
     }
     if let Some(protocol) = protocol {
+        if protocol != reply.protocol() && session.unsent.is_none() {
+            // What came before is heard in the old protocol.
+            let needs = session.client.inbox.move_to(reply, usize::MAX);
+            session.heard(needs);
+        }
         reply.set_protocol(protocol);
         session.client.set_protocol(protocol);
     }

@@ -13,14 +13,26 @@ use super::super::error::{Error, Result};
 use super::super::number;
 use super::{FOOTER_BYTES, bad, checksum, lzf};
 
+/// The longest packed collection is this part of the longest string, between these bounds. Redis packs some kilobytes.
+const PACKED_PART: u64 = 16;
+const PACKED_BYTES_MIN: u64 = 64 << 10;
+const PACKED_BYTES_MAX: u64 = 16 << 20;
+
 /// A value's bytes, from the left.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
+    /// How many bytes more may be unpacked.
+    unpacks: u64,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(rest: &'a [u8]) -> Self {
-        Self { rest }
+        Self { rest, unpacks: u64::MAX }
+    }
+
+    /// The same, of which so many bytes may be unpacked in all: what is larger could not be committed.
+    pub(super) fn unpacking(rest: &'a [u8], most: u64) -> Self {
+        Self { rest, unpacks: most }
     }
 
     /// So many bytes.
@@ -64,6 +76,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A string into which a collection is packed, whose elements take many times its bytes.
+    pub(super) fn packed(&mut self, most: u64) -> Result<Cow<'a, [u8]>> {
+        let most = (most / PACKED_PART).clamp(PACKED_BYTES_MIN, PACKED_BYTES_MAX);
+        let packed = self.string(most)?;
+        if packed.len() as u64 > most { Err(bad()) } else { Ok(packed) }
+    }
+
     /// A string of at most `most` bytes.
     pub(super) fn string(&mut self, most: u64) -> Result<Cow<'a, [u8]>> {
         let digits = |n: i64| Ok(Cow::Owned(n.to_string().into_bytes()));
@@ -86,6 +105,7 @@ impl<'a> Reader<'a> {
                 if len > most {
                     return Err(bad());
                 }
+                self.unpacks = self.unpacks.checked_sub(len).ok_or_else(bad)?;
                 let compressed = self.take(usize::try_from(compressed).map_err(|_| bad())?)?;
                 let len = usize::try_from(len).map_err(|_| bad())?;
                 Ok(Cow::Owned(lzf::decompress(compressed, len).ok_or_else(bad)?))

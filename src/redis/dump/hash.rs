@@ -106,7 +106,7 @@ fn each(kind: u8, reader: &mut Reader<'_>, most: u64, visit: &mut Visit<'_>) -> 
         _ => 0,
     };
     if kind == ZIPLIST || kind == LISTPACK || kind == LISTPACK_DUE {
-        let packed = reader.string(most)?;
+        let packed = reader.packed(most)?;
         let entries = if kind == ZIPLIST { ziplist::entries(&packed)? } else { listpack::entries(&packed)? };
         let step = if kind == LISTPACK_DUE { 3 } else { 2 };
         if entries.is_empty() || !entries.len().is_multiple_of(step) {

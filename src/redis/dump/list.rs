@@ -88,7 +88,7 @@ fn each(kind: u8, reader: &mut Reader<'_>, most: u64, visit: &mut dyn FnMut(&[u8
             },
             _ => false,
         };
-        let node = reader.string(most)?;
+        let node = if plain { reader.string(most)? } else { reader.packed(most)? };
         if plain {
             seen = true;
             visit(&node)?;

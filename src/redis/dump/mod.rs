@@ -174,10 +174,10 @@ fn restore(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     if let Some(old) = &old {
         keyspace::remove(txn, call.space, name, old);
     }
-    let mut reader = Reader::new(value);
+    let value_bytes_max = call.instance.value_bytes_max();
+    let mut reader = Reader::unpacking(value, value_bytes_max);
     let kind = reader.byte()?;
     let format = FORMATS.iter().find(|format| format.reads.contains(&kind)).ok_or_else(bad)?;
-    let value_bytes_max = call.instance.value_bytes_max();
     (format.read)(kind, &mut reader, txn, &Target { space: call.space, name, value_bytes_max })?;
     if deadline_ms.is_some() {
         // It is gone already if all its elements are due. A deadline that has passed removes it again.

@@ -98,7 +98,7 @@ fn each(kind: u8, reader: &mut Reader<'_>, most: u64, visit: &mut dyn FnMut(&[u8
         }
         return Ok(());
     }
-    let packed = reader.string(most)?;
+    let packed = reader.packed(most)?;
     if kind == LISTPACK {
         let entries = listpack::entries(&packed)?;
         if entries.is_empty() {

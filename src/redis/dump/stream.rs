@@ -244,7 +244,7 @@ fn parse(
     for _ in 0..reader.length()? {
         let master = reader.string(most)?;
         let master = Id::from_bytes(&master).filter(|_| master.len() == ID_BYTES).ok_or_else(bad)?;
-        let packed = reader.string(most)?;
+        let packed = reader.packed(most)?;
         each_entry(master, &listpack::entries(&packed)?, &mut |id, texts| {
             if newest.is_some_and(|newest| id <= newest) || id == Id::MIN {
                 return Err(bad());

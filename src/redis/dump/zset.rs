@@ -96,7 +96,7 @@ fn each(kind: u8, reader: &mut Reader<'_>, most: u64, visit: &mut dyn FnMut(&[u8
     let mut visit =
         |member: &[u8], score: f64| if score.is_nan() { Err(bad()) } else { visit(member, score) };
     if kind == ZIPLIST || kind == LISTPACK {
-        let packed = reader.string(most)?;
+        let packed = reader.packed(most)?;
         let entries = if kind == LISTPACK { listpack::entries(&packed)? } else { ziplist::entries(&packed)? };
         if entries.is_empty() || !entries.len().is_multiple_of(2) {
             return Err(bad());

@@ -120,10 +120,17 @@ impl Reply {
 
     /// Fails if something was not written since the last time.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.overflowed) {
+        let is_over = self.is_over();
+        self.overflowed = false;
+        if is_over {
             return Err(Error::text("ERR the reply is larger than the memory budget permits"));
         }
         Ok(())
+    }
+
+    /// Whether [`Reply::check`] would fail, so that it is no use to go on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.overflowed || (self.most > 0 && self.out.len() > self.most)
     }
 
     /// A string of any bytes.
@@ -267,6 +274,11 @@ impl Reply {
         Open { at: self.out.len(), marker: b'%' }
     }
 
+    /// Takes back what was written since this was opened, which it still is.
+    pub(crate) fn go_back(&mut self, open: &Open) {
+        self.truncate(open.at);
+    }
+
     /// Writes the head of what was opened. Moves what was written since; open and end innermost first.
     pub(crate) fn end(&mut self, open: Open, n: usize) {
         let from = self.out.len();
@@ -292,6 +304,8 @@ impl Reply {
     /// Takes back what was written since the output was this long.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.out.truncate(len);
+        // What was not written is taken back with the rest.
+        self.overflowed = false;
         if self.out.capacity() > KEPT_BYTES {
             self.out.shrink_to(KEPT_BYTES);
         }

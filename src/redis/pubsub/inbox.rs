@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::super::clients::Client;
-use super::super::protocol::reply::Reply;
+use super::super::protocol::reply::{Protocol, Reply};
 use crate::store::Seqno;
 
 /// What an entry costs beyond its bytes.
@@ -88,8 +88,16 @@ impl Inbox {
             && let Some((needed, message)) = mail.messages.pop_front()
         {
             mail.bytes -= message.len() + ENTRY_BYTES;
-            needs = needs.max(needed);
-            reply.raw(&message);
+            // What was encoded for the protocol that the client has left is nothing that it could read.
+            let is_foreign = match message.first() {
+                Some(b'>') => reply.protocol() == Protocol::Resp2,
+                Some(b'*') => reply.protocol() == Protocol::Resp3,
+                _ => false,
+            };
+            if !is_foreign {
+                needs = needs.max(needed);
+                reply.raw(&message);
+            }
         }
         if mail.messages.is_empty() {
             // What a burst took is given back.

@@ -195,8 +195,11 @@ fn remove(session: &mut Session, call: &Call<'_>, reply: &mut Reply, kind: Kind,
         if let Some(subscriptions) = &mut subscriptions {
             subscriptions.remove(kind, &name);
             // What came before must not come after the confirmation.
-            let needs = session.client.inbox.move_to(reply, usize::MAX);
-            session.heard(needs);
+            // Within EXEC it would count as a part of the reply.
+            if session.unsent.is_none() {
+                let needs = session.client.inbox.move_to(reply, usize::MAX);
+                session.heard(needs);
+            }
         }
         let count = subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.count(kind));
         confirm(reply, word, Some(&name), count);

@@ -166,6 +166,10 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn value(&mut self, value: &Value, depth: usize) -> mlua::Result<()> {
+        // A table may lie in another many times over: what is refused in the end is not told to its end.
+        if self.reply.is_over() {
+            return Ok(());
+        }
         match value {
             _ if depth > DEPTH_MAX => {
                 (self.new_error)("ERR reached lua stack limit");

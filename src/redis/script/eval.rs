@@ -205,7 +205,10 @@ impl What<'_> {
             Outcome::Value(value) => {
                 let mut new_error = |text: &str| run.effects.error(text);
                 let written = convert::to_reply(&interpreter.names, &value, spoken, reply, &mut new_error);
-                written.err().map(|error| self.plain_failure(&error.to_string()))
+                match written {
+                    Ok(()) => reply.check().err().map(|error| error.wire().into_owned()),
+                    Err(error) => Some(self.plain_failure(&error.to_string())),
+                }
             }
             Outcome::Error(Value::Table(error)) => {
                 let text = self.failure(&error);

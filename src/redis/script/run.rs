@@ -190,7 +190,11 @@ impl Run {
         let errors = self.reply.errors();
         let start_ns = self.instance.clock().monotonic_ns();
         let savepoint = command.writes().then(|| self.txn.savepoint());
-        if let Err(error) = self.perform(command).and_then(|()| self.reply.check()) {
+        // If it panics, Lua makes an error of that, and what it left half done must not be committed.
+        self.over = Some(Error::text("ERR a command that the script called has panicked"));
+        let performed = self.perform(command).and_then(|()| self.reply.check());
+        self.over = None;
+        if let Err(error) = performed {
             if error.would_wait() && cached {
                 return Err(self.end(error));
             }

@@ -99,7 +99,7 @@ pub(super) fn xclaim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
             Some(before) if before.idle_ms(now_ms) < idle_ms => continue,
             before => before.as_ref().map_or(1, |before| before.count),
         };
-        let count = options.count.unwrap_or(count + u64::from(!options.ids_only));
+        let count = options.count.unwrap_or(count.saturating_add(u64::from(!options.ids_only)));
         let delivery = Delivery { at_ms, count, consumer: name.clone() };
         claim(&mut stream, &mut team, txn, id, before.as_ref(), &delivery)?;
         tell_claimed(id, &fields, options.ids_only, reply);
@@ -180,7 +180,7 @@ pub(super) fn xautoclaim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> R
             if before.idle_ms(now_ms) < idle_ms {
                 continue;
             }
-            let count = before.count + u64::from(!ids_only);
+            let count = before.count.saturating_add(u64::from(!ids_only));
             let delivery = Delivery { at_ms: now_ms, count, consumer: name.clone() };
             claim(&mut stream, &mut team, txn, id, Some(&before), &delivery)?;
             claimed.push((id, fields));

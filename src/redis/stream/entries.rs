@@ -235,7 +235,7 @@ impl Stream {
             self.close_back(txn)?;
         }
         self.rows.put_new(txn, ENTRIES, &id.bytes(), packed)?;
-        self.head.added += 1;
+        self.head.added = self.head.added.saturating_add(1);
         self.head.last = id;
         if len == 0 {
             self.head.first = id;

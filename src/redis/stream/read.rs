@@ -256,7 +256,7 @@ fn new(
         for (id, fields) in entries {
             let head = &stream.head;
             if let Some(read) = team.group.read.filter(|_| !head.has_holes_from(id, len)) {
-                team.group.read = Some(read + 1);
+                team.group.read = Some(read.saturating_add(1));
             } else if head.added > 0 {
                 team.group.read = head.added_until(id, len);
             }
@@ -305,7 +305,8 @@ fn again(
                 continue;
             };
             tell((id, &fields), reply);
-            let delivery = Delivery { at_ms: txn.now_ms(), count: before.count + 1, ..before.clone() };
+            let delivery =
+                Delivery { at_ms: txn.now_ms(), count: before.count.saturating_add(1), ..before.clone() };
             team.deliver(stream, txn, id, Some(&before), &delivery)?;
         }
     }

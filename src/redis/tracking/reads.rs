@@ -10,6 +10,11 @@ use super::super::session::Session;
 use super::message::Message;
 use crate::store::{Reads, Tier, Txn};
 
+/// Bytes of own reads that are kept; of what is read beyond, the client is told as of others' changes.
+const OWN_READS_BYTES_MAX: usize = 1 << 20;
+/// What one costs beyond its name.
+const OWN_READ_BYTES: usize = 96;
+
 /// When a transaction read a key: after how many changes of its own.
 pub(super) struct OwnRead {
     /// The client had read it before.
@@ -24,11 +29,14 @@ pub(super) struct OwnRead {
 #[derive(Default)]
 pub(crate) struct OwnReads {
     by_name: HashMap<Box<[u8]>, OwnRead>,
+    bytes: usize,
+    /// There were too many to keep.
+    pub(super) is_lossy: bool,
 }
 
 impl OwnReads {
     pub(super) fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.by_name.is_empty() && !self.is_lossy
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Option<&OwnRead> {
@@ -43,6 +51,13 @@ impl OwnReads {
     }
 
     fn add(&mut self, name: &[u8], is_new: bool, changes: Changes) {
+        if !self.by_name.contains_key(name) {
+            if self.bytes > OWN_READS_BYTES_MAX {
+                self.is_lossy = true;
+                return;
+            }
+            self.bytes += name.len() + OWN_READ_BYTES;
+        }
         let unread = OwnRead { was_entered: !is_new, first: usize::MAX, last: 0 };
         let read = self.by_name.entry(name.into()).or_insert(unread);
         read.first = read.first.min(changes.first);
@@ -50,6 +65,7 @@ impl OwnReads {
     }
 
     fn join(&mut self, other: Self) {
+        self.is_lossy |= other.is_lossy;
         for (name, read) in other.by_name {
             self.add(&name, !read.was_entered, Changes { first: read.first, last: read.last });
         }

@@ -49,9 +49,9 @@ impl Tracker {
         }
     }
 
-    /// Whether it does not want to hear of its own changes.
+    /// Whether it does not want to hear of its own changes. It does where it is not known what it read before them.
     pub(super) fn is_silent(&self) -> bool {
-        self.client.tracking.has(Modes::NOLOOP)
+        self.client.tracking.has(Modes::NOLOOP) && !self.own_reads.is_lossy
     }
 
     pub(super) fn add_prefix(&mut self, instance: &Instance, prefix: &[u8]) -> Result {

@@ -166,6 +166,11 @@ impl Collection {
         !matches!(self.elements, Elements::Rows { .. })
     }
 
+    /// What type of value it is.
+    pub fn kind(&self) -> Type {
+        self.kind
+    }
+
     /// How many elements the first plane has.
     pub fn len(&self, reads: &dyn Reads) -> Result<u64> {
         let now_ms = reads.now_ms();
