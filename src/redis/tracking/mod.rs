@@ -39,8 +39,9 @@ pub(crate) use tracker::Tracker;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::clients::Client;
 use super::error::Result;
@@ -65,20 +66,30 @@ pub(crate) struct Tracking {
     clients: RwLock<HashMap<u64, Arc<Client>, foldhash::fast::FixedState>>,
     table: Table,
     prefixes: RwLock<Prefixes>,
+    /// How often the last of them has left.
+    era: AtomicU64,
+    /// The era, plus one, in which all transactions that told no names are known to have ended.
+    named_since: Mutex<u64>,
 }
 
 impl Tracking {
     /// Takes a client in. Whatever commits from now on to a key that it reads, it is told. `alone` if the caller holds all
     /// locks.
     fn join(&self, instance: &Instance, client: &Arc<Client>, alone: bool) -> Result {
-        {
+        let era = {
             let mut clients = self.clients.write();
             clients.insert(client.id, client.clone());
             instance.store().set_named(true);
-        }
+            self.era.load(Relaxed)
+        };
         if !alone {
-            // Whoever has a lock may tell no names; whoever takes one after us does.
-            instance.store().reading(LockSet::all(), Tier::Disk)?;
+            // Whoever has a lock may tell no names; whoever takes one after us does. It is waited for once in an era, which
+            // does not end while this client is in it.
+            let mut named_since = self.named_since.lock();
+            if *named_since != era + 1 {
+                instance.store().reading(LockSet::all(), Tier::Disk)?;
+                *named_since = era + 1;
+            }
         }
         Ok(())
     }
@@ -91,6 +102,7 @@ impl Tracking {
                 return;
             }
             instance.store().set_named(false);
+            self.era.fetch_add(1, Relaxed);
         }
         // But for those who came meanwhile.
         self.table.retain(instance, |id| self.is_tracking(*id));
