@@ -11,6 +11,7 @@ mod blocking;
 mod client;
 mod hostile;
 mod info;
+mod linear;
 mod notifications;
 mod output;
 mod pubsub;
