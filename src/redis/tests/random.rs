@@ -131,6 +131,9 @@ impl Run {
             self.world.clock.advance_ms(random.below(700));
         }
         while random.one_in(3) && self.world.workers.step() {}
+        if random.one_in(200) {
+            self.world.memory.drop_page_cache();
+        }
         let db = self.world.instance.store().db();
         if self.fsync == Fsync::EverySecond && random.one_in(60) {
             db.sync().unwrap();

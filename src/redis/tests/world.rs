@@ -100,13 +100,16 @@ impl World {
             }
         }
         let mut output = Vec::new();
+        // As an event loop does it: what memory cannot answer is run again where it may wait.
+        let mut tier = Tier::Cached;
         loop {
-            let pace = self.client.run(Tier::Disk);
+            let pace = self.client.run(tier);
             // A large reply comes in parts.
             output.extend_from_slice(&self.client.reply().take());
             match pace {
                 Pace::More => return Reply::read_all(&output),
                 Pace::Full => {}
+                Pace::Wait(_) => tier = Tier::Disk,
                 pace => panic!("{pace:?}"),
             }
         }
