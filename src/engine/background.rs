@@ -214,7 +214,7 @@ fn pick_task(shared: &Arc<Shared>, state: &mut State) -> Option<Task> {
     let moment = Moment {
         limits: &shared.limits,
         horizon: horizon.seqno,
-        now_ms: if horizon.held.is_empty() { shared.env.sweep.now_ms() } else { 0 },
+        now_ms: if horizon.held.is_empty() { shared.env.sweep.now_ms(horizon.seqno) } else { 0 },
         dead: &state.dead,
         busy: &busy,
         claims: &claims,

@@ -4,6 +4,7 @@
 //! ever (owner ids are never reused), so that dropping its rows can at worst be forgotten, never wrong.
 
 use super::error::Result;
+use super::key::Seqno;
 use super::view::View;
 
 /// The layer above, as compaction sees it.
@@ -12,8 +13,10 @@ pub trait Sweep: Send + Sync + 'static {
     fn dead_ranges(&self, view: &View, from: &[u8], to: &[u8]) -> Result<Vec<DeadRange>>;
     /// The moment, in Unix milliseconds, from which a row no longer exists; `None` if it never expires.
     fn deadline_ms(&self, key: &[u8], value: &[u8]) -> Option<u64>;
-    /// The `now` against which deadlines are judged, in Unix milliseconds; 0: nothing has expired.
-    fn now_ms(&self) -> u64;
+    /// The `now` against which deadlines are judged, in Unix milliseconds; 0: nothing has expired. Commits up to `horizon`
+    /// are durable: what the layer above does about rows that expire must be among them before such rows may go, since
+    /// the row's going is durable at once.
+    fn now_ms(&self, horizon: Seqno) -> u64;
     /// Told after a compaction: no table holds rows of this range any more. The certificate may go.
     fn swept(&self, range: &DeadRange);
 }
@@ -39,7 +42,7 @@ impl Sweep for NoSweep {
         None
     }
 
-    fn now_ms(&self) -> u64 {
+    fn now_ms(&self, _horizon: Seqno) -> u64 {
         0
     }
 

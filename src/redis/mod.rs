@@ -85,6 +85,9 @@ pub(crate) mod transaction;
 pub(crate) mod waiters;
 pub(crate) mod zset;
 
+#[cfg(test)]
+mod tests;
+
 use command::Family;
 
 /// Every folder of commands, with the group under which Redis documents it.

@@ -17,10 +17,12 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use parking_lot::Mutex;
+
 use super::error::Result;
 use super::realm::{after_prefix, system_row, tag};
 use super::{Realm, Store};
-use crate::engine::{self, Batch, Db, DeadRange, Sweep};
+use crate::engine::{self, Batch, Db, DeadRange, Seqno, Sweep};
 use crate::workers::Lane;
 
 /// The version of these rows.
@@ -44,13 +46,21 @@ pub(crate) fn certificate_row(prefix: &[u8]) -> Vec<u8> {
 pub(crate) struct Certificates {
     realms: Vec<Realm>,
     store: OnceLock<Weak<Store>>,
-    /// Everything due until here has been reaped, in Unix milliseconds: rows that expired by then may go unasked.
+    /// Everything due until here has been reaped, in Unix milliseconds, and for good: rows that expired by then may go
+    /// unasked.
     reaped_ms: AtomicU64,
+    /// The same of rounds that a crash may still undo, each with its newest commit: the oldest round and the newest.
+    unsafe_rounds: Mutex<Vec<(Seqno, u64)>>,
 }
 
 impl Certificates {
     pub(crate) fn new(realms: &[Realm]) -> Arc<Self> {
-        Arc::new(Self { realms: realms.to_vec(), store: OnceLock::new(), reaped_ms: AtomicU64::new(0) })
+        Arc::new(Self {
+            realms: realms.to_vec(),
+            store: OnceLock::new(),
+            reaped_ms: AtomicU64::new(0),
+            unsafe_rounds: Mutex::default(),
+        })
     }
 
     pub(crate) fn attach(&self, store: &Arc<Store>) {
@@ -58,9 +68,11 @@ impl Certificates {
         let _ = self.store.set(Arc::downgrade(store));
     }
 
-    /// Everything due until then has been reaped.
-    pub(crate) fn reaped_until(&self, now_ms: u64) {
-        self.reaped_ms.fetch_max(now_ms, Ordering::SeqCst);
+    /// Everything due until then has been reaped, by commits up to this one.
+    pub(crate) fn reaped_until(&self, now_ms: u64, by: Seqno) {
+        let mut rounds = self.unsafe_rounds.lock();
+        rounds.truncate(1);
+        rounds.push((by, now_ms));
     }
 
     pub(crate) fn reaped_ms(&self) -> u64 {
@@ -105,7 +117,14 @@ impl Sweep for Certificates {
         (realm.deadline_ms)(key, value)
     }
 
-    fn now_ms(&self) -> u64 {
+    fn now_ms(&self, horizon: Seqno) -> u64 {
+        self.unsafe_rounds.lock().retain(|&(by, now_ms)| {
+            let is_safe = by <= horizon;
+            if is_safe {
+                self.reaped_ms.fetch_max(now_ms, Ordering::SeqCst);
+            }
+            !is_safe
+        });
         self.reaped_ms()
     }
 
@@ -244,4 +263,21 @@ pub(crate) fn bury_unlinked(db: &Db) -> Result<()> {
         db.commit(&batch)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_crash_may_undo_has_not_been_reaped() {
+        let certificates = Certificates::new(&[]);
+        certificates.reaped_until(500, 10);
+        assert_eq!(certificates.now_ms(9), 0);
+        certificates.reaped_until(600, 20);
+        certificates.reaped_until(700, 30);
+        assert_eq!(certificates.now_ms(10), 500);
+        assert_eq!(certificates.now_ms(29), 500);
+        assert_eq!(certificates.now_ms(30), 700);
+    }
 }

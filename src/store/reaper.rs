@@ -102,7 +102,12 @@ impl Store {
         if let Some(next_ms) = total.next_ms {
             self.due_at(next_ms);
         }
-        self.certificates.reaped_until(total.settled_ms.min(now_ms.saturating_sub(GRACE_MS)));
+        let by = self.db.view().seqno();
+        self.certificates.reaped_until(total.settled_ms.min(now_ms.saturating_sub(GRACE_MS)), by);
+        if total.removed > 0 {
+            // Nobody waits for it, but until it is on disk compaction must keep what has expired.
+            self.db.on_acknowledged(by, |_| ());
+        }
         Ok(total)
     }
 }

@@ -66,7 +66,7 @@ impl<'a, U: Under> Filter<'a, U> {
         sweep: &'a dyn Sweep,
         under: U,
     ) -> Self {
-        let now_ms = if horizon.held.is_empty() { sweep.now_ms() } else { 0 };
+        let now_ms = if horizon.held.is_empty() { sweep.now_ms(horizon.seqno) } else { 0 };
         Self { horizon, now_ms, dead, marks, sweep, under, user: Vec::new(), stripe: None, begun: false }
     }
 
@@ -150,7 +150,7 @@ mod tests {
         fn deadline_ms(&self, _: &[u8], value: &[u8]) -> Option<u64> {
             value.first().map(|&at| u64::from(at)).filter(|&at| at > 0)
         }
-        fn now_ms(&self) -> u64 {
+        fn now_ms(&self, _: Seqno) -> u64 {
             self.0
         }
         fn swept(&self, _: &DeadRange) {}

@@ -36,7 +36,7 @@ impl Sweep for Layer {
         value.first().map(|&at| u64::from(at)).filter(|&at| at > 0)
     }
 
-    fn now_ms(&self) -> u64 {
+    fn now_ms(&self, _: crate::engine::key::Seqno) -> u64 {
         self.state.lock().now_ms
     }
 

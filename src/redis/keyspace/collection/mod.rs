@@ -325,7 +325,8 @@ impl Collection {
         }
     }
 
-    /// Removes an element; what was there.
+    /// Removes an element; what was there. One that is due is not there, and left to the reaper, since whoever is told that
+    /// nothing was removed need not save.
     pub fn remove(&mut self, txn: &mut Txn, plane: Plane, subkey: &[u8]) -> Result<Option<Element>> {
         self.edit(txn.now_ms());
         let now_ms = txn.now_ms();
@@ -334,6 +335,9 @@ impl Collection {
                 let row = rows::element_row(prefix, plane, subkey);
                 let Some(value) = txn.get(&row)? else { return Ok(None) };
                 let (old, _) = rows::decode(&value)?;
+                if old.is_due(now_ms) {
+                    return Ok(None);
+                }
                 if let Some(deadline_ms) = old.deadline_ms {
                     txn.delete(rows::deadline_row(prefix, deadline_ms, plane, subkey));
                 }
@@ -345,7 +349,7 @@ impl Collection {
                     *len = len.saturating_sub(1);
                 }
                 txn.delete(row);
-                Ok(Some(old).filter(|old| !old.is_due(now_ms)))
+                Ok(Some(old))
             }
             Elements::Inline(entries) => {
                 Ok(place(entries, plane, subkey).ok().map(|at| entries.remove(at).element))

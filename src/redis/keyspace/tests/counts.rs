@@ -74,6 +74,33 @@ fn what_goes_since_it_was_due_is_counted_once_and_nothing_else_is() {
 }
 
 #[test]
+fn whoever_removes_an_element_that_is_due_removes_nothing() {
+    let world = World::new();
+    let due = crate::clock::Clock::now_ms(&*world.clock) + 1000;
+    world.write(0, |txn, space| {
+        let mut hash = Collection::new(space, b"hash", Type::Hash);
+        for n in 0..20 {
+            hash.put(txn, COUNTED, &name(n), &[0; 100], (n == 7).then_some(due)).unwrap();
+        }
+        hash.save(txn).unwrap();
+    });
+    world.clock.advance_ms(2000);
+    world.write(0, |txn, space| {
+        let mut hash = Collection::load(txn, space, b"hash", Type::Hash).unwrap().unwrap();
+        // As HDEL does it: what it did not find it does not save.
+        assert_eq!(hash.remove(txn, COUNTED, &name(7)).unwrap(), None);
+    });
+    let len = || {
+        let load =
+            |reads: &dyn Reads, space| Collection::load(reads, space, b"hash", Type::Hash).unwrap().unwrap();
+        world.read(0, |reads, space| load(reads, space).len(reads).unwrap())
+    };
+    assert_eq!(len(), 19);
+    world.reap();
+    assert_eq!(len(), 19);
+}
+
+#[test]
 fn a_waiver_that_was_interrupted_is_finished_whatever_else_is_counted_first() {
     let mut world = World::new();
     let due = crate::clock::Clock::now_ms(&*world.clock) + 1;

@@ -1,0 +1,13 @@
+//! Every command, transaction and script happens whole or not at all, whenever the power goes or the process is killed,
+//! and whatever was acknowledged is there: shown over all of redis, store and engine, in a world held by hand.
+
+mod deadlines;
+mod draw;
+mod every_write;
+mod history;
+mod model;
+mod random;
+mod reply;
+mod scripts;
+mod state;
+mod world;
