@@ -25,6 +25,7 @@ mod copy;
 mod databases;
 mod key;
 mod meta;
+mod parts;
 mod reap;
 mod recount;
 mod suspension;
