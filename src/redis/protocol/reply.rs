@@ -121,7 +121,7 @@ impl Reply {
     /// Fails if something was not written since the last time.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.overflowed) {
-            return Err(Error::text("ERR the reply is larger than the memory budget permits"));
+            return Err(Error::OverBudget);
         }
         Ok(())
     }
