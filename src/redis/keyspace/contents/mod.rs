@@ -4,6 +4,12 @@
 //!
 //! So a value that is written and read whole, as most are, costs one row; and since no change of a part makes a string
 //! shorter, none goes back and forth.
+//!
+//! Measured on two cores, 16 commands at once, in CPU time of the server and bytes of log and tables for each: SETBIT at
+//! random in 12 MB takes 3 µs and 0.5 KB (in one row 6800 µs and 6 MB), APPEND of 100 bytes to 10 MB 4 µs and 0.7 KB (7500 µs
+//! and 10 MB), PFADD to a dense HyperLogLog 4 µs and 1 KB (19 µs and 12 KB). GET of 4.5 KB is as quick in chunks as in one
+//! row, of 12 KB takes 4 µs rather than 3, of 12 MB 10 ms rather than 3. Chunks of 512 bytes halve the log again, but make
+//! whole reads slower by a third; those of 2 KiB double it and gain nothing else.
 
 mod build;
 mod rows;
@@ -20,7 +26,7 @@ use crate::store::{Reads, Txn};
 pub use self::build::Build;
 
 /// The longest string, in bytes, that lies within its key's meta row when a part of it is changed.
-const ROW_BYTES_MAX: u64 = 8 << 10;
+const ROW_BYTES_MAX: u64 = 4 << 10;
 
 /// Where they are.
 enum Place {
