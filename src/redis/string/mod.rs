@@ -101,6 +101,17 @@ pub(crate) fn load(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Op
     call.load(reads, name)?.map(|meta| whole(reads, call, meta)).transpose()
 }
 
+/// The string at a key that is to be a number. One in chunks is too long for that: it is not read, and nothing is in its
+/// place, which is no number either.
+pub(crate) fn load_number(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
+    match call.load(reads, name)? {
+        Some(meta) if meta.kind == Type::String && meta.owner().is_some() => {
+            Ok(Some(Found { contents: Bytes::new(), meta }))
+        }
+        found => found.map(|meta| whole(reads, call, meta)).transpose(),
+    }
+}
+
 /// A loaded key as a string, whole.
 pub(crate) fn whole(reads: &dyn Reads, call: &Call<'_>, meta: Meta) -> Result<Found> {
     if let (Type::String, Body::Inline(contents)) = (&meta.kind, &meta.body) {
