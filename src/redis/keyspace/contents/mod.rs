@@ -126,27 +126,23 @@ impl<'a> Contents<'a> {
 
     /// Sets bytes from a place on; what lies between the end and that place becomes zeros.
     pub fn write(&mut self, txn: &mut Txn, at: u64, bytes: &[u8]) -> Result<()> {
-        let end = at + bytes.len() as u64;
         if self.is_new() && self.is_empty() && at == 0 {
             self.replace(Bytes::copy_from_slice(bytes));
+            return Ok(());
+        }
+        let end = at + bytes.len() as u64;
+        let len = self.len().max(end);
+        if let Place::Row(contents) = &mut self.place
+            && len <= ROW_BYTES_MAX
+        {
+            *contents = edited(contents, len as usize, at as usize, bytes);
             return Ok(());
         }
         self.grow(txn, end)?;
         if bytes.is_empty() {
             return Ok(());
         }
-        match &mut self.place {
-            Place::Row(contents) if end <= ROW_BYTES_MAX && contents.len() as u64 <= ROW_BYTES_MAX => {
-                let mut edited = Vec::from(std::mem::take(contents));
-                if let Some(there) = edited.get_mut(at as usize..end as usize) {
-                    there.copy_from_slice(bytes);
-                }
-                *contents = edited.into();
-                return Ok(());
-            }
-            Place::Row(_) => self.divide(txn)?,
-            Place::Chunks { .. } => {}
-        }
+        self.divide(txn)?;
         let Place::Chunks { prefix, .. } = &self.place else { return Ok(()) };
         write_chunks(txn, prefix, at, bytes)
     }
@@ -161,22 +157,20 @@ impl<'a> Contents<'a> {
         if to <= self.len() {
             return Ok(());
         }
-        if let Place::Row(contents) = &mut self.place {
-            if to <= ROW_BYTES_MAX {
-                let mut edited = Vec::from(std::mem::take(contents));
-                edited.resize(to as usize, 0);
-                *contents = edited.into();
-                return Ok(());
-            }
-            self.divide(txn)?;
+        if let Place::Row(contents) = &mut self.place
+            && to <= ROW_BYTES_MAX
+        {
+            *contents = edited(contents, to as usize, 0, &[]);
+            return Ok(());
         }
+        self.divide(txn)?;
         if let Place::Chunks { len, .. } = &mut self.place {
             *len = to;
         }
         Ok(())
     }
 
-    /// Stages the contents of the meta row as chunks.
+    /// Stages the contents of the meta row, if they lie there, as chunks.
     fn divide(&mut self, txn: &mut Txn) -> Result<()> {
         let Place::Row(contents) = &self.place else { return Ok(()) };
         let mut build = Build::new(txn, self.space)?;
@@ -206,6 +200,17 @@ impl<'a> Contents<'a> {
         };
         key::replace(txn, self.space, self.name, self.old.as_ref(), new)
     }
+}
+
+/// A row's contents as they are with some bytes changed, and with zeros up to a length.
+fn edited(contents: &[u8], len: usize, at: usize, bytes: &[u8]) -> Bytes {
+    let mut edited = Vec::with_capacity(len);
+    edited.extend_from_slice(contents);
+    edited.resize(len, 0);
+    if let Some(there) = edited.get_mut(at..at + bytes.len()) {
+        there.copy_from_slice(bytes);
+    }
+    edited.into()
 }
 
 /// Stages bytes from a place on, each chunk that they touch by itself.
