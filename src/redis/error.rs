@@ -34,6 +34,8 @@ pub(crate) enum Error {
     NoReplicas,
     /// A script touched a key that it did not declare: it is run again with every lock held.
     Undeclared,
+    /// `ERR the reply is larger …`: or a string is, that has to be in memory whole.
+    OverBudget,
     /// Any other text, with its code first: `ERR …`.
     Text(Cow<'static, str>),
     /// The store's; [`store::Error::WouldWait`] makes dispatch run the command again where it may wait.
@@ -61,6 +63,7 @@ impl Error {
             Self::InvalidExpire(name) => {
                 return Cow::Owned(format!("ERR invalid expire time in '{name}' command"));
             }
+            Self::OverBudget => "ERR the reply is larger than the memory budget permits",
             Self::Block(_) => "ERR the command would have to wait",
             Self::OverMaxmemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::NoReplicas => "NOREPLICAS Not enough good replicas to write.",

@@ -6,7 +6,7 @@
 //! matter of the reply (`Store::acknowledge`).
 //!
 //! What is too large for one batch is built beforehand under a prefix that nothing links to ([`Txn::build`]): rows
-//! that nobody can see, and that are declared dead if the transaction does not commit.
+//! that nobody else can see, and that are declared dead if the transaction does not commit.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -65,6 +65,8 @@ pub struct Txn {
     noted_before: usize,
     hooks: Vec<Hook>,
     building: Vec<Vec<u8>>,
+    /// A moment that has what was built so far, which is later than the pinned one.
+    built: Option<View>,
     /// The planes it has changed.
     planes: Vec<Plane>,
     /// The earliest deadline staged, in Unix milliseconds.
@@ -145,6 +147,7 @@ impl Txn {
             noted_before: 0,
             hooks: Vec::new(),
             building: Vec::new(),
+            built: None,
             planes: Vec::new(),
             due_ms: u64::MAX,
             expired: 0,
@@ -319,7 +322,24 @@ impl Txn {
     /// Commits a part of what is being built, at once. Its rows must lie below a prefix given to [`Txn::build`].
     pub fn build_part(&mut self, batch: &Batch) -> Result<()> {
         self.store.db.commit(batch)?;
+        self.built = Some(self.store.view_newest(self.view.tier()).for_update());
         Ok(())
+    }
+
+    /// The view that a row is read from: what the transaction built itself is not in the one that it pinned.
+    fn view_of(&self, row: &[u8]) -> &View {
+        match &self.built {
+            Some(built) if self.building.iter().any(|prefix| row.starts_with(prefix)) => built,
+            _ => &self.view,
+        }
+    }
+
+    /// The same, for rows between two bounds.
+    fn view_from(&self, from: Bound<&[u8]>) -> &View {
+        match from {
+            Bound::Included(row) | Bound::Excluded(row) => self.view_of(row),
+            Bound::Unbounded => &self.view,
+        }
     }
 
     /// Stages that what was built is linked from now on.
@@ -528,7 +548,7 @@ impl Reads for Txn {
         if *self.absent.borrow() == row {
             return Ok(None);
         }
-        let found = self.view.get(row)?;
+        let found = self.view_of(row).get(row)?;
         if found.is_none() {
             row.clone_into(&mut self.absent.borrow_mut());
         }
@@ -538,11 +558,14 @@ impl Reads for Txn {
     fn get_cached(&self, row: &[u8]) -> Result<Option<Bytes>> {
         match self.overlay.get(row) {
             Some(staged) => Ok(staged.clone()),
-            None => self.view.get_cached(row),
+            None => self.view_of(row).get_cached(row),
         }
     }
 
     fn multi_get(&self, rows: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
+        if self.built.is_some() {
+            return rows.iter().map(|row| self.get(row)).collect();
+        }
         if self.overlay.is_empty() {
             return self.view.multi_get(rows);
         }
@@ -560,7 +583,7 @@ impl Reads for Txn {
     fn may_contain(&self, row: &[u8]) -> bool {
         match self.overlay.get(row) {
             Some(staged) => staged.is_some(),
-            None => self.view.may_contain(row),
+            None => self.view_of(row).may_contain(row),
         }
     }
 
@@ -592,7 +615,7 @@ impl Reads for Txn {
     }
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> RowScan<'_> {
-        RowScan::merged(self.view.rows.scan(from, to), &self.overlay, from, to)
+        RowScan::merged(self.view_from(from).rows.scan(from, to), &self.overlay, from, to)
     }
 
     fn draw(
@@ -605,7 +628,7 @@ impl Reads for Txn {
         let mut staged = self.overlay.cursor(from, to);
         staged.first();
         if staged.entry().is_none() {
-            return self.view.draw(from, to, len, random);
+            return self.view_from(from).draw(from, to, len, random);
         }
         let Some(len) = len else { return Ok(None) };
         let (mut put, mut met) = (Vec::new(), 0);
@@ -622,7 +645,9 @@ impl Reads for Txn {
             return Ok(Some((row.to_vec(), (*value).clone())));
         }
         for _ in 0..STORED_DRAWS_MAX {
-            let Some((row, value)) = self.view.draw(from, to, Some(len), random)? else { return Ok(None) };
+            let Some((row, value)) = self.view_from(from).draw(from, to, Some(len), random)? else {
+                return Ok(None);
+            };
             if self.overlay.get(&row).is_none() {
                 return Ok(Some((row, value)));
             }

@@ -4,7 +4,7 @@ use std::ops::{Bound, ControlFlow};
 
 use super::super::command::{Access, Call, Command, Keys, read, session};
 use super::super::error::{Error, Result};
-use super::super::keyspace::{self, Body, COUNTED, Collection, Databases, Type};
+use super::super::keyspace::{self, Body, COUNTED, Collection, Contents, Databases, Type};
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use crate::store::{Reads, Tier};
@@ -42,6 +42,21 @@ fn usage(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let mut bytes = name.len() as u64 + ROW_BYTES;
     match &meta.body {
         Body::Inline(contents) => bytes += contents.len() as u64,
+        Body::Owned { .. } if meta.kind == Type::String => {
+            let contents = Contents::from_meta(call.space, name, meta)?;
+            let len = contents.len();
+            let (mut seen, mut sum, mut end) = (0, 0, 0);
+            contents.each(reads, 0..len, &mut |at, piece| {
+                if samples > 0 && seen == samples {
+                    return ControlFlow::Break(());
+                }
+                seen += 1;
+                sum += piece.len() as u64 + ROW_BYTES;
+                end = at + piece.len() as u64;
+                ControlFlow::Continue(())
+            })?;
+            bytes += if seen == samples { sum * len / end.max(1) } else { sum };
+        }
         Body::Owned { len, .. } => {
             let (len, kind) = (*len, meta.kind);
             let collection = Collection::from_meta(call.space, name, meta)?;

@@ -1,6 +1,6 @@
 //! Bits of bytes: counting, finding, and numbers of any width at any place.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// How many bits are set within a range, which must lie within the bytes.
 pub(super) fn count(bytes: &[u8], range: &RangeInclusive<u64>) -> u64 {
@@ -45,6 +45,19 @@ fn head_mask(from: u64) -> u8 {
 /// The bits of a byte up to this one.
 fn tail_mask(to: u64) -> u8 {
     0xFF << (7 - to % 8)
+}
+
+/// The bytes in which a number of `width` bits at an offset lies.
+pub(super) fn bytes_of(offset: u64, width: u32) -> Range<u64> {
+    offset / 8..(offset + u64::from(width)).div_ceil(8)
+}
+
+/// The bits of a range that lie within so many bytes from a place on, counted from there.
+pub(super) fn within(range: &RangeInclusive<u64>, at: u64, len: usize) -> Option<RangeInclusive<u64>> {
+    let (first, bits) = (at * 8, len as u64 * 8);
+    let from = range.start().saturating_sub(first);
+    let to = range.end().checked_sub(first)?.min(bits.checked_sub(1)?);
+    (from <= to).then_some(from..=to)
 }
 
 /// Bytes that may hold a part of a number.

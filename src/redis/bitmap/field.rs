@@ -1,8 +1,9 @@
 //! BITFIELD: a string as an array of integers of any width.
 
-use super::{bit_offset, bits, grown, save};
+use super::{bit_offset, field, grow, set_field};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::keyspace::Contents;
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
 use crate::redis::string;
@@ -90,15 +91,14 @@ impl Operation {
         self.offset + u64::from(self.width.bits) - 1
     }
 
-    fn get(&self, contents: &[u8]) -> i64 {
-        self.width.read(bits::field(contents, self.offset, self.width.bits))
+    fn get(&self, reads: &dyn Reads, contents: &Contents<'_>) -> Result<i64> {
+        Ok(self.width.read(field(reads, contents, self.offset, self.width.bits)?))
     }
 
-    /// Changes the contents, or not; the answer, `None` where the number was refused.
-    fn perform(&self, contents: &mut [u8]) -> Option<i64> {
-        let old = self.get(contents);
-        let (new, answer) = match self.action {
-            Action::Get => return Some(old),
+    /// What a number becomes, and the answer; `None` where that is refused.
+    fn change(&self, old: i64) -> Option<(i64, i64)> {
+        Some(match self.action {
+            Action::Get => (old, old),
             // Without a sign, a negative number is one that is too large.
             Action::Set(to) if self.width.signed => (self.width.fit(i128::from(to), self.overflow)?, old),
             Action::Set(to) => (self.width.fit(i128::from(to as u64), self.overflow)?, old),
@@ -106,9 +106,7 @@ impl Operation {
                 let sum = self.width.fit(i128::from(old) + i128::from(by), self.overflow)?;
                 (sum, sum)
             }
-        };
-        bits::set_field(contents, self.offset, self.width.bits, new as u64);
-        Some(answer)
+        })
     }
 }
 
@@ -152,17 +150,23 @@ pub(super) fn bitfield(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Res
     let Some(last_bit) = writes.map(Operation::last_bit).max() else {
         return tell(txn, call, &operations, reply);
     };
-    let found = string::load(txn, call, call.get(1))?;
-    let (mut contents, is_longer) = grown(call, found.as_ref(), last_bit)?;
+    let mut contents = string::open_or_new(txn, call, call.get(1))?;
+    let mut is_changed = grow(txn, call, &mut contents, last_bit)?;
     reply.array(operations.len());
     for operation in &operations {
-        match operation.perform(&mut contents) {
-            Some(n) => reply.int(n),
-            None => reply.null(),
+        let old = operation.get(txn, &contents)?;
+        let Some((new, answer)) = operation.change(old) else {
+            reply.null();
+            continue;
+        };
+        if new != old {
+            set_field(txn, &mut contents, operation.offset, operation.width.bits, new as u64)?;
+            is_changed = true;
         }
+        reply.int(answer);
     }
-    if is_longer || found.as_ref().is_some_and(|found| found.contents != contents) {
-        save(txn, call, found.as_ref(), contents)?;
+    if is_changed {
+        contents.save(txn)?;
     }
     Ok(())
 }
@@ -177,11 +181,10 @@ pub(super) fn bitfield_ro(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply)
 }
 
 fn tell(reads: &dyn Reads, call: &Call<'_>, operations: &[Operation], reply: &mut Reply) -> Result {
-    let found = string::load(reads, call, call.get(1))?;
-    let contents = found.as_ref().map_or(&[][..], |found| &found.contents[..]);
+    let contents = string::open_or_new(reads, call, call.get(1))?;
     reply.array(operations.len());
     for operation in operations {
-        reply.int(operation.get(contents));
+        reply.int(operation.get(reads, &contents)?);
     }
     Ok(())
 }

@@ -7,10 +7,10 @@ mod search;
 
 use super::command::{Access, Call, Command, Keys, read, write};
 use super::error::{Error, Result};
-use super::keyspace;
+use super::keyspace::Contents;
 use super::number;
 use super::protocol::reply::Reply;
-use super::string::{self, Found, STRING_BYTES_MAX};
+use super::string::{self, STRING_BYTES_MAX};
 use crate::store::{self, Reads, Tier, Txn};
 
 /// The rows.
@@ -47,10 +47,10 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 /// From this many bytes on, a string is walked through where that may take its time.
-const BYTES_INLINE_MAX: usize = 1 << 20;
+const BYTES_INLINE_MAX: u64 = 1 << 20;
 
 /// Sends a command that walks through so many bytes from the event loop to where it may take its time.
-fn wait_if_long(reads: &dyn Reads, bytes: usize) -> Result {
+fn wait_if_long(reads: &dyn Reads, bytes: u64) -> Result {
     if reads.tier() == Tier::Cached && bytes > BYTES_INLINE_MAX {
         return Err(Error::from(store::Error::WouldWait(None)));
     }
@@ -66,22 +66,27 @@ fn bit_offset(word: &[u8], unit: u64) -> Result<u64> {
         .ok_or_else(|| Error::text("ERR bit offset is not an integer or out of range"))
 }
 
-/// A string's contents as they will be, with zeros up to this bit; whether they are longer than before.
-fn grown(call: &Call<'_>, found: Option<&Found>, last_bit: u64) -> Result<(Vec<u8>, bool)> {
-    let len = last_bit / 8 + 1;
-    string::check_length(call, len)?;
-    let mut contents = found.map_or_else(Vec::new, |found| found.contents.to_vec());
-    let is_short = (contents.len() as u64) < len;
-    if is_short {
-        contents.resize(len as usize, 0);
-    }
-    Ok((contents, is_short))
+/// The number of `width` bits at an offset. What lies beyond the contents is zero.
+fn field(reads: &dyn Reads, contents: &Contents<'_>, offset: u64, width: u32) -> Result<u64> {
+    let window = contents.read(reads, bits::bytes_of(offset, width))?;
+    Ok(bits::field(&window, offset % 8, width))
 }
 
-/// Stages the new contents of the call's key.
-fn save(txn: &mut Txn, call: &Call<'_>, found: Option<&Found>, contents: Vec<u8>) -> Result {
-    let meta = string::with_contents(found, contents);
-    Ok(keyspace::replace(txn, call.space, call.get(1), found.map(|found| &found.meta), meta)?)
+/// Sets a number of `width` bits at an offset, up to which the contents must go.
+fn set_field(txn: &mut Txn, contents: &mut Contents<'_>, offset: u64, width: u32, value: u64) -> Result {
+    let bytes = bits::bytes_of(offset, width);
+    let mut window = contents.read(txn, bytes.clone())?.to_vec();
+    bits::set_field(&mut window, offset % 8, width, value);
+    Ok(contents.write(txn, bytes.start, &window)?)
+}
+
+/// Makes contents long enough to have this bit; whether they were not.
+fn grow(txn: &mut Txn, call: &Call<'_>, contents: &mut Contents<'_>, bit: u64) -> Result<bool> {
+    let len = bit / 8 + 1;
+    string::check_length(call, len)?;
+    let is_short = contents.len() < len;
+    contents.grow(txn, len)?;
+    Ok(is_short)
 }
 
 /// `SETBIT key offset value`
@@ -89,13 +94,14 @@ fn setbit(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let offset = bit_offset(call.get(2), 1)?;
     let bit = number::parse_i64(call.get(3)).filter(|bit| matches!(bit, 0 | 1));
     let bit = bit.ok_or_else(|| Error::text("ERR bit is not an integer or out of range"))? as u64;
-    let found = string::load(txn, call, call.get(1))?;
-    let old = bits::field(found.as_ref().map_or(&[], |found| &found.contents), offset, 1);
-    let is_short = found.as_ref().is_none_or(|found| found.contents.len() as u64 <= offset / 8);
-    if is_short || old != bit {
-        let (mut contents, _) = grown(call, found.as_ref(), offset)?;
-        bits::set_field(&mut contents, offset, 1, bit);
-        save(txn, call, found.as_ref(), contents)?;
+    let mut contents = string::open_or_new(txn, call, call.get(1))?;
+    let old = field(txn, &contents, offset, 1)?;
+    let is_longer = grow(txn, call, &mut contents, offset)?;
+    if old != bit {
+        set_field(txn, &mut contents, offset, 1, bit)?;
+    }
+    if is_longer || old != bit {
+        contents.save(txn)?;
     }
     reply.int(old as i64);
     Ok(())
@@ -104,7 +110,7 @@ fn setbit(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
 /// `GETBIT key offset`
 fn getbit(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let offset = bit_offset(call.get(2), 1)?;
-    let found = string::load(reads, call, call.get(1))?;
-    reply.int(found.map_or(0, |found| bits::field(&found.contents, offset, 1)) as i64);
+    let contents = string::open(reads, call, call.get(1))?;
+    reply.int(contents.map_or(Ok(0), |contents| field(reads, &contents, offset, 1))? as i64);
     Ok(())
 }

@@ -1,14 +1,17 @@
 //! BITOP: strings bit by bit, the shorter ones with zeros behind them.
 
-use bytes::Bytes;
+use std::ops::{ControlFlow, Range};
 
 use super::wait_if_long;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
-use crate::redis::keyspace;
+use crate::redis::keyspace::{self, BuildContents, Contents};
 use crate::redis::protocol::reply::Reply;
 use crate::redis::string;
-use crate::store::Txn;
+use crate::store::{Reads, Txn};
+
+/// So many bytes of the result are worked out at once. A longer one is built by parts.
+const PORTION_BYTES: u64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
@@ -28,33 +31,52 @@ impl Operation {
         Ok(found)
     }
 
-    /// All sources together; NOT has but one.
-    fn perform(self, sources: Vec<Bytes>, len: usize) -> Vec<u8> {
-        let mut sources = sources.into_iter();
-        let mut result = sources.next().unwrap_or_default().to_vec();
-        result.resize(len, 0);
-        for source in sources {
+    /// Some bytes of all sources together; NOT has but one.
+    fn perform(self, reads: &dyn Reads, sources: &[Contents<'_>], range: Range<u64>) -> Result<Vec<u8>> {
+        let len = (range.end - range.start) as usize;
+        let mut result = vec![0; len];
+        let Some((first, others)) = sources.split_first() else { return Ok(result) };
+        merge(reads, first, &range, &mut result, |_, b| b)?;
+        for source in others {
             match self {
-                Self::And => combine(&mut result, &source, |a, b| a & b),
-                Self::Or => combine(&mut result, &source, |a, b| a | b),
-                Self::Xor => combine(&mut result, &source, |a, b| a ^ b),
+                Self::And => {
+                    // What a source has no byte for is zero, and so is what it is put together with.
+                    let mut both = vec![0; len];
+                    merge(reads, source, &range, &mut both, |_, b| b)?;
+                    combine(&mut result, &both, |a, b| a & b);
+                }
+                Self::Or => merge(reads, source, &range, &mut result, |a, b| a | b)?,
+                Self::Xor => merge(reads, source, &range, &mut result, |a, b| a ^ b)?,
                 Self::Not => {}
             }
         }
         if self == Self::Not {
-            combine(&mut result, &[], |a, _| !a);
+            for byte in &mut result {
+                *byte = !*byte;
+            }
         }
-        result
+        Ok(result)
     }
 }
 
+/// Applies what a source has of some bytes to them; its zeros may be left out.
+fn merge(
+    reads: &dyn Reads,
+    source: &Contents<'_>,
+    range: &Range<u64>,
+    result: &mut [u8],
+    apply: impl Fn(u8, u8) -> u8,
+) -> Result {
+    Ok(source.each(reads, range.clone(), &mut |at, bytes| {
+        let there = result.get_mut(at.saturating_sub(range.start) as usize..).unwrap_or_default();
+        combine(there, bytes, &apply);
+        ControlFlow::Continue(())
+    })?)
+}
+
 fn combine(result: &mut [u8], source: &[u8], apply: impl Fn(u8, u8) -> u8) {
-    let (both, alone) = result.split_at_mut(source.len());
-    for (byte, other) in both.iter_mut().zip(source) {
+    for (byte, other) in result.iter_mut().zip(source) {
         *byte = apply(*byte, *other);
-    }
-    for byte in alone {
-        *byte = apply(*byte, 0);
     }
 }
 
@@ -62,19 +84,23 @@ fn combine(result: &mut [u8], source: &[u8], apply: impl Fn(u8, u8) -> u8) {
 pub(super) fn bitop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let operation = Operation::parse(call)?;
     let names: Vec<&[u8]> = call.from(3).collect();
-    let mut sources = Vec::with_capacity(names.len());
-    for meta in call.load_many(txn, &names)? {
-        sources.push(meta.map(string::check).transpose()?.map(|found| found.contents).unwrap_or_default());
-    }
-    let len = sources.iter().map(Bytes::len).max().unwrap_or(0);
-    wait_if_long(txn, len.saturating_mul(sources.len()))?;
-    let result = operation.perform(sources, len);
+    let sources = string::open_many(txn, call, &names)?;
+    let len = sources.iter().map(Contents::len).max().unwrap_or(0);
+    wait_if_long(txn, len.saturating_mul(sources.len() as u64))?;
     let to = call.get(2);
-    if result.is_empty() {
+    if len == 0 {
         keyspace::delete(txn, call.space, to)?;
-    } else {
+    } else if len <= PORTION_BYTES {
+        let result = operation.perform(txn, &sources, 0..len)?;
         keyspace::overwrite(txn, call.space, to, &result, None)?;
+    } else {
+        let mut build = BuildContents::new(txn, call.space)?;
+        for start in (0..len).step_by(PORTION_BYTES as usize) {
+            let portion = operation.perform(txn, &sources, start..len.min(start + PORTION_BYTES))?;
+            build.append(txn, &portion)?;
+        }
+        build.link(txn, call.space, to)?;
     }
-    reply.count(len);
+    reply.int(len as i64);
     Ok(())
 }

@@ -118,6 +118,10 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn too_large() -> Error {
+    Error::text("ERR the value is larger than the memory budget permits")
+}
+
 /// A payload that is being written.
 pub(super) struct Writer {
     out: Vec<u8>,
@@ -134,6 +138,11 @@ impl Writer {
     /// Says that only this version and later ones know what is written.
     pub(super) fn needs_version(&mut self, version: u16) {
         self.version = self.version.max(version);
+    }
+
+    /// Fails if so many bytes more are more than there may be: before memory is taken for them.
+    pub(super) fn check_room(&self, bytes: u64) -> Result {
+        if bytes.saturating_add(self.out.len() as u64) > self.most as u64 { Err(too_large()) } else { Ok(()) }
     }
 
     /// Whether there is more than there may be, so that it is no use to go on.
@@ -206,7 +215,7 @@ impl Writer {
     /// The payload with its footer.
     pub(super) fn finish(mut self) -> Result<Vec<u8>> {
         if self.is_full() {
-            return Err(Error::text("ERR the value is larger than the memory budget permits"));
+            return Err(too_large());
         }
         self.out.reserve(FOOTER_BYTES);
         self.out.extend_from_slice(&self.version.to_le_bytes());

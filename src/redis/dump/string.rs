@@ -1,9 +1,9 @@
 //! Strings: one string, kind 0.
 
 use super::super::error::Result;
-use super::super::keyspace::{self, Body, Type};
+use super::super::keyspace::{self, Contents, Type};
 use super::bytes::{Reader, Writer};
-use super::{Format, Source, Target, bad};
+use super::{Format, Source, Target};
 use crate::store::{Reads, Txn};
 
 const STRING: u8 = 0;
@@ -17,10 +17,11 @@ pub(super) const FORMAT: Format = Format {
     check: |_, reader| reader.string(1 << 20).map(drop),
 };
 
-fn write(_: &dyn Reads, source: &Source<'_>, writer: &mut Writer) -> Result {
-    let Body::Inline(contents) = &source.meta.body else { return Err(bad()) };
+fn write(reads: &dyn Reads, source: &Source<'_>, writer: &mut Writer) -> Result {
+    let contents = Contents::from_meta(source.space, source.name, source.meta.clone())?;
+    writer.check_room(contents.len())?;
     writer.byte(STRING);
-    writer.string(contents);
+    writer.string(&contents.read(reads, 0..contents.len())?);
     Ok(())
 }
 

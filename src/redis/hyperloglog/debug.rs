@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::sketch::{REGISTERS, Sketch};
-use super::{save, sketch};
+use super::{all, save, sketch};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::protocol::reply::Reply;
@@ -12,10 +12,10 @@ use crate::store::{Reads, Txn};
 
 /// `PFDEBUG GETREG | DECODE | ENCODING | TODENSE key`
 pub(super) fn pfdebug(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let name = call.get(2);
-    let found = string::load(txn, call, name)?;
-    let found = found.ok_or_else(|| Error::text("ERR The specified key does not exist"))?;
-    let mut sketch = sketch(&found)?;
+    let found = string::open(txn, call, call.get(2))?;
+    let contents = found.ok_or_else(|| Error::text("ERR The specified key does not exist"))?;
+    let old = all(txn, call, &contents)?;
+    let mut sketch = sketch(&old)?;
     match () {
         () if call.is(1, "getreg") => {
             sketch.make_dense()?;
@@ -38,8 +38,7 @@ pub(super) fn pfdebug(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resu
         () => return Err(Error::text(format!("ERR Unknown PFDEBUG subcommand '{}'", call.text(1)))),
     }
     if sketch.is_changed() {
-        let contents = sketch.into_bytes();
-        save(txn, call, name, Some(&found), contents)?;
+        save(txn, contents, &old, sketch.into_bytes())?;
     }
     Ok(())
 }

@@ -7,11 +7,12 @@ mod sketch;
 
 use super::command::{Access, Call, Command, Flags, Keys, read, write};
 use super::error::{Error, Result};
-use super::keyspace;
+use super::keyspace::{Contents, Meta};
 use super::protocol::reply::Reply;
-use super::string::{self, Found};
+use super::string;
 use crate::store::{Reads, Txn};
-use sketch::{REGISTERS, Sketch};
+use bytes::Bytes;
+use sketch::{REGISTERS, Register, Sketch};
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -29,31 +30,83 @@ pub(crate) const COMMANDS: &[Command] = &[
             .doc("An internal command for testing HyperLogLog values.", "2.8.9", "N/A"),
 ];
 
-/// The sketch in a string.
-fn sketch(found: &Found) -> Result<Sketch<'_>> {
-    Sketch::read(&found.contents)
-        .ok_or_else(|| Error::text("WRONGTYPE Key is not a valid HyperLogLog string value."))
+/// From this many elements on, PFADD has all registers in memory.
+const ELEMENTS_IN_PLACE_MAX: usize = 64;
+
+/// The bytes by which a string is known to be a sketch.
+fn head(reads: &dyn Reads, contents: &Contents<'_>) -> Result<Bytes> {
+    let head = contents.read(reads, sketch::HEAD)?;
+    if sketch::is_head(&head, contents.len()) { Ok(head) } else { Err(not_a_sketch()) }
 }
 
-/// Stages a changed sketch as the contents of a key.
-fn save(txn: &mut Txn, call: &Call<'_>, name: &[u8], found: Option<&Found>, contents: Vec<u8>) -> Result {
-    let meta = string::with_contents(found, contents);
-    Ok(keyspace::replace(txn, call.space, name, found.map(|found| &found.meta), meta)?)
+/// All bytes of a sketch.
+fn all(reads: &dyn Reads, call: &Call<'_>, contents: &Contents<'_>) -> Result<Bytes> {
+    head(reads, contents)?;
+    string::read_part(reads, call, contents, 0..contents.len())
+}
+
+/// The sketch in a string.
+fn sketch(contents: &[u8]) -> Result<Sketch<'_>> {
+    Sketch::read(contents).ok_or_else(not_a_sketch)
+}
+
+fn not_a_sketch() -> Error {
+    Error::text("WRONGTYPE Key is not a valid HyperLogLog string value.")
+}
+
+/// Stages a changed sketch in place of these bytes, which are all that the contents are.
+fn save(txn: &mut Txn, mut contents: Contents<'_>, old: &[u8], new: Vec<u8>) -> Result {
+    /// So many bytes are compared, to write only what has changed.
+    const PIECE: usize = 256;
+    if old.len() == new.len() {
+        for (n, (old, new)) in old.chunks(PIECE).zip(new.chunks(PIECE)).enumerate() {
+            if old != new {
+                contents.write(txn, (n * PIECE) as u64, new)?;
+            }
+        }
+    } else {
+        contents.replace(new);
+    }
+    Ok(contents.save(txn)?)
 }
 
 /// `PFADD key [element ...]`
 fn pfadd(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let name = call.get(1);
-    let found = string::load(txn, call, name)?;
-    let mut sketch = found.as_ref().map_or_else(|| Ok(Sketch::new()), sketch)?;
+    let contents = string::open_or_new(txn, call, call.get(1))?;
+    let is_few = call.len() <= 2 + ELEMENTS_IN_PLACE_MAX;
+    if is_few && !contents.is_new() && sketch::is_dense(&head(txn, &contents)?) {
+        return add_in_place(txn, call, contents, reply);
+    }
+    let old = if contents.is_new() { Bytes::new() } else { all(txn, call, &contents)? };
+    let mut sketch = if contents.is_new() { Sketch::new() } else { sketch(&old)? };
     for element in call.from(2) {
         sketch.add(element)?;
     }
     let is_changed = sketch.is_changed();
     if is_changed {
         sketch.set_stale();
-        let contents = sketch.into_bytes();
-        save(txn, call, name, found.as_ref(), contents)?;
+        save(txn, contents, &old, sketch.into_bytes())?;
+    }
+    reply.int(is_changed.into());
+    Ok(())
+}
+
+/// PFADD where every register has its place, so that no others are read or written.
+fn add_in_place(txn: &mut Txn, call: &Call<'_>, mut contents: Contents<'_>, reply: &mut Reply) -> Result {
+    let mut is_changed = false;
+    for element in call.from(2) {
+        let register = Register::of(element);
+        let bytes = contents.read(txn, register.bytes())?;
+        if let Some(new) = register.raise(&bytes) {
+            contents.write(txn, register.bytes().start, new.get(..bytes.len()).unwrap_or_default())?;
+            is_changed = true;
+        }
+    }
+    if is_changed {
+        if let Some((at, byte)) = sketch::stale(&head(txn, &contents)?) {
+            contents.write(txn, at, &[byte])?;
+        }
+        contents.save(txn)?;
     }
     reply.int(is_changed.into());
     Ok(())
@@ -62,17 +115,16 @@ fn pfadd(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
 /// `PFCOUNT key [key ...]`: of all of them together. What was worked out for a single one is noted in it.
 fn pfcount(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let names: Vec<&[u8]> = call.from(1).collect();
-    let found = load_all(txn, call, &names)?;
-    for found in &found {
-        call.looked_up(found.is_some());
+    let mut found = open_all(txn, call, &names)?;
+    for contents in &found {
+        call.looked_up(!contents.is_new());
     }
-    let n = match &found[..] {
-        [None] => 0,
-        [Some(found)] => count_one(txn, call, found)?,
-        many => {
+    let n = match found.pop() {
+        Some(single) if found.is_empty() => count_one(txn, call, single)?,
+        last => {
             let mut registers = Box::new([0; REGISTERS]);
-            for found in many.iter().flatten() {
-                sketch(found)?.merge_into(&mut registers)?;
+            for contents in found.iter().chain(&last).filter(|contents| !contents.is_new()) {
+                sketch(&all(txn, call, contents)?)?.merge_into(&mut registers)?;
             }
             sketch::cardinality_of(&registers)
         }
@@ -81,31 +133,36 @@ fn pfcount(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
-fn count_one(txn: &mut Txn, call: &Call<'_>, found: &Found) -> Result<u64> {
-    let mut sketch = sketch(found)?;
-    if let Some(known) = sketch.known_cardinality() {
+fn count_one(txn: &mut Txn, call: &Call<'_>, contents: Contents<'_>) -> Result<u64> {
+    if contents.is_new() {
+        return Ok(0);
+    }
+    if let Some(known) = sketch::known_cardinality(&head(txn, &contents)?) {
         return Ok(known);
     }
+    let old = all(txn, call, &contents)?;
+    let mut sketch = sketch(&old)?;
     let n = sketch.cardinality()?;
     sketch.set_cardinality(n);
-    let contents = sketch.into_bytes();
-    save(txn, call, call.get(1), Some(found), contents)?;
+    save(txn, contents, &old, sketch.into_bytes())?;
     Ok(n)
 }
 
 /// `PFMERGE destination [source ...]`
 fn pfmerge(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let names: Vec<&[u8]> = call.from(1).collect();
-    let mut found = load_all(txn, call, &names)?;
+    let mut found = open_all(txn, call, &names)?;
     let mut registers = Box::new([0; REGISTERS]);
     let mut is_dense = false;
-    for found in found.iter().flatten() {
-        let sketch = sketch(found)?;
+    for contents in found.iter().filter(|contents| !contents.is_new()) {
+        let bytes = all(txn, call, contents)?;
+        let sketch = sketch(&bytes)?;
         is_dense |= sketch.is_dense();
         sketch.merge_into(&mut registers)?;
     }
     let destination = found.swap_remove(0);
-    let mut merged = destination.as_ref().map_or_else(|| Ok(Sketch::new()), sketch)?;
+    let old = if destination.is_new() { Bytes::new() } else { all(txn, call, &destination)? };
+    let mut merged = if destination.is_new() { Sketch::new() } else { sketch(&old)? };
     if is_dense {
         merged.make_dense()?;
     }
@@ -113,18 +170,18 @@ fn pfmerge(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
         merged.raise(index, value)?;
     }
     merged.set_stale();
-    let contents = merged.into_bytes();
-    save(txn, call, call.get(1), destination.as_ref(), contents)?;
+    save(txn, destination, &old, merged.into_bytes())?;
     reply.ok();
     Ok(())
 }
 
-/// Several sketches, in the order asked. The first that is none is complained of.
-fn load_all(reads: &dyn Reads, call: &Call<'_>, names: &[&[u8]]) -> Result<Vec<Option<Found>>> {
-    let check = |meta| {
-        let found = string::check(meta)?;
-        sketch(&found)?;
-        Ok(found)
+/// Several sketches, in the order asked; those that are not there are new ones. The first that is none is complained of.
+fn open_all<'a>(reads: &dyn Reads, call: &Call<'_>, names: &[&'a [u8]]) -> Result<Vec<Contents<'a>>> {
+    let open = |(meta, &name): (Option<Meta>, &&'a [u8])| {
+        let Some(meta) = meta else { return Ok(Contents::new(call.space, name)) };
+        let contents = Contents::from_meta(call.space, name, meta)?;
+        head(reads, &contents)?;
+        Ok(contents)
     };
-    call.load_many(reads, names)?.into_iter().map(|meta| meta.map(check).transpose()).collect()
+    call.load_many(reads, names)?.into_iter().zip(names).map(open).collect()
 }

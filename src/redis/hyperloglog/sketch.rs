@@ -14,6 +14,7 @@
 //! was met in the other 50.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::estimate::{Histogram, estimate};
 use super::hash::hash;
@@ -91,6 +92,65 @@ fn corrupt() -> Error {
     Error::text("INVALIDOBJ Corrupted HLL object detected")
 }
 
+/// Bytes at the beginning that say what it is and what was counted last.
+pub(super) const HEAD: Range<u64> = 0..HEAD_BYTES as u64;
+
+/// Whether a string of this length that begins with these bytes is a sketch.
+pub(super) fn is_head(head: &[u8], len: u64) -> bool {
+    let encoding = head.get(..HEAD_BYTES).and_then(|head| head.strip_prefix(MAGIC)?.first());
+    encoding == Some(&SPARSE) || encoding == Some(&DENSE) && len == DENSE_BYTES as u64
+}
+
+/// Whether a sketch that begins with these bytes has every register in its place.
+pub(super) fn is_dense(head: &[u8]) -> bool {
+    head.get(ENCODING_AT) == Some(&DENSE)
+}
+
+/// The cardinality that was worked out last, if nothing has changed since.
+pub(super) fn known_cardinality(head: &[u8]) -> Option<u64> {
+    let bytes = head.get(CARDINALITY_AT..)?.first_chunk::<8>()?;
+    (bytes[7] & STALE == 0).then(|| u64::from_le_bytes(*bytes))
+}
+
+/// Where a dense sketch says that its cardinality must be worked out again, and what to write there, unless it does.
+pub(super) fn stale(head: &[u8]) -> Option<(u64, u8)> {
+    let last = head.get(HEAD_BYTES - 1)?;
+    (last & STALE == 0).then_some((HEAD_BYTES as u64 - 1, last | STALE))
+}
+
+/// The register of an element in a dense sketch.
+pub(super) struct Register {
+    at: usize,
+    shift: usize,
+    value: u8,
+}
+
+impl Register {
+    /// That of an element.
+    pub(super) fn of(element: &[u8]) -> Self {
+        let (index, value) = place(element);
+        Self::new(index, value)
+    }
+
+    fn new(index: usize, value: u8) -> Self {
+        Self { at: HEAD_BYTES + index * 6 / 8, shift: index * 6 % 8, value }
+    }
+
+    /// The bytes that it lies in. The last register's second byte is not there.
+    pub(super) fn bytes(&self) -> Range<u64> {
+        self.at as u64..self.at as u64 + 2
+    }
+
+    /// What these bytes become; `None` if the register has as much.
+    pub(super) fn raise(&self, bytes: &[u8]) -> Option<[u8; 2]> {
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+        let old = u16::from_le_bytes([byte(0), byte(1)]);
+        let (shift, value) = (self.shift, u16::from(self.value & 63));
+        (u16::from(self.value) > old >> shift & 63)
+            .then(|| (old & !(63 << shift) | value << shift).to_le_bytes())
+    }
+}
+
 /// The register of an element, and what it asks it to be at least.
 fn place(element: &[u8]) -> (usize, u8) {
     let hash = hash(element);
@@ -108,14 +168,12 @@ impl<'a> Sketch<'a> {
 
     /// The sketch in a string; `None` if that holds something else.
     pub(super) fn read(contents: &'a [u8]) -> Option<Self> {
-        let encoding = *contents.get(..HEAD_BYTES)?.strip_prefix(MAGIC)?.first()?;
-        let is_sketch = encoding == SPARSE || encoding == DENSE && contents.len() == DENSE_BYTES;
-        is_sketch.then_some(Self { bytes: contents.into() })
+        is_head(contents, contents.len() as u64).then_some(Self { bytes: contents.into() })
     }
 
     /// Whether every register has its place.
     pub(super) fn is_dense(&self) -> bool {
-        self.bytes.get(ENCODING_AT) == Some(&DENSE)
+        is_dense(&self.bytes)
     }
 
     /// Whether it is no longer as it was read.
@@ -137,12 +195,6 @@ impl<'a> Sketch<'a> {
     /// Sets a register to a value that is greater than what it has; whether it is.
     pub(super) fn raise(&mut self, index: usize, value: u8) -> Result<bool> {
         if self.is_dense() { Ok(self.raise_dense(index, value)) } else { self.raise_sparse(index, value) }
-    }
-
-    /// The cardinality that was worked out last, if nothing has changed since.
-    pub(super) fn known_cardinality(&self) -> Option<u64> {
-        let bytes = self.bytes.get(CARDINALITY_AT..)?.first_chunk::<8>()?;
-        (bytes[7] & STALE == 0).then(|| u64::from_le_bytes(*bytes))
     }
 
     /// Notes the cardinality.
@@ -230,18 +282,9 @@ impl<'a> Sketch<'a> {
     }
 
     fn raise_dense(&mut self, index: usize, value: u8) -> bool {
-        let (at, shift) = (HEAD_BYTES + index * 6 / 8, index * 6 % 8);
-        let two = |bytes: &[u8]| {
-            let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-            u16::from_le_bytes([byte(at), byte(at + 1)])
-        };
-        let old = two(&self.bytes);
-        if u16::from(value) <= old >> shift & 63 {
-            return false;
-        }
-        let new = (old & !(63 << shift) | u16::from(value & 63) << shift).to_le_bytes();
-        let bytes = self.bytes.to_mut();
-        for (byte, new) in bytes.iter_mut().skip(at).zip(new) {
+        let place = Register::new(index, value);
+        let Some(new) = place.raise(self.bytes.get(place.at..).unwrap_or_default()) else { return false };
+        for (byte, new) in self.bytes.to_mut().iter_mut().skip(place.at).zip(new) {
             *byte = new;
         }
         true

@@ -1,16 +1,13 @@
 //! COPY. A small collection is one row; a large one's elements are copied, in one batch if they fit, else in parts
-//! under an owner that nothing links to until the transaction commits.
+//! ([`Parts`]).
 
 use std::ops::Bound;
 
 use bytes::Bytes;
 
+use super::parts::{PART_BYTES, Parts};
 use super::{Body, Meta, Owner, Result, Space, key};
-use crate::store::{Batch, Tier};
 use crate::store::{Error, Reads, Txn, after_prefix};
-
-/// How many bytes of rows make a part.
-const PART_BYTES: usize = 1 << 20;
 
 /// Stages a copy of a key, over whatever is there; whether it existed. The two must not be the same key.
 pub fn copy(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8]) -> Result<bool> {
@@ -28,39 +25,20 @@ pub fn copy(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8])
 
 /// Copies an owner's rows from one on to another owner, whom the caller links to.
 pub(super) fn copy_elements(txn: &mut Txn, from: Owner, to: Owner, start: Bound<Vec<u8>>) -> Result<()> {
-    let (prefix, new_prefix) = (from.prefix(), to.prefix());
+    let prefix = from.prefix();
+    let mut parts = Parts::new(to.prefix());
     let mut after = start;
-    let mut building = false;
     loop {
         let (rows, last) = read_part(txn, &prefix, &after)?;
-        let renamed = rows.into_iter().map(|(row, value)| {
-            let mut renamed = new_prefix.clone();
-            renamed.extend_from_slice(row.get(prefix.len()..).unwrap_or_default());
-            (renamed, value)
-        });
-        let Some(last) = last else {
-            for (row, value) in renamed {
-                txn.put(row, value);
-            }
-            if building {
-                txn.link(&new_prefix);
-            }
-            return Ok(());
-        };
-        if txn.tier() == Tier::Cached {
-            return Err(Error::WouldWait(None).into());
+        for (row, value) in rows {
+            let renamed = [parts.prefix(), row.get(prefix.len()..).unwrap_or_default()].concat();
+            parts.put(txn, renamed, value)?;
         }
-        if !building {
-            txn.build(&new_prefix)?;
-            building = true;
-        }
-        let mut batch = Batch::new();
-        for (row, value) in renamed {
-            batch.put(&row, &value);
-        }
-        txn.build_part(&batch)?;
+        let Some(last) = last else { break };
         after = Bound::Excluded(last);
     }
+    parts.finish(txn);
+    Ok(())
 }
 
 type Rows = Vec<(Vec<u8>, Bytes)>;

@@ -4,7 +4,8 @@
 //! meta   := version 1 ‖ flags << 4 | type ‖ [deadline] ‖ [elements due] ‖ [armed] ‖ body
 //! flags  := 1 deadline | 2 elements due | 4 armed | 8 owned              times: varint, Unix milliseconds
 //! body   := contents                                              a string; a collection: collection/inline.rs
-//!         | varint home ‖ varint id ‖ varint length ‖ head        owned: elements have rows of their own
+//!         | varint home ‖ varint id ‖ varint length ‖ head        owned: elements have rows of their own, or
+//!                                                                 a string's chunks: contents/rows.rs
 //! owner row's value := version 1 ‖ varint home ‖ varint id
 //! ```
 //!
@@ -111,7 +112,7 @@ pub enum Body {
     Owned {
         /// Whose.
         owner: Owner,
-        /// How many in the first plane, those due included.
+        /// How many in the first plane, those due included; of a string, how many bytes.
         len: u64,
         /// What the type keeps beside its elements.
         head: Bytes,

@@ -7,6 +7,7 @@
 //!   kind 3   deadline   ‖ due ‖ name        → empty          `store::deadline`
 //!   kind 4   element    ‖ owner ‖ plane ‖ subkey → element   collection/
 //!                       ‖ owner ‖ plane ‖ …                  a plane by rank: `store::ranked`, collection/order.rs
+//!                       ‖ owner ‖ chunk                      of a long string that changed in part: contents/
 //! owner      := home keyspace ‖ id
 //! databases  := 0 ‖ 6 ‖ 1 ‖ 0 → version ‖ keyspace of database 0 ‖ keyspace of database 1 …
 //! ```
@@ -21,10 +22,12 @@
 //! Whether a key has elements is asked of the owner row's filter, so a plain SET reads nothing from disk.
 
 mod collection;
+mod contents;
 mod copy;
 mod databases;
 mod key;
 mod meta;
+mod parts;
 mod reap;
 mod recount;
 mod suspension;
@@ -37,6 +40,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 pub use collection::{Build, COUNTED, Collection, Cursor, Element, Merge, Ordered, Plane};
+pub use contents::{Build as BuildContents, Contents};
 pub use copy::copy;
 pub use databases::{Databases, Size, map_row, row_of_key};
 pub use key::{

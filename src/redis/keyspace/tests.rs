@@ -1,5 +1,6 @@
 //! Keys against a model, over the whole of store and engine, with time that moves by hand.
 
+mod contents;
 mod counts;
 mod deaths;
 mod draws;

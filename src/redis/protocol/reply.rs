@@ -123,7 +123,7 @@ impl Reply {
         let is_over = self.is_over();
         self.overflowed = false;
         if is_over {
-            return Err(Error::text("ERR the reply is larger than the memory budget permits"));
+            return Err(Error::OverBudget);
         }
         Ok(())
     }

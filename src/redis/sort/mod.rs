@@ -14,10 +14,11 @@ pub(crate) use self::query::looks_elsewhere;
 use self::query::{Pattern, Query};
 use super::command::{Access, Call, Command, Flags, Keys, read, write};
 use super::error::{Error, Result};
-use super::keyspace::{self, Body, COUNTED, Collection, Meta, Type};
+use super::keyspace::{self, COUNTED, Collection, Meta, Type};
 use super::number;
 use super::protocol::reply::Reply;
 use super::sample::wait_if_large;
+use super::string;
 use super::zset::score_and_member;
 use crate::config::Events;
 use crate::store::{Reads, Txn};
@@ -206,10 +207,7 @@ fn look_up(
     };
     let Some(meta) = keyspace::load(reads, call.space, &name)? else { return Ok(None) };
     match (meta.kind, field) {
-        (Type::String, None) => Ok(match meta.body {
-            Body::Inline(contents) => Some(contents),
-            Body::Owned { .. } => None,
-        }),
+        (Type::String, None) => Ok(Some(string::whole(reads, call, meta)?.contents)),
         (Type::Hash, Some(field)) => {
             let hash = Collection::from_meta(call.space, &name, meta)?;
             Ok(hash.get(reads, COUNTED, field)?.map(|element| element.value))

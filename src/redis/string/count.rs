@@ -1,7 +1,7 @@
 //! Strings as numbers.
 
 use super::read::as_int;
-use super::{load, with_contents};
+use super::{load_number, with_contents};
 use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -33,7 +33,7 @@ pub(super) fn decrby(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
 
 fn add(txn: &mut Txn, call: &Call<'_>, by: i64, reply: &mut Reply) -> Result {
     let name = call.get(1);
-    let found = load(txn, call, name)?;
+    let found = load_number(txn, call, name)?;
     let old = found.as_ref().map_or(Ok(0), |found| as_int(&found.contents))?;
     let new = old.checked_add(by).ok_or_else(|| Error::text("ERR increment or decrement would overflow"))?;
     let mut digits = itoa::Buffer::new();
@@ -47,7 +47,7 @@ fn add(txn: &mut Txn, call: &Call<'_>, by: i64, reply: &mut Reply) -> Result {
 /// `INCRBYFLOAT key increment`
 pub(super) fn incrbyfloat(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let name = call.get(1);
-    let found = load(txn, call, name)?;
+    let found = load_number(txn, call, name)?;
     let old = found.as_ref().map_or(&b"0"[..], |found| &found.contents[..]);
     let sum = add_floats(old, call.get(2))?;
     let meta = with_contents(found.as_ref(), sum.clone().into_bytes());

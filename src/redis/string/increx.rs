@@ -2,7 +2,7 @@
 
 use rustc_apfloat::Float;
 
-use super::{Found, load, with_contents};
+use super::{Found, load_number, with_contents};
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -110,7 +110,7 @@ fn by_int(txn: &mut Txn, call: &Call<'_>, options: &Options<'_>, reply: &mut Rep
     }
     // An invalid time is one whether it is needed or not.
     options.deadline(None, txn.now_ms())?;
-    let found = load(txn, call, call.get(1))?;
+    let found = load_number(txn, call, call.get(1))?;
     let old = found.as_ref().map_or(Ok(0), |found| parse_i64(&found.contents).ok_or(Error::NotAnInteger))?;
     let sum = i128::from(old) + i128::from(by);
     let bounded = sum.min(upper.into()).max(lower.into());
@@ -145,7 +145,7 @@ fn by_float(txn: &mut Txn, call: &Call<'_>, options: &Options<'_>, reply: &mut R
         return Err(crossed());
     }
     options.deadline(None, txn.now_ms())?;
-    let found = load(txn, call, call.get(1))?;
+    let found = load_number(txn, call, call.get(1))?;
     let old = found
         .as_ref()
         .map_or(Ok(Extended::ZERO), |found| parse_extended(&found.contents).ok_or(Error::NotAFloat))?;

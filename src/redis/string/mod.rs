@@ -7,11 +7,13 @@ mod lcs;
 mod read;
 mod write;
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::command::{Access, Call, Command, Flags, Keys, read, write};
 use super::error::{Error, Result};
-use super::keyspace::{Body, Meta, Type};
+use super::keyspace::{self, Body, Contents, Meta, Type};
 use crate::store::Reads;
 
 /// The rows.
@@ -94,17 +96,68 @@ pub(crate) struct Found {
     pub(crate) contents: Bytes,
 }
 
-/// The string at a key; `None` if there is no such key.
+/// The string at a key, whole; `None` if there is no such key.
 pub(crate) fn load(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
-    call.load(reads, name)?.map(check).transpose()
+    call.load(reads, name)?.map(|meta| whole(reads, call, meta)).transpose()
 }
 
-/// A loaded key as a string.
-pub(crate) fn check(meta: Meta) -> Result<Found> {
-    match (&meta.kind, &meta.body) {
-        (Type::String, Body::Inline(contents)) => Ok(Found { contents: contents.clone(), meta }),
-        _ => Err(Error::WrongType),
+/// The string at a key that is to be a number. One in chunks is too long for that: it is not read, and nothing is in its
+/// place, which is no number either.
+pub(crate) fn load_number(reads: &dyn Reads, call: &Call<'_>, name: &[u8]) -> Result<Option<Found>> {
+    match call.load(reads, name)? {
+        Some(meta) if meta.kind == Type::String && meta.owner().is_some() => {
+            Ok(Some(Found { contents: Bytes::new(), meta }))
+        }
+        found => found.map(|meta| whole(reads, call, meta)).transpose(),
     }
+}
+
+/// A loaded key as a string, whole.
+pub(crate) fn whole(reads: &dyn Reads, call: &Call<'_>, meta: Meta) -> Result<Found> {
+    if let (Type::String, Body::Inline(contents)) = (&meta.kind, &meta.body) {
+        return Ok(Found { contents: contents.clone(), meta });
+    }
+    let contents = Contents::from_meta(call.space, &[], meta.clone())?;
+    Ok(Found { contents: read_part(reads, call, &contents, 0..contents.len())?, meta })
+}
+
+/// The string at a key, of which parts can be read and changed; `None` if there is no such key.
+pub(crate) fn open<'a>(reads: &dyn Reads, call: &Call<'_>, name: &'a [u8]) -> Result<Option<Contents<'a>>> {
+    let meta = call.load(reads, name)?;
+    Ok(meta.map(|meta| Contents::from_meta(call.space, name, meta)).transpose()?)
+}
+
+/// The same, or a new one.
+pub(crate) fn open_or_new<'a>(reads: &dyn Reads, call: &Call<'_>, name: &'a [u8]) -> Result<Contents<'a>> {
+    Ok(open(reads, call, name)?.unwrap_or_else(|| Contents::new(call.space, name)))
+}
+
+/// Several strings, in the order asked; those that are not there are new ones.
+pub(crate) fn open_many<'a>(
+    reads: &dyn Reads,
+    call: &Call<'_>,
+    names: &[&'a [u8]],
+) -> Result<Vec<Contents<'a>>> {
+    let found = call.load_many(reads, names)?.into_iter().zip(names);
+    let open = |(meta, &name): (Option<Meta>, &&'a [u8])| match meta {
+        Some(meta) => Contents::from_meta(call.space, name, meta),
+        None => Ok(Contents::new(call.space, name)),
+    };
+    Ok(found.map(open).collect::<keyspace::Result<_>>()?)
+}
+
+/// A part of a string, if there is memory for so much. A string can be longer than that: it may have grown by parts.
+pub(crate) fn read_part(
+    reads: &dyn Reads,
+    call: &Call<'_>,
+    contents: &Contents<'_>,
+    range: Range<u64>,
+) -> Result<Bytes> {
+    let is_at_hand = contents.in_row().is_some();
+    if !is_at_hand && range.end.saturating_sub(range.start) > call.instance.value_bytes_max() {
+        return Err(Error::OverBudget);
+    }
+    Ok(contents.read(reads, range)?)
 }
 
 /// A row with other contents and the same deadline; a string that never expires where there was none.
@@ -116,14 +169,9 @@ pub(crate) fn with_contents(old: Option<&Found>, contents: impl Into<Bytes>) -> 
     }
 }
 
-/// The longest string as things are, in bytes.
-fn bytes_max(call: &Call<'_>) -> u64 {
-    call.instance.parameters.bulk_bytes_max().min(call.instance.value_bytes_max())
-}
-
-/// Refuses a string that would be too long, before memory is taken for it.
+/// Refuses a string that would be too long.
 pub(crate) fn check_length(call: &Call<'_>, len: u64) -> Result {
-    if len > bytes_max(call) {
+    if len > STRING_BYTES_MAX.min(call.instance.parameters.bulk_bytes_max()) {
         return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
     }
     Ok(())

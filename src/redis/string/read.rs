@@ -1,6 +1,8 @@
 //! Commands that look at strings.
 
-use super::{bytes_max, check, lcs as subsequence, load};
+use std::ops::Range;
+
+use super::{lcs as subsequence, load, open, read_part, whole};
 use crate::redis::args::Args;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -21,7 +23,10 @@ pub(super) fn mget(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
     let found = call.load_many(reads, &names)?;
     reply.array(found.len());
     for meta in found {
-        let found = meta.and_then(|meta| check(meta).ok());
+        let found = match meta.map(|meta| whole(reads, call, meta)).transpose() {
+            Err(Error::WrongType) => None,
+            found => found?,
+        };
         reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
     }
     Ok(())
@@ -29,31 +34,30 @@ pub(super) fn mget(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
 
 /// `STRLEN key`
 pub(super) fn strlen(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    reply.count(load(reads, call, call.get(1))?.map_or(0, |found| found.contents.len()));
+    reply.int(open(reads, call, call.get(1))?.map_or(0, |contents| contents.len()) as i64);
     Ok(())
 }
 
 /// `GETRANGE key start end`, both included, from the end where negative.
 pub(super) fn getrange(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (start, end) = (call.int(2)?, call.int(3)?);
-    let found = load(reads, call, call.get(1))?;
-    let contents = found.as_ref().map_or(&[][..], |found| &found.contents[..]);
-    reply.bulk(slice(contents, start, end));
+    let Some(contents) = open(reads, call, call.get(1))? else {
+        reply.bulk(b"");
+        return Ok(());
+    };
+    reply.bulk(&read_part(reads, call, &contents, range(contents.len(), start, end))?);
     Ok(())
 }
 
-fn slice(contents: &[u8], start: i64, end: i64) -> &[u8] {
+/// The bytes of so many that lie between two places, both included, from the end where negative.
+fn range(len: u64, start: i64, end: i64) -> Range<u64> {
     if start < 0 && end < 0 && start > end {
-        return &[];
+        return 0..0;
     }
-    let len = contents.len() as i64;
+    let len = len as i64;
     let from_end = |at: i64| if at < 0 { at.saturating_add(len).max(0) } else { at };
     let (start, end) = (from_end(start), from_end(end).min(len - 1));
-    usize::try_from(start)
-        .ok()
-        .zip(usize::try_from(end).ok())
-        .and_then(|(start, end)| contents.get(start..=end))
-        .unwrap_or_default()
+    if start > end { 0..0 } else { start as u64..end as u64 + 1 }
 }
 
 #[derive(Default)]
@@ -94,7 +98,9 @@ pub(super) fn lcs(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Resu
     };
     let (a, b) = (string(call.get(1))?, string(call.get(2))?);
     let options = lcs_options(call)?;
-    if subsequence::memory(a.len(), b.len()) > bytes_max(call) {
+    if subsequence::memory(a.len(), b.len())
+        > call.instance.parameters.bulk_bytes_max().min(call.instance.value_bytes_max())
+    {
         return Err(Error::text(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));
@@ -135,7 +141,7 @@ pub(super) fn as_int(contents: &[u8]) -> Result<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::slice;
+    use super::range;
 
     #[test]
     fn ranges_are_cut_to_what_is_there() {
@@ -153,8 +159,9 @@ mod tests {
             (i64::MIN, i64::MAX, text),
         ];
         for &(start, end, wanted) in cases {
-            assert_eq!(slice(text, start, end), wanted, "{start} {end}");
+            let range = range(text.len() as u64, start, end);
+            assert_eq!(&text[range.start as usize..range.end as usize], wanted, "{start} {end}");
         }
-        assert_eq!(slice(b"", 0, -1), b"");
+        assert!(range(0, 0, -1).is_empty());
     }
 }

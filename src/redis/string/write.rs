@@ -1,12 +1,12 @@
 //! Commands that change strings.
 
 use super::condition::Condition;
-use super::{Found, check_length, load, with_contents};
+use super::{Found, check_length, load, open_or_new, whole};
 use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::expiry::{Asked, Deadline, Form, positive_ms};
-use crate::redis::keyspace::{self, Meta};
+use crate::redis::keyspace;
 use crate::redis::protocol::reply::Reply;
 use crate::store::{Reads, Txn};
 
@@ -75,13 +75,13 @@ pub(super) fn set(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let old = keyspace::load(txn, call.space, name)?;
     if options.get {
         call.looked_up(old.is_some());
-        let found = old.clone().map(super::check).transpose()?;
+        let found = old.clone().map(|old| whole(txn, call, old)).transpose()?;
         reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
     }
     let sets = match (options.existence, options.condition) {
         (Existence::Any, None) => true,
         (Existence::Any, Some(condition)) => {
-            let found = old.clone().map(super::check).transpose()?;
+            let found = old.clone().map(|old| whole(txn, call, old)).transpose()?;
             condition.holds(found.as_ref().map(|found| &found.contents[..]))?
         }
         (Existence::Absent, _) => old.is_none(),
@@ -270,8 +270,12 @@ pub(super) fn delex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
             reply.int(0);
             return Ok(());
         };
-        let found = super::check(meta)
-            .map_err(|_| Error::text("ERR Key should be of string type if conditions are specified"))?;
+        let found = match whole(txn, call, meta) {
+            Err(Error::WrongType) => {
+                return Err(Error::text("ERR Key should be of string type if conditions are specified"));
+            }
+            found => found?,
+        };
         if call.len() != 4 {
             return Err(Error::Arity("delex"));
         }
@@ -298,38 +302,27 @@ fn put_pairs(txn: &mut Txn, call: &Call<'_>, command: &'static str) -> Result {
 /// `APPEND key value`
 pub(super) fn append(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (name, tail) = (call.get(1), call.get(2));
-    let found = load(txn, call, name)?;
-    let head = found.as_ref().map_or(&[][..], |found| &found.contents[..]);
-    check_length(call, head.len() as u64 + tail.len() as u64)?;
-    let contents = [head, tail].concat();
-    reply.count(contents.len());
+    let mut contents = open_or_new(txn, call, name)?;
+    let len = contents.len();
+    check_length(call, len + tail.len() as u64)?;
+    contents.write(txn, len, tail)?;
+    reply.int(contents.len() as i64);
     call.notify(txn, Events::STRING, "append", name);
-    replace(txn, call, name, found.as_ref(), contents)
+    Ok(contents.save(txn)?)
 }
 
 /// `SETRANGE key offset value`: what lies between the end and the offset becomes zeros.
 pub(super) fn setrange(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (name, patch) = (call.get(1), call.get(3));
     let offset = u64::try_from(call.int(2)?).map_err(|_| Error::text("ERR offset is out of range"))?;
-    let found = load(txn, call, name)?;
-    let old = found.as_ref().map_or(&[][..], |found| &found.contents[..]);
+    let mut contents = open_or_new(txn, call, name)?;
     if patch.is_empty() {
-        reply.count(old.len());
+        reply.int(contents.len() as i64);
         return Ok(());
     }
-    let end = offset.saturating_add(patch.len() as u64);
-    check_length(call, end)?;
-    let (offset, end) = (offset as usize, end as usize);
-    let mut contents = Vec::with_capacity(end.max(old.len()));
-    contents.extend_from_slice(old);
-    contents.resize(end.max(old.len()), 0);
-    contents[offset..end].copy_from_slice(patch);
-    reply.count(contents.len());
+    check_length(call, offset.saturating_add(patch.len() as u64))?;
+    contents.write(txn, offset, patch)?;
+    reply.int(contents.len() as i64);
     call.notify(txn, Events::STRING, "setrange", name);
-    replace(txn, call, name, found.as_ref(), contents)
-}
-
-fn replace(txn: &mut Txn, call: &Call<'_>, name: &[u8], old: Option<&Found>, contents: Vec<u8>) -> Result {
-    let meta: Meta = with_contents(old, contents);
-    Ok(keyspace::replace(txn, call.space, name, old.map(|old| &old.meta), meta)?)
+    Ok(contents.save(txn)?)
 }

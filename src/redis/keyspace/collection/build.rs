@@ -1,16 +1,13 @@
-//! A new collection of any size, built without anything of it being seen: it is staged while it fits into one part,
-//! and a larger one's rows are committed in parts, under an owner that nothing links to until the transaction commits.
+//! A new collection of any size, built without anything of it being seen ([`Parts`]).
 
 use bytes::Bytes;
 
 use super::inline::{self, Entry};
 use super::{COUNTED, Element, INLINE_BYTES_MAX, Plane, Result, rows};
 use crate::redis::keyspace::meta::{Body, Meta, Owner};
+use crate::redis::keyspace::parts::Parts;
 use crate::redis::keyspace::{Space, Type, key};
-use crate::store::{Batch, Error, Reads, Tier, Txn};
-
-/// How many bytes of rows make a part.
-const PART_BYTES: usize = 1 << 20;
+use crate::store::Txn;
 
 /// A collection that is being built.
 pub struct Build {
@@ -20,27 +17,14 @@ pub struct Build {
     entries: Vec<Entry>,
     inline_bytes: usize,
     /// Once it does not.
-    owner: Option<(Owner, Vec<u8>)>,
-    rows: Vec<(Vec<u8>, Bytes)>,
-    row_bytes: usize,
-    is_parted: bool,
+    owner: Option<(Owner, Parts)>,
     len: u64,
 }
 
 impl Build {
     /// An empty one, for a key of this database.
     pub fn new(space: Space, kind: Type) -> Self {
-        Self {
-            space,
-            kind,
-            entries: Vec::new(),
-            inline_bytes: 0,
-            owner: None,
-            rows: Vec::new(),
-            row_bytes: 0,
-            is_parted: false,
-            len: 0,
-        }
+        Self { space, kind, entries: Vec::new(), inline_bytes: 0, owner: None, len: 0 }
     }
 
     /// How many elements the first plane has.
@@ -65,7 +49,7 @@ impl Build {
         self.entries.push(entry);
         if self.inline_bytes > INLINE_BYTES_MAX {
             let owner = Owner { home: self.space.id, id: txn.new_id()? };
-            self.owner = Some((owner, owner.prefix()));
+            self.owner = Some((owner, Parts::new(owner.prefix())));
             for entry in std::mem::take(&mut self.entries) {
                 self.add_row(txn, entry.plane, &entry.subkey, &entry.element.value)?;
             }
@@ -74,28 +58,8 @@ impl Build {
     }
 
     fn add_row(&mut self, txn: &mut Txn, plane: Plane, subkey: &[u8], value: &[u8]) -> Result<()> {
-        let Some((_, prefix)) = &self.owner else { return Ok(()) };
-        let row = rows::element_row(prefix, plane, subkey);
-        let value = rows::encode(subkey, value, None);
-        self.row_bytes += row.len() + value.len();
-        self.rows.push((row, value));
-        if self.row_bytes < PART_BYTES {
-            return Ok(());
-        }
-        if txn.tier() == Tier::Cached {
-            return Err(Error::WouldWait(None).into());
-        }
-        if !self.is_parted {
-            txn.build(prefix)?;
-            self.is_parted = true;
-        }
-        let mut batch = Batch::new();
-        for (row, value) in self.rows.drain(..) {
-            batch.put(&row, &value);
-        }
-        txn.build_part(&batch)?;
-        self.row_bytes = 0;
-        Ok(())
+        let Some((_, parts)) = &mut self.owner else { return Ok(()) };
+        parts.put(txn, rows::element_row(parts.prefix(), plane, subkey), rows::encode(subkey, value, None))
     }
 
     /// Stages it as a key's, over whatever is there. Empty, it stages that there is no such key.
@@ -109,13 +73,8 @@ impl Build {
                 self.entries.sort_unstable_by(|a, b| (a.plane, &a.subkey).cmp(&(b.plane, &b.subkey)));
                 Body::Inline(inline::join(&[], &self.entries))
             }
-            Some((owner, prefix)) => {
-                for (row, value) in self.rows {
-                    txn.put(row, value);
-                }
-                if self.is_parted {
-                    txn.link(&prefix);
-                }
+            Some((owner, parts)) => {
+                parts.finish(txn);
                 Body::Owned { owner, len: self.len, head: Bytes::new() }
             }
         };

@@ -91,18 +91,38 @@ fn a_moved_hash_outlives_the_keyspace_it_was_born_in() {
     assert_eq!(world.count(&[REDIS]), 0);
 }
 
-#[test]
-fn a_large_copy_is_seen_whole_or_not_at_all() {
-    let mut world = World::new();
+/// 1500 fields, which are more than one part.
+fn fill_large(world: &World, name: &[u8]) {
     for part in 0..3_u32 {
         world.write(0, |txn, space| {
-            let mut hash = Collection::load_or_new(txn, space, b"from", Type::Hash).unwrap();
+            let mut hash = Collection::load_or_new(txn, space, name, Type::Hash).unwrap();
             for field in 0..500_u32 {
                 hash.put(txn, COUNTED, &(part * 500 + field).to_be_bytes(), &[2; 1000], None).unwrap();
             }
             hash.save(txn).unwrap();
         });
     }
+}
+
+#[test]
+fn a_large_copy_is_seen_by_its_own_transaction() {
+    let world = World::new();
+    fill_large(&world, b"from");
+    world.write(0, |txn, space| {
+        copy(txn, space, b"from", space, b"to").unwrap();
+        copy(txn, space, b"to", space, b"again").unwrap();
+        let hash = Collection::load(txn, space, b"to", Type::Hash).unwrap().unwrap();
+        let fields = [0_u32, 700, 1499].map(u32::to_be_bytes);
+        let fields: Vec<&[u8]> = fields.iter().map(|field| &field[..]).collect();
+        assert!(hash.get_many(txn, COUNTED, &fields).unwrap().iter().all(Option::is_some));
+    });
+    assert_eq!(len(&world, 0, b"again"), Some(1500));
+}
+
+#[test]
+fn a_large_copy_is_seen_whole_or_not_at_all() {
+    let mut world = World::new();
+    fill_large(&world, b"from");
     let store = world.keyspace.store().clone();
     let mut txn = store.txn(LockSet::all(), Tier::Disk).unwrap();
     let space = world.space(&txn, 0);
