@@ -26,7 +26,9 @@ use super::super::error::Result;
 use super::super::keyspace::{Collection, Type};
 use super::super::number;
 use super::super::sample::wait_if_many;
-use super::super::stream::{Delivery, Group, ID_BYTES, Id, NodeLimits, Stream, Team, pack, texts};
+use super::super::stream::{
+    Delivery, Group, ID_BYTES, Id, NODE_BYTES_MAX, NODE_ENTRIES_MAX, NodeLimits, Stream, Team, pack, texts,
+};
 use super::bytes::{Reader, Writer};
 use super::{Format, Source, Target, bad, listpack};
 use crate::store::{Reads, Txn};
@@ -37,10 +39,6 @@ const THIRD: u8 = 21;
 
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
-
-/// Redis's own bounds for a node.
-const NODE_ENTRIES_MAX: usize = 100;
-const NODE_BYTES_MAX: usize = 4096;
 
 pub(super) const FORMAT: Format = Format {
     kind: Type::Stream,
@@ -89,7 +87,7 @@ fn write_nodes(reads: &dyn Reads, stream: &Stream, writer: &mut Writer) -> Resul
     // Some at a time, so that what is too large is not read to its end.
     while let Some(first) = from.filter(|_| !writer.is_full()) {
         from = None;
-        stream.range(reads, (first, Id::MAX), false, NODE_ENTRIES_MAX as u64, &mut |id, packed| {
+        stream.range(reads, (first, Id::MAX), false, NODE_ENTRIES_MAX, &mut |id, packed| {
             if let Some(full) = node.take_if(|node| node.is_full()) {
                 full.write(writer);
                 nodes += 1;
@@ -129,7 +127,7 @@ impl Node {
     }
 
     fn is_full(&self) -> bool {
-        self.entries >= NODE_ENTRIES_MAX || self.bytes >= NODE_BYTES_MAX
+        self.entries as u64 >= NODE_ENTRIES_MAX || self.bytes as u64 >= NODE_BYTES_MAX
     }
 
     fn element(&mut self, bytes: &[u8]) {

@@ -24,10 +24,13 @@ pub(crate) struct NodeLimits {
     bytes: u64,
 }
 
+/// Redis's own bounds for a node.
+pub(crate) const NODE_ENTRIES_MAX: u64 = 100;
+pub(crate) const NODE_BYTES_MAX: u64 = 4096;
+
 impl Default for NodeLimits {
-    /// Redis's own.
     fn default() -> Self {
-        Self { entries: 100, bytes: 4096 }
+        Self { entries: NODE_ENTRIES_MAX, bytes: NODE_BYTES_MAX }
     }
 }
 

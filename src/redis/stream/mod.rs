@@ -31,7 +31,7 @@ mod range;
 mod read;
 mod trim;
 
-pub(crate) use entries::{NodeLimits, Stream, pack, texts};
+pub(crate) use entries::{NODE_BYTES_MAX, NODE_ENTRIES_MAX, NodeLimits, Stream, pack, texts};
 pub(crate) use groups::{Delivery, Group, Team};
 pub(crate) use id::{ID_BYTES, Id};
 
