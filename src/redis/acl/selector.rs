@@ -33,6 +33,8 @@ impl KeyPattern {
         let prefix: &[u8] = match self.allowed {
             Need { write: false, .. } => b"%R~",
             Need { read: false, .. } => b"%W~",
+            // What `~*` says is more than a pattern: none may follow it.
+            Need::BOTH if self.pattern == b"*" => b"%RW~",
             Need::BOTH => b"~",
         };
         [prefix, &self.pattern].concat()

@@ -64,6 +64,7 @@ fn rules_are_shown_as_they_count() {
         shown("(~a +get &x) ( %R~b allcommands )"),
         "off resetchannels -@all (~a resetchannels &x -@all +get) (%R~b resetchannels +@all)"
     );
+    assert_eq!(shown("%R~* %W~* ~a (%RW~*)"), "off %RW~* ~a resetchannels -@all (%RW~* resetchannels -@all)");
     assert_eq!(shown("reset"), "off sanitize-payload resetchannels -@all");
 }
 
