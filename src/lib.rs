@@ -7,6 +7,7 @@
 //! engine   the LSM: ordered bytes, durable; synchronous, knows no protocol
 //! store    what the protocols share: realms, key locks, transactions, deadlines, ids
 //! redis    Redis's data types and commands
+//! dynamo   DynamoDB's tables and operations
 //! server   sockets (tokio)
 //! cli      the command line
 //! ```
@@ -21,6 +22,8 @@ pub mod clock;
 pub mod codec;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
+pub mod dynamo;
 pub mod engine;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -1,0 +1,217 @@
+//! Values as the API writes them in JSON: `{"S": "text"}`, `{"N": "1.5"}`, `{"M": {"name": {"BOOL": true}}}`.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value as Json;
+
+use super::{Attributes, Value};
+use crate::dynamo::error::{Error, Kind, Result, invalid, refused};
+use crate::dynamo::number::{NotNumber, Number};
+
+/// The wire's words for what is no number; `text` is what was sent.
+pub fn not_number(why: NotNumber, text: &str) -> Error {
+    invalid(match why {
+        NotNumber::Text if text.is_empty() => {
+            "The parameter cannot be converted to a numeric value".to_owned()
+        }
+        NotNumber::Text => format!("The parameter cannot be converted to a numeric value: {text}"),
+        NotNumber::Digits => "Attempting to store more than 38 significant digits in a Number".to_owned(),
+        NotNumber::Overflow => {
+            "Number overflow. Attempting to store a number with magnitude larger than supported range"
+                .to_owned()
+        }
+        NotNumber::Underflow => {
+            "Number underflow. Attempting to store a number with magnitude smaller than supported range"
+                .to_owned()
+        }
+    })
+}
+
+/// Reads a map of values: an item, a key, or what placeholders stand for. Values may lie `depth_max` deep in each other.
+pub fn parse_attributes(json: Json, depth_max: usize) -> Result<Attributes> {
+    let Json::Object(map) = json else { return Err(unexpected()) };
+    map.into_iter().map(|(name, value)| Ok((name, parse_value(value, depth_max)?))).collect()
+}
+
+/// Reads a value, in which others may lie `depth_max` deep.
+pub fn parse_value(json: Json, depth_max: usize) -> Result<Value> {
+    let Json::Object(map) = json else { return Err(unexpected()) };
+    let mut members = map.into_iter().filter(|(_, value)| !value.is_null());
+    let Some((name, content)) = members.next() else {
+        return Err(invalid(
+            "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+        ));
+    };
+    if members.next().is_some() {
+        return Err(invalid(
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+        ));
+    }
+    Ok(match (&name[..], content) {
+        ("S", Json::String(text)) => Value::S(text),
+        ("N", Json::String(text)) => Value::N(parse_number(&text)?),
+        ("B", Json::String(text)) => Value::B(parse_binary(&text)?),
+        ("BOOL", Json::Bool(is_true)) => Value::Bool(is_true),
+        ("NULL", Json::Bool(true)) => Value::Null,
+        ("NULL", Json::Bool(false)) => {
+            return Err(parameter("Null attribute value types must have the value of true"));
+        }
+        ("SS", Json::Array(list)) => Value::Ss(parse_set(list, "string", Ok)?),
+        ("NS", Json::Array(list)) => Value::Ns(parse_set(list, "number", |text| parse_number(&text))?),
+        ("BS", Json::Array(list)) => Value::Bs(parse_set(list, "binary", |text| parse_binary(&text))?),
+        ("L", Json::Array(list)) => {
+            let depth_left = deeper(depth_max)?;
+            Value::L(list.into_iter().map(|one| parse_value(one, depth_left)).collect::<Result<_>>()?)
+        }
+        ("M", map @ Json::Object(_)) => Value::M(parse_attributes(map, deeper(depth_max)?)?),
+        _ => return Err(unexpected()),
+    })
+}
+
+fn deeper(depth_max: usize) -> Result<usize> {
+    depth_max.checked_sub(1).ok_or_else(|| {
+        invalid("Nesting Levels have exceeded supported limits: Attributes cannot have more than 32 levels of nesting")
+    })
+}
+
+/// Reads a number.
+pub fn parse_number(text: &str) -> Result<Number> {
+    Number::parse(text).map_err(|why| not_number(why, text))
+}
+
+fn parse_binary(text: &str) -> Result<Vec<u8>> {
+    BASE64.decode(text).map_err(|_| refused(Kind::Serialization, "Invalid binary value: it is not base64"))
+}
+
+fn parse_set<T: Ord>(list: Vec<Json>, of: &str, parse: impl Fn(String) -> Result<T>) -> Result<BTreeSet<T>> {
+    if list.is_empty() {
+        return Err(parameter(&format!("An {of} set  may not be empty")));
+    }
+    let mut set = BTreeSet::new();
+    for one in list {
+        let Json::String(text) = one else { return Err(unexpected()) };
+        if !set.insert(parse(text)?) {
+            return Err(parameter("Input collection contains duplicates."));
+        }
+    }
+    Ok(set)
+}
+
+fn parameter(what: &str) -> Error {
+    invalid(format!("One or more parameter values were invalid: {what}"))
+}
+
+/// The shape of a request is checked before; this is what a hole in that check ends in.
+fn unexpected() -> Error {
+    refused(Kind::Serialization, "Unexpected value type in payload")
+}
+
+/// Appends a map of values.
+pub fn put_attributes(out: &mut Vec<u8>, map: &Attributes) {
+    out.push(b'{');
+    for (at, (name, value)) in map.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        put_text(out, name);
+        out.push(b':');
+        put_value(out, value);
+    }
+    out.push(b'}');
+}
+
+/// Appends a value.
+pub fn put_value(out: &mut Vec<u8>, value: &Value) {
+    out.extend_from_slice(b"{\"");
+    out.extend_from_slice(value.type_name().as_bytes());
+    out.extend_from_slice(b"\":");
+    match value {
+        Value::S(text) => put_text(out, text),
+        Value::N(number) => put_number(out, *number),
+        Value::B(bytes) => put_binary(out, bytes),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Bool(true) | Value::Null => out.extend_from_slice(b"true"),
+        Value::Ss(set) => put_list(out, set, |out, text| put_text(out, text)),
+        Value::Ns(set) => put_list(out, set, |out, number| put_number(out, *number)),
+        Value::Bs(set) => put_list(out, set, |out, bytes| put_binary(out, bytes)),
+        Value::L(list) => put_list(out, list, put_value),
+        Value::M(map) => put_attributes(out, map),
+    }
+    out.push(b'}');
+}
+
+/// Appends values as a JSON array, each as `put` says.
+pub fn put_list<T>(
+    out: &mut Vec<u8>,
+    list: impl IntoIterator<Item = T>,
+    mut put: impl FnMut(&mut Vec<u8>, T),
+) {
+    out.push(b'[');
+    for (at, one) in list.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        put(out, one);
+    }
+    out.push(b']');
+}
+
+/// Appends text as a JSON string.
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
+    // A vector takes all that is written, and text can always be written.
+    let _ = serde_json::to_writer(out, text);
+}
+
+fn put_number(out: &mut Vec<u8>, number: Number) {
+    use std::io::Write as _;
+    let _ = write!(out, "\"{number}\"");
+}
+
+fn put_binary(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    out.extend_from_slice(BASE64.encode(bytes).as_bytes());
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::any_item;
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        match parse_value(serde_json::from_str(text).unwrap(), 32) {
+            Err(Error::Refused(refusal)) => refusal.message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_no_value_is_refused_as_the_service_does() {
+        assert!(wrong("{}").starts_with("Supplied AttributeValue is empty"));
+        assert!(wrong(r#"{"S":"a","N":"1"}"#).starts_with("Supplied AttributeValue has more than one"));
+        assert_eq!(wrong(r#"{"N":"x"}"#), "The parameter cannot be converted to a numeric value: x");
+        assert_eq!(
+            wrong(r#"{"SS":[]}"#),
+            "One or more parameter values were invalid: An string set  may not be empty"
+        );
+        assert!(wrong(r#"{"NS":["1","1.0"]}"#).ends_with("Input collection contains duplicates."));
+        assert!(wrong(r#"{"NULL":false}"#).ends_with("must have the value of true"));
+        let deep =
+            |levels: usize| format!("{}{{\"S\":\"\"}}{}", "{\"L\":[".repeat(levels), "]}".repeat(levels));
+        assert!(parse_value(serde_json::from_str(&deep(32)).unwrap(), 32).is_ok());
+        assert!(wrong(&deep(33)).starts_with("Nesting Levels have exceeded"));
+    }
+
+    proptest! {
+        #[test]
+        fn items_come_back(item in any_item()) {
+            let mut out = Vec::new();
+            put_attributes(&mut out, &item);
+            prop_assert_eq!(parse_attributes(serde_json::from_slice(&out).unwrap(), 32).unwrap(), item);
+        }
+    }
+}
