@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::config::{Config, machine};
+use crate::dynamo;
 use crate::engine::inspect::Inspection;
 use crate::engine::{Env, Error, Fsync, Options};
 use crate::redis::keyspace::Keyspace;
@@ -53,7 +54,8 @@ impl Directory {
 
 /// Opens the keys in a directory.
 pub(super) fn open(dir: &Path, env: Env, options: Options) -> Result<Arc<Keyspace>, Failure> {
-    Keyspace::open(env, dir, options, DATABASES).map_err(|error| Failure::Failed(error.to_string()))
+    Keyspace::open_among(env, dir, options, DATABASES, &[dynamo::REALM])
+        .map_err(|error| Failure::Failed(error.to_string()))
 }
 
 /// The engine's part of the process's memory. Connections and the runtime need some of the rest; most of it is what an

@@ -147,8 +147,19 @@ pub struct Keyspace {
 impl Keyspace {
     /// Opens or creates the store in a directory, with this many databases.
     pub fn open(env: Env, dir: &Path, options: Options, databases: u16) -> Result<Arc<Self>> {
+        Self::open_among(env, dir, options, databases, &[])
+    }
+
+    /// The same, for a store that holds other realms as well.
+    pub fn open_among(
+        env: Env,
+        dir: &Path,
+        options: Options,
+        databases: u16,
+        others: &[Realm],
+    ) -> Result<Arc<Self>> {
         let realm = Realm { byte: REDIS, deadline_ms: collection::deadline_ms };
-        let store = Store::open(env, dir, options, &[realm])?;
+        let store = Store::open(env, dir, options, &[&[realm], others].concat())?;
         let databases = Databases::open(&store, databases)?;
         // Plain reads see what is durable: from the first one on that includes what opening wrote.
         store.db().sync().map_err(store::Error::from)?;
