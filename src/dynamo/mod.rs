@@ -4,23 +4,68 @@
 //! where it may wait for the disk. What came of it may be told once the commit that it names is acknowledged.
 
 pub mod attribute;
+pub mod batch;
+pub mod capacity;
+pub mod catalog;
+pub mod changes;
+pub mod context;
 pub mod error;
+pub mod expiry;
+pub mod expression;
+pub mod expressions;
+pub mod item;
+pub mod limits;
 pub mod number;
+pub mod operations;
+pub mod read;
+pub mod reply;
+pub mod request;
+pub mod rows;
+pub mod schema;
+pub mod shape;
+pub mod stream;
+pub mod table;
+pub mod transact;
+pub mod validate;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use error::{Kind, Refusal};
+use catalog::Catalog;
+use changes::Sequences;
+use context::Context;
+use error::{Error, Kind, Refusal};
+use expiry::Reaper;
+use limits::Limits;
+use operations::Operation;
+use request::Request;
+use table::fill::Filling;
 
-use crate::store::{self, Seqno, Store, Tier};
+use crate::store::{self, DYNAMO, Realm, Seqno, Store, Tier};
+
+/// What the store must know of these rows.
+pub const REALM: Realm = Realm { byte: DYNAMO, deadline_ms };
+
+/// When a row has had its time, in Unix milliseconds: compaction drops it then, and nobody need delete it.
+fn deadline_ms(row: &[u8], value: &[u8]) -> Option<u64> {
+    if rows::is_token(row) { transact::token::deadline_ms(value) } else { changes::deadline_ms(row) }
+}
 
 /// All tables of a store.
 pub struct Tables {
     store: Arc<Store>,
+    limits: Limits,
+    catalog: Catalog,
+    sequences: Arc<Sequences>,
+    filling: Filling,
 }
 
 /// A request that was read.
 pub struct Call {
     tables: Arc<Tables>,
+    operation: Box<dyn Operation>,
 }
 
 /// What is to be sent.
@@ -35,8 +80,13 @@ pub struct Answer {
 
 impl Tables {
     /// The tables of a store.
-    pub fn open(store: Arc<Store>) -> store::Result<Arc<Self>> {
-        Ok(Arc::new(Self { store }))
+    pub fn open(store: Arc<Store>, limits: Limits) -> store::Result<Arc<Self>> {
+        let catalog = Catalog::open(&store)?;
+        let tables =
+            Arc::new(Self { store, limits, catalog, sequences: Arc::default(), filling: Filling::default() });
+        tables.store.set_reap(Arc::new(Reaper(Arc::downgrade(&tables))));
+        tables.fill_soon();
+        Ok(tables)
     }
 
     /// The store.
@@ -45,20 +95,35 @@ impl Tables {
     }
 
     /// Reads a request: its `X-Amz-Target`, such as `DynamoDB_20120810.GetItem`, and its body.
-    pub fn prepare(self: &Arc<Self>, target: &str, body: &[u8]) -> Result<Call, Refusal> {
-        let _ = body;
-        match target {
-            "DynamoDB_20120810.ListTables" => Ok(Call { tables: self.clone() }),
-            _ => Err(Refusal::new(Kind::UnknownOperation, "")),
-        }
+    pub fn prepare(self: &Arc<Self>, target: &str, body: &[u8]) -> Result<Call, Error> {
+        let unknown = || Refusal::new(Kind::UnknownOperation, "");
+        let shape::Operation::Served(name, shape) = shape::find(target) else { return Err(unknown().into()) };
+        let entry = operations::find(name).ok_or_else(unknown)?;
+        let json = serde_json::from_slice(body).map_err(|_| shape::malformed())?;
+        shape::check(shape, &json)?;
+        let operation = (entry.read)(Request::new(json)?, &self.limits)?;
+        Ok(Call { tables: self.clone(), operation })
     }
 }
 
 impl Call {
     /// Carries it out, seeing at least commit `floor`. The only error is [`store::Error::WouldWait`], in the cached tier.
     pub fn run(&self, tier: Tier, floor: Seqno) -> store::Result<Answer> {
-        let view = self.tables.store.view(floor, tier);
-        Ok(Answer { status: 200, body: b"{\"TableNames\":[]}".to_vec(), needs: store::Reads::seqno(&view) })
+        let context = Context::new(&self.tables, tier, floor);
+        match self.operation.run(&context) {
+            Ok(body) => Ok(Answer { status: 200, body, needs: context.needs() }),
+            Err(Error::Store(wait @ store::Error::WouldWait(_))) => Err(wait),
+            Err(error) => Ok(Refusal::from(error).answer(context.needs())),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(refusal) => *refusal,
+            Error::Store(error) => Self::new(Kind::Internal, error.to_string()),
+        }
     }
 }
 
@@ -69,6 +134,14 @@ impl Refusal {
         body.extend_from_slice(self.kind.type_name().as_bytes());
         body.extend_from_slice(b"\",\"message\":");
         attribute::json::put_text(&mut body, &self.message);
+        if let Some(item) = &self.item {
+            body.extend_from_slice(b",\"Item\":");
+            attribute::json::put_attributes(&mut body, item);
+        }
+        if !self.reasons.is_empty() {
+            body.extend_from_slice(b",\"CancellationReasons\":");
+            attribute::json::put_list(&mut body, &self.reasons, transact::put_reason);
+        }
         body.push(b'}');
         Answer { status: self.kind.status(), body, needs }
     }

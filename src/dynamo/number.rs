@@ -128,10 +128,16 @@ impl Number {
         self.plus(Self { coefficient: -other.coefficient, ..other })
     }
 
-    /// As an integer, if it is one that fits.
-    pub fn to_i64(self) -> Option<i64> {
-        let power = 10_i128.checked_pow(u32::try_from(self.exponent).ok()?)?;
-        i64::try_from(self.coefficient.checked_mul(power)?).ok()
+    /// The largest integer that is not above it, if that fits.
+    pub fn floor_i64(self) -> Option<i64> {
+        let power = 10_i128.checked_pow(u32::from(self.exponent.unsigned_abs()));
+        let floor = if self.exponent >= 0 {
+            self.coefficient.checked_mul(power?)?
+        } else {
+            // What is divided by more than there is lies between -1 and 1.
+            power.map_or(self.coefficient.signum().min(0), |power| self.coefficient.div_euclid(power))
+        };
+        i64::try_from(floor).ok()
     }
 
     /// The exponent of ten of its leading digit.

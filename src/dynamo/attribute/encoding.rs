@@ -1,7 +1,7 @@
 //! Items as bytes, on disk.
 //!
 //! ```text
-//! item   := version(1) ‖ map
+//! item   := version(1) ‖ varint(what it counts for, in bytes) ‖ map
 //! map    := varint(count) ‖ (bytes(name) ‖ value)*        by name, ascending
 //! value  := 0 ‖ bytes          text        | 1 ‖ number     number        | 2 ‖ bytes     binary
 //!         | 3 false | 4 true   | 5 null
@@ -20,38 +20,66 @@ use crate::store::Error;
 const VERSION: u8 = 1;
 
 /// How deep values on disk may lie in each other, lest damage exhaust the stack.
-const DEPTH_MAX: usize = 128;
+pub(super) const DEPTH_MAX: usize = 128;
 
-mod tag {
-    pub(super) const S: u8 = 0;
-    pub(super) const N: u8 = 1;
-    pub(super) const B: u8 = 2;
-    pub(super) const FALSE: u8 = 3;
-    pub(super) const TRUE: u8 = 4;
-    pub(super) const NULL: u8 = 5;
-    pub(super) const SS: u8 = 6;
-    pub(super) const NS: u8 = 7;
-    pub(super) const BS: u8 = 8;
-    pub(super) const L: u8 = 9;
-    pub(super) const M: u8 = 10;
+pub(super) mod tag {
+    pub(in super::super) const S: u8 = 0;
+    pub(in super::super) const N: u8 = 1;
+    pub(in super::super) const B: u8 = 2;
+    pub(in super::super) const FALSE: u8 = 3;
+    pub(in super::super) const TRUE: u8 = 4;
+    pub(in super::super) const NULL: u8 = 5;
+    pub(in super::super) const SS: u8 = 6;
+    pub(in super::super) const NS: u8 = 7;
+    pub(in super::super) const BS: u8 = 8;
+    pub(in super::super) const L: u8 = 9;
+    pub(in super::super) const M: u8 = 10;
 }
 
 /// An item's bytes.
 pub fn encode(item: &Attributes) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + super::size(item) * 5 / 4);
+    let size = super::size(item);
+    let mut out = Vec::with_capacity(64 + size * 5 / 4);
     out.push(VERSION);
-    put_map(&mut out, item);
+    varint::put_u64(&mut out, size as u64);
+    put_attributes(&mut out, item);
     out
 }
 
+const DAMAGED: Error = Error::Damaged("an item");
+
 /// The item that these bytes are.
-pub fn decode(mut bytes: &[u8]) -> Result<Attributes, Error> {
-    const DAMAGED: Error = Error::Damaged("an item");
+pub fn decode(bytes: &[u8]) -> Result<Attributes, Error> {
+    let (_, mut bytes) = take_size(bytes)?;
+    let item = take_attributes(&mut bytes).ok_or(DAMAGED)?;
+    if bytes.is_empty() { Ok(item) } else { Err(DAMAGED) }
+}
+
+/// What the item that these bytes are counts for, in bytes.
+pub fn size_of(bytes: &[u8]) -> Result<usize, Error> {
+    Ok(take_size(bytes)?.0)
+}
+
+pub(super) fn take_size(mut bytes: &[u8]) -> Result<(usize, &[u8]), Error> {
     if bytes.split_off_first() != Some(&VERSION) {
         return Err(DAMAGED);
     }
-    let item = take_map(&mut bytes, 0).ok_or(DAMAGED)?;
-    if bytes.is_empty() { Ok(item) } else { Err(DAMAGED) }
+    let size = varint::take_u64(&mut bytes).ok_or(DAMAGED)?;
+    Ok((usize::try_from(size).map_err(|_| DAMAGED)?, bytes))
+}
+
+/// Appends a map of values.
+pub fn put_attributes(out: &mut Vec<u8>, map: &Attributes) {
+    varint::put_u64(out, map.len() as u64);
+    for (name, value) in map {
+        varint::put_bytes(out, name.as_bytes());
+        put_value(out, value);
+    }
+}
+
+/// Takes a map of values off the front; `None` if there is none.
+pub fn take_attributes(bytes: &mut &[u8]) -> Option<Attributes> {
+    take_map(bytes, 0)
 }
 
 /// Appends a value.
@@ -89,7 +117,7 @@ pub fn put_value(out: &mut Vec<u8>, value: &Value) {
         }
         Value::M(map) => {
             out.push(tag::M);
-            put_map(out, map);
+            put_attributes(out, map);
         }
     }
 }
@@ -102,14 +130,6 @@ pub fn take_value(bytes: &mut &[u8]) -> Option<Value> {
 fn put_count(out: &mut Vec<u8>, tag: u8, count: usize) {
     out.push(tag);
     varint::put_u64(out, count as u64);
-}
-
-fn put_map(out: &mut Vec<u8>, map: &Attributes) {
-    varint::put_u64(out, map.len() as u64);
-    for (name, value) in map {
-        varint::put_bytes(out, name.as_bytes());
-        put_value(out, value);
-    }
 }
 
 fn take_map(bytes: &mut &[u8], depth: usize) -> Option<Attributes> {
@@ -159,7 +179,9 @@ mod tests {
     proptest! {
         #[test]
         fn items_come_back(item in any_item()) {
-            prop_assert_eq!(decode(&encode(&item)).unwrap(), item);
+            let bytes = encode(&item);
+            prop_assert_eq!(size_of(&bytes).unwrap(), super::super::size(&item));
+            prop_assert_eq!(decode(&bytes).unwrap(), item);
         }
 
         #[test]

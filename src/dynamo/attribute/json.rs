@@ -164,12 +164,12 @@ pub fn put_text(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
-fn put_number(out: &mut Vec<u8>, number: Number) {
+pub(super) fn put_number(out: &mut Vec<u8>, number: Number) {
     use std::io::Write as _;
     let _ = write!(out, "\"{number}\"");
 }
 
-fn put_binary(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_binary(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     out.extend_from_slice(BASE64.encode(bytes).as_bytes());
     out.push(b'"');

@@ -2,6 +2,7 @@
 
 pub mod encoding;
 pub mod json;
+pub mod transcode;
 
 use std::collections::{BTreeMap, BTreeSet};
 

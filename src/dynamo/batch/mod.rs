@@ -1,0 +1,4 @@
+//! Many items in one request, each for itself: BatchGetItem, BatchWriteItem.
+
+pub mod get;
+pub mod write;

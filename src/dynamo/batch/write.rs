@@ -1,0 +1,108 @@
+//! BatchWriteItem.
+
+use std::collections::BTreeSet;
+
+use crate::dynamo::attribute::size;
+use crate::dynamo::capacity::{Consumed, Detail};
+use crate::dynamo::context::Context;
+use crate::dynamo::error::{Result, invalid};
+use crate::dynamo::item::metrics::Metrics;
+use crate::dynamo::item::write::{Change, Write, write_all};
+use crate::dynamo::limits::Limits;
+use crate::dynamo::operations::Operation;
+use crate::dynamo::reply::Object;
+use crate::dynamo::request::{Request, table_name, unexpected};
+use crate::store::LockSet;
+
+/// Items of so many bytes are committed together. What is larger would only make others wait.
+const LOT_BYTES: usize = 1 << 20;
+
+/// Puts and removes items of one table or more.
+pub struct BatchWriteItem {
+    writes: Vec<Write>,
+    detail: Detail,
+    wants_metrics: bool,
+}
+
+impl Operation for BatchWriteItem {
+    fn read(mut request: Request, limits: &Limits) -> Result<Self> {
+        let mut writes = Vec::new();
+        for (named, json) in request.map("RequestItems")?.unwrap_or_default() {
+            let serde_json::Value::Array(list) = json else { return Err(unexpected()) };
+            for json in list {
+                writes.push(read(&named, Request::new(json)?, limits)?);
+            }
+        }
+        if writes.len() > limits.batch_write_items {
+            return Err(invalid("Too many items requested for the BatchWriteItem call"));
+        }
+        let wants_metrics = request.text("ReturnItemCollectionMetrics")?.as_deref() == Some("SIZE");
+        Ok(Self { writes, detail: Detail::of(&mut request)?, wants_metrics })
+    }
+
+    fn run(&self, context: &Context) -> Result<Vec<u8>> {
+        self.check(context)?;
+        let mut consumed = Consumed::new(self.detail);
+        let mut metrics = Metrics::new(self.wants_metrics);
+        let mut rest = &self.writes[..];
+        while !rest.is_empty() {
+            let lot;
+            (lot, rest) = rest.split_at(lot_len(rest));
+            write_all(
+                context,
+                (lot, LockSet::new()),
+                false,
+                |_| Ok(false),
+                |aimed, staged| {
+                    consumed.write(&aimed.table, &staged?.written);
+                    metrics.add(aimed);
+                    Ok(())
+                },
+                |_, _| Ok(()),
+            )?;
+        }
+        let mut told = Object::new();
+        told.raw("UnprocessedItems", b"{}");
+        metrics.tell_by_table(&mut told);
+        told.json_if("ConsumedCapacity", consumed.list());
+        Ok(told.end())
+    }
+}
+
+impl BatchWriteItem {
+    /// Refuses what is wrong with any of them, before the first is carried out.
+    fn check(&self, context: &Context) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        for write in &self.writes {
+            let aimed = write.aim(context)?;
+            if !seen.insert((aimed.table.id, aimed.key)) {
+                return Err(invalid("Provided list of item keys contains duplicates"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many of the first of these are one lot.
+fn lot_len(writes: &[Write]) -> usize {
+    let mut bytes = 0;
+    let fits = writes.iter().take_while(|write| {
+        let before = bytes;
+        bytes += if let Change::Put(item) = &write.change { size(item) } else { 0 };
+        before == 0 || bytes <= LOT_BYTES
+    });
+    fits.count()
+}
+
+fn read(named: &str, mut request: Request, limits: &Limits) -> Result<Write> {
+    let change = match (request.structure("PutRequest")?, request.structure("DeleteRequest")?) {
+        (Some(mut put), None) => Change::Put(put.attributes("Item", limits)?.ok_or_else(unexpected)?),
+        (None, Some(mut delete)) => Change::Delete(delete.attributes("Key", limits)?.ok_or_else(unexpected)?),
+        _ => {
+            return Err(invalid(
+                "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+            ));
+        }
+    };
+    Ok(Write { table: table_name(named), change, condition: None, shows_item: false })
+}

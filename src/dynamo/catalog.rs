@@ -1,0 +1,152 @@
+//! The catalog: which tables there are. It is read at opening and then lies in memory; a change is committed as one row
+//! while the table's lock is held, and seen by others from that commit on.
+//!
+//! ```text
+//! row := version(1) ‖ schema, JSON
+//! ```
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::context::Context;
+use super::error::{Kind, Result, refused};
+use super::rows::{catalog_row, table_lock};
+use super::schema::Schema;
+use crate::store::{self, LockSet, Reads, Seqno, Store, Tier, Txn, after_prefix};
+
+/// The version of catalog rows that this program writes.
+const VERSION: u8 = 1;
+
+/// The tables.
+#[derive(Default)]
+pub struct Catalog(RwLock<Known>);
+
+#[derive(Default)]
+struct Known {
+    tables: BTreeMap<String, Arc<Schema>>,
+    /// The last commit that changed them.
+    seqno: Seqno,
+}
+
+impl Catalog {
+    /// Reads them from the store.
+    pub fn open(store: &Arc<Store>) -> store::Result<Self> {
+        let view = store.view_newest(Tier::Disk);
+        let from = catalog_row("");
+        let end = after_prefix(&from).unwrap_or_default();
+        let mut scan = view.scan(Bound::Included(&from), Bound::Excluded(&end));
+        scan.first()?;
+        let mut tables = BTreeMap::new();
+        while scan.valid() {
+            let schema = decode(scan.value())?;
+            tables.insert(schema.name.clone(), Arc::new(schema));
+            scan.next()?;
+        }
+        let seqno = view.seqno();
+        Ok(Self(RwLock::new(Known { tables, seqno })))
+    }
+
+    /// The table of this name, if there is one.
+    pub fn find(&self, name: &str) -> Option<Arc<Schema>> {
+        self.0.read().tables.get(name).cloned()
+    }
+
+    /// All tables, by name.
+    pub fn all(&self) -> Vec<Arc<Schema>> {
+        self.0.read().tables.values().cloned().collect()
+    }
+
+    /// Names after one, or from the first on, at most so many; and the last commit that changed them.
+    pub fn names(&self, after: Option<&str>, max: usize) -> (Vec<String>, Seqno) {
+        let known = self.0.read();
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let names = known.tables.range::<str, _>((after, Bound::Unbounded)).map(|(name, _)| name.clone());
+        (names.take(max).collect(), known.seqno)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.read().tables.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The last commit that changed them.
+    pub fn seqno(&self) -> Seqno {
+        self.0.read().seqno
+    }
+
+    fn set(&self, name: &str, schema: Option<Arc<Schema>>, seqno: Seqno) {
+        let mut known = self.0.write();
+        match schema {
+            Some(schema) => known.tables.insert(name.to_owned(), schema),
+            None => known.tables.remove(name),
+        };
+        known.seqno = known.seqno.max(seqno);
+    }
+}
+
+fn encode(schema: &Schema) -> Result<Vec<u8>> {
+    let mut row = vec![VERSION];
+    serde_json::to_writer(&mut row, schema).map_err(|error| refused(Kind::Internal, error.to_string()))?;
+    Ok(row)
+}
+
+fn decode(row: &[u8]) -> store::Result<Schema> {
+    let json = row.strip_prefix(&[VERSION]).ok_or(store::Error::Damaged("a table's version"))?;
+    let schema: Schema =
+        serde_json::from_slice(json).map_err(|_| store::Error::Damaged("a table in the catalog"))?;
+    Ok(schema.resolved())
+}
+
+impl Context<'_> {
+    /// The table of this name.
+    pub fn table(&self, name: &str) -> Result<Arc<Schema>> {
+        self.tables.catalog.find(name).ok_or_else(not_found)
+    }
+
+    /// The table of this name, for DescribeTable and its like.
+    pub fn table_to_tell(&self, name: &str) -> Result<Arc<Schema>> {
+        self.depends_on(self.tables.catalog.seqno());
+        self.tables.catalog.find(name).ok_or_else(|| not_found_by_name(name))
+    }
+
+    /// Whether a table is still what it was.
+    pub fn is_current(&self, table: &Arc<Schema>) -> bool {
+        self.tables.catalog.find(&table.name).is_some_and(|now| Arc::ptr_eq(&now, table))
+    }
+
+    /// A transaction that changes what a table is, or makes it: nobody else reads or changes it meanwhile.
+    pub fn change(&self, name: &str) -> Result<Txn> {
+        self.txn(LockSet::one(table_lock(name)))
+    }
+
+    /// Commits what has become of a table: `None` if it is gone.
+    pub fn commit_schema(&self, mut txn: Txn, name: &str, schema: Option<Schema>) -> Result<()> {
+        let row = catalog_row(name);
+        match &schema {
+            Some(schema) => txn.put(row, encode(schema)?),
+            None => txn.delete(row),
+        }
+        let (tables, name, schema) =
+            (self.tables.clone(), name.to_owned(), schema.map(|schema| Arc::new(schema.resolved())));
+        txn.after_commit(move |seqno| tables.catalog.set(&name, schema, seqno));
+        self.commit(txn)
+    }
+}
+
+/// There is no such table, for a request about its items.
+pub fn not_found() -> super::error::Error {
+    refused(Kind::ResourceNotFound, "Requested resource not found")
+}
+
+/// The same, for a request about the table.
+pub fn not_found_by_name(name: &str) -> super::error::Error {
+    refused(Kind::ResourceNotFound, format!("Requested resource not found: Table: {name} not found"))
+}

@@ -1,0 +1,86 @@
+//! PutItem, UpdateItem, DeleteItem.
+
+use super::returned::One;
+use super::write::{Change, Write};
+use crate::dynamo::context::Context;
+use crate::dynamo::error::Result;
+use crate::dynamo::expression::Parameters;
+use crate::dynamo::expressions::Expressions;
+use crate::dynamo::limits::Limits;
+use crate::dynamo::operations::Operation;
+use crate::dynamo::request::{Request, unexpected};
+
+/// Takes whether a refusal for the condition's sake shows the item.
+pub fn shows_item(request: &mut Request) -> Result<bool> {
+    Ok(request.text("ReturnValuesOnConditionCheckFailure")?.as_deref() == Some("ALL_OLD"))
+}
+
+/// Replaces an item, or makes it.
+pub struct PutItem(One);
+
+impl Operation for PutItem {
+    fn read(mut request: Request, limits: &Limits) -> Result<Self> {
+        let mut expressions = Expressions::of(&mut request, Parameters::PUT, limits)?;
+        let condition = expressions.condition(&mut request)?;
+        expressions.finish()?;
+        let item = request.attributes("Item", limits)?.ok_or_else(unexpected)?;
+        let write = Write {
+            table: request.table_name()?,
+            change: Change::Put(item),
+            condition,
+            shows_item: shows_item(&mut request)?,
+        };
+        Ok(Self(One::read(&mut request, write)?))
+    }
+
+    fn run(&self, context: &Context) -> Result<Vec<u8>> {
+        self.0.run(context)
+    }
+}
+
+/// Changes an item in part, or makes it.
+pub struct UpdateItem(One);
+
+impl Operation for UpdateItem {
+    fn read(mut request: Request, limits: &Limits) -> Result<Self> {
+        let mut expressions = Expressions::of(&mut request, Parameters::UPDATE, limits)?;
+        let update = expressions.update(&mut request)?;
+        let condition = expressions.condition(&mut request)?;
+        expressions.finish()?;
+        let key = request.attributes("Key", limits)?.ok_or_else(unexpected)?;
+        let write = Write {
+            table: request.table_name()?,
+            change: Change::Update(key, update),
+            condition,
+            shows_item: shows_item(&mut request)?,
+        };
+        Ok(Self(One::read(&mut request, write)?))
+    }
+
+    fn run(&self, context: &Context) -> Result<Vec<u8>> {
+        self.0.run(context)
+    }
+}
+
+/// Removes an item.
+pub struct DeleteItem(One);
+
+impl Operation for DeleteItem {
+    fn read(mut request: Request, limits: &Limits) -> Result<Self> {
+        let mut expressions = Expressions::of(&mut request, Parameters::PUT, limits)?;
+        let condition = expressions.condition(&mut request)?;
+        expressions.finish()?;
+        let key = request.attributes("Key", limits)?.ok_or_else(unexpected)?;
+        let write = Write {
+            table: request.table_name()?,
+            change: Change::Delete(key),
+            condition,
+            shows_item: shows_item(&mut request)?,
+        };
+        Ok(Self(One::read(&mut request, write)?))
+    }
+
+    fn run(&self, context: &Context) -> Result<Vec<u8>> {
+        self.0.run(context)
+    }
+}

@@ -1,0 +1,84 @@
+//! What a write of one item answers: PutItem, UpdateItem, DeleteItem.
+
+use super::metrics::Metrics;
+use super::write::{Aimed, Change, Staged, Write, write_all};
+use crate::dynamo::attribute::Attributes;
+use crate::dynamo::capacity::{Consumed, Detail};
+use crate::dynamo::context::Context;
+use crate::dynamo::error::Result;
+use crate::dynamo::reply::Object;
+use crate::dynamo::request::Request;
+use crate::store::LockSet;
+
+/// Which attributes are returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Returned {
+    Nothing,
+    AllOld,
+    UpdatedOld,
+    AllNew,
+    UpdatedNew,
+}
+
+/// A write of one item, and what is to be said of it.
+pub struct One {
+    write: Write,
+    returned: Returned,
+    detail: Detail,
+    wants_metrics: bool,
+}
+
+impl One {
+    /// Takes what such requests have in common; the rest is the write.
+    pub fn read(request: &mut Request, write: Write) -> Result<Self> {
+        let returned = match request.text("ReturnValues")?.as_deref() {
+            Some("ALL_OLD") => Returned::AllOld,
+            Some("UPDATED_OLD") => Returned::UpdatedOld,
+            Some("ALL_NEW") => Returned::AllNew,
+            Some("UPDATED_NEW") => Returned::UpdatedNew,
+            _ => Returned::Nothing,
+        };
+        let wants_metrics = request.text("ReturnItemCollectionMetrics")?.as_deref() == Some("SIZE");
+        Ok(Self { write, returned, detail: Detail::of(request)?, wants_metrics })
+    }
+
+    /// Carries it out.
+    pub fn run(&self, context: &Context) -> Result<Vec<u8>> {
+        let tells_old = matches!(self.returned, Returned::AllOld | Returned::UpdatedOld);
+        let writes = (std::slice::from_ref(&self.write), LockSet::new());
+        let tell = |aimed: &Aimed, staged: Result<Staged>| Ok(self.tell(aimed, &staged?));
+        let told = write_all(context, writes, tells_old, |_| Ok(false), tell, |_, told| Ok(told))?;
+        Ok(told.into_iter().flatten().next().unwrap_or_default())
+    }
+
+    fn tell(&self, aimed: &Aimed, staged: &Staged) -> Vec<u8> {
+        let mut told = Object::new();
+        if let Some(attributes) = self.attributes(staged) {
+            told.attributes("Attributes", &attributes);
+        }
+        let mut consumed = Consumed::new(self.detail);
+        consumed.write(&aimed.table, &staged.written);
+        told.json_if("ConsumedCapacity", consumed.one());
+        let mut metrics = Metrics::new(self.wants_metrics);
+        metrics.add(aimed);
+        metrics.tell_one(&mut told);
+        told.end()
+    }
+
+    fn attributes(&self, staged: &Staged) -> Option<Attributes> {
+        let new = || staged.new.as_deref().cloned();
+        let touched = |item: Option<&Attributes>| match (&self.write.change, item) {
+            (Change::Update(_, update), Some(item)) => {
+                Some(update.touched(item)).filter(|some| !some.is_empty())
+            }
+            _ => None,
+        };
+        match self.returned {
+            Returned::Nothing => None,
+            Returned::AllOld => staged.old.clone(),
+            Returned::AllNew => new(),
+            Returned::UpdatedOld => touched(staged.old.as_ref()),
+            Returned::UpdatedNew => touched(staged.new.as_deref()),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A write of one item, alone or among others: what is to become of it, and under which condition.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::{Written, is_plain, load, overwrite, replace};
+use crate::dynamo::attribute::{Attributes, size};
+use crate::dynamo::context::Context;
+use crate::dynamo::error::{Kind, Refusal, Result, invalid};
+use crate::dynamo::expression::{Condition, Update};
+use crate::dynamo::rows::{item_lock, table_key, table_lock};
+use crate::dynamo::schema::Schema;
+use crate::dynamo::validate::keys::{check_index_keys, check_item, check_key, check_key_unchanged};
+use crate::store::{LockSet, Txn};
+
+/// What is to become of an item.
+pub enum Change {
+    /// It is replaced, or made.
+    Put(Attributes),
+    /// It is changed in part, or made of its key.
+    Update(Attributes, Update),
+    /// It is removed.
+    Delete(Attributes),
+    /// Nothing, but the condition must hold.
+    Check(Attributes),
+}
+
+/// A write.
+pub struct Write {
+    /// The table's name.
+    pub table: String,
+    /// What is to become of the item.
+    pub change: Change,
+    /// What must hold for the item as it is.
+    pub condition: Option<Condition>,
+    /// Whether a refusal for the condition's sake shows the item.
+    pub shows_item: bool,
+}
+
+/// A write whose table and key are known.
+pub struct Aimed<'a> {
+    write: &'a Write,
+    /// The table.
+    pub table: Arc<Schema>,
+    /// The item's key in it.
+    pub key: Vec<u8>,
+}
+
+/// What a write found and left, as far as somebody wanted to know.
+pub struct Staged<'a> {
+    /// The item before.
+    pub old: Option<Attributes>,
+    /// The item after.
+    pub new: Option<Cow<'a, Attributes>>,
+    /// What it cost.
+    pub written: Written,
+}
+
+impl Write {
+    /// Finds table and key, and checks what the request says against the table's keys.
+    pub fn aim(&self, context: &Context) -> Result<Aimed<'_>> {
+        let table = context.table(&self.table)?;
+        let key = match &self.change {
+            Change::Put(item) => {
+                check_item(&table.definition, item)?;
+                if size(item) > context.limits().item_bytes {
+                    return Err(invalid("Item size has exceeded the maximum allowed size"));
+                }
+                table_key(&table.keys, item)
+            }
+            Change::Update(key, update) => {
+                check_key(&table.definition, key)?;
+                check_key_unchanged(&table.definition, update.changed_attributes())?;
+                table_key(&table.keys, key)
+            }
+            Change::Delete(key) | Change::Check(key) => {
+                check_key(&table.definition, key)?;
+                table_key(&table.keys, key)
+            }
+        };
+        let key = key.ok_or_else(|| invalid("The provided key element does not match the schema"))?;
+        Ok(Aimed { write: self, table, key })
+    }
+}
+
+impl<'a> Aimed<'a> {
+    /// What is to become of the item.
+    pub fn change(&self) -> &'a Change {
+        &self.write.change
+    }
+
+    /// Adds the locks that it takes.
+    pub fn lock(&self, locks: &mut LockSet) {
+        locks.shared(table_lock(&self.table.name));
+        let item = item_lock(self.table.id, &self.key);
+        match self.write.change {
+            Change::Check(_) => locks.shared(item),
+            _ => locks.exclusive(item),
+        }
+    }
+
+    /// Stages it, if the condition holds. `tells_old`: whether somebody wants to know the item before.
+    pub fn stage(&self, context: &Context, txn: &mut Txn, tells_old: bool) -> Result<Staged<'a>> {
+        let write = self.write;
+        let is_blind = write.condition.is_none() && !tells_old && is_plain(&self.table);
+        let place = (&*self.table, &self.key[..]);
+        match &write.change {
+            Change::Put(item) if is_blind => {
+                let written = overwrite(txn, place, Some(item))?;
+                return Ok(Staged { old: None, new: Some(Cow::Borrowed(item)), written });
+            }
+            Change::Delete(_) if is_blind => {
+                let written = overwrite(txn, place, None)?;
+                return Ok(Staged { old: None, new: None, written });
+            }
+            _ => {}
+        }
+        let old = load(txn, &self.table, &self.key)?;
+        self.check(old.as_ref())?;
+        let new = match &write.change {
+            Change::Put(item) => Some(Cow::Borrowed(item)),
+            Change::Update(key, update) => {
+                Some(Cow::Owned(self.updated(context, (old.as_ref(), key), update)?))
+            }
+            Change::Delete(_) => None,
+            Change::Check(_) => {
+                let written = Written { table: 1, indexes: Vec::new() };
+                return Ok(Staged { old, new: None, written });
+            }
+        };
+        let written = replace(txn, &context.tables.sequences, place, (old.as_ref(), new.as_deref()), false)?;
+        Ok(Staged { old, new, written })
+    }
+
+    fn check(&self, old: Option<&Attributes>) -> Result<()> {
+        let Some(condition) = &self.write.condition else { return Ok(()) };
+        let nothing = Attributes::new();
+        if condition.holds(old.unwrap_or(&nothing)) {
+            return Ok(());
+        }
+        let mut refusal = Refusal::new(Kind::ConditionalCheckFailed, "The conditional request failed");
+        refusal.item = old.filter(|_| self.write.shows_item).cloned();
+        Err(refusal.into())
+    }
+
+    fn updated(
+        &self,
+        context: &Context,
+        (old, key): (Option<&Attributes>, &Attributes),
+        update: &Update,
+    ) -> Result<Attributes> {
+        let new = update.apply(old, key)?;
+        if size(&new) > context.limits().item_bytes {
+            return Err(invalid("Item size to update has exceeded the maximum allowed size"));
+        }
+        check_index_keys(&self.table.definition, &new)?;
+        Ok(new)
+    }
+}
+
+/// Carries out writes as one transaction, of which all happen or none, with some more locks; not if `is_done` says that they
+/// happened before. `told` makes something of each, or says why there is an end; `finish` gets that together before it
+/// happens. Tables that became others meanwhile are looked up again.
+pub fn write_all<'w, T, R>(
+    context: &Context,
+    (writes, more_locks): (&'w [Write], LockSet),
+    tells_old: bool,
+    is_done: impl Fn(&Txn) -> Result<bool>,
+    mut told: impl FnMut(&Aimed<'w>, Result<Staged<'w>>) -> Result<T>,
+    mut finish: impl FnMut(&mut Txn, Vec<T>) -> Result<R>,
+) -> Result<Option<R>> {
+    loop {
+        let aimed = writes.iter().map(|write| write.aim(context)).collect::<Result<Vec<_>>>()?;
+        let mut locks = more_locks.clone();
+        aimed.iter().for_each(|one| one.lock(&mut locks));
+        let mut txn = context.txn(locks)?;
+        if !aimed.iter().all(|one| context.is_current(&one.table)) {
+            continue;
+        }
+        if is_done(&txn)? {
+            return Ok(None);
+        }
+        let mut all = Vec::with_capacity(aimed.len());
+        for one in &aimed {
+            let staged = one.stage(context, &mut txn, tells_old);
+            all.push(told(one, staged)?);
+        }
+        let finished = finish(&mut txn, all)?;
+        context.commit(txn)?;
+        return Ok(Some(finished));
+    }
+}

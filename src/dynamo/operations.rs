@@ -1,0 +1,75 @@
+//! The operations of the API: one row for each.
+
+use serde_json::Value as Json;
+
+use super::context::Context;
+use super::error::Result;
+use super::limits::Limits;
+use super::request::Request;
+use super::{batch, item, read, stream, table, transact};
+
+/// An operation that was asked for: what its request says, ready to be carried out, as often as it takes.
+pub trait Operation: Send + Sync {
+    /// Reads a request whose shape is right.
+    fn read(request: Request, limits: &Limits) -> Result<Self>
+    where
+        Self: Sized;
+
+    /// Carries it out; the reply's body.
+    fn run(&self, context: &Context) -> Result<Vec<u8>>;
+}
+
+/// Reads a request.
+type Read = fn(Request, &Limits) -> Result<Box<dyn Operation>>;
+
+/// An operation's row.
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// Reads a request for it.
+    pub read: Read,
+}
+
+const fn entry<T: Operation + 'static>(name: &'static str) -> Entry {
+    Entry { name, read: |request, limits| Ok(Box::new(T::read(request, limits)?)) }
+}
+
+/// All that are served.
+pub const OPERATIONS: &[Entry] = &[
+    entry::<batch::get::BatchGetItem>("BatchGetItem"),
+    entry::<batch::write::BatchWriteItem>("BatchWriteItem"),
+    entry::<item::operations::DeleteItem>("DeleteItem"),
+    entry::<item::operations::PutItem>("PutItem"),
+    entry::<item::operations::UpdateItem>("UpdateItem"),
+    entry::<read::get::GetItem>("GetItem"),
+    entry::<read::query::Query>("Query"),
+    entry::<read::query::Scan>("Scan"),
+    entry::<transact::get::TransactGetItems>("TransactGetItems"),
+    entry::<transact::write::TransactWriteItems>("TransactWriteItems"),
+    entry::<table::create::CreateTable>("CreateTable"),
+    entry::<table::delete::DeleteTable>("DeleteTable"),
+    entry::<table::endpoints::DescribeEndpoints>("DescribeEndpoints"),
+    entry::<table::endpoints::DescribeLimits>("DescribeLimits"),
+    entry::<table::list::DescribeTable>("DescribeTable"),
+    entry::<table::ttl::DescribeTimeToLive>("DescribeTimeToLive"),
+    entry::<table::list::ListTables>("ListTables"),
+    entry::<table::tags::ListTagsOfResource>("ListTagsOfResource"),
+    entry::<table::tags::TagResource>("TagResource"),
+    entry::<table::tags::UntagResource>("UntagResource"),
+    entry::<table::update::UpdateTable>("UpdateTable"),
+    entry::<table::ttl::UpdateTimeToLive>("UpdateTimeToLive"),
+    entry::<stream::list::DescribeStream>("DescribeStream"),
+    entry::<stream::records::GetRecords>("GetRecords"),
+    entry::<stream::records::GetShardIterator>("GetShardIterator"),
+    entry::<stream::list::ListStreams>("ListStreams"),
+];
+
+/// The row of an operation.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    OPERATIONS.iter().find(|entry| entry.name == name)
+}
+
+/// A reply's body.
+pub fn reply(json: &Json) -> Vec<u8> {
+    json.to_string().into_bytes()
+}

@@ -1,0 +1,48 @@
+//! DeleteTable: at the price of a few rows, however large the table is.
+
+use serde_json::json;
+
+use crate::dynamo::context::Context;
+use crate::dynamo::error::{Result, invalid};
+use crate::dynamo::limits::Limits;
+use crate::dynamo::operations::{Operation, reply};
+use crate::dynamo::request::Request;
+use crate::dynamo::rows::{counters, space_prefix};
+use crate::store::Txn;
+
+/// A table's end.
+pub struct DeleteTable {
+    name: String,
+}
+
+impl Operation for DeleteTable {
+    fn read(mut request: Request, _: &Limits) -> Result<Self> {
+        Ok(Self { name: request.table_name()? })
+    }
+
+    fn run(&self, context: &Context) -> Result<Vec<u8>> {
+        let mut txn = context.change(&self.name)?;
+        let table = context.table_to_tell(&self.name)?;
+        if table.definition.is_protected {
+            return Err(invalid(
+                "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+            ));
+        }
+        let told = reply(&json!({"TableDescription": context.describe(&table, "DELETING")}));
+        txn.frees();
+        bury(context, &mut txn, table.id);
+        table.indexes.iter().for_each(|index| bury(context, &mut txn, index.id));
+        table.streams.iter().for_each(|stream| bury(context, &mut txn, stream.id));
+        context.commit_schema(txn, &self.name, None)?;
+        Ok(told)
+    }
+}
+
+/// Stages the death of all rows of a space. Nobody else changes it meanwhile.
+pub fn bury(context: &Context, txn: &mut Txn, space: u64) {
+    let (items, bytes) = counters(space);
+    for counter in [items, bytes] {
+        txn.count(counter, -context.tables.store().counter(counter));
+    }
+    txn.kill(&space_prefix(space));
+}

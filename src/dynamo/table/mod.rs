@@ -1,0 +1,11 @@
+//! Operations on tables as such.
+
+pub mod create;
+pub mod delete;
+pub mod describe;
+pub mod endpoints;
+pub mod fill;
+pub mod list;
+pub mod tags;
+pub mod ttl;
+pub mod update;

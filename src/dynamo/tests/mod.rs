@@ -1,0 +1,5 @@
+//! Tables, asked as a client asks them, in a world held by hand.
+
+mod model;
+mod transcripts;
+mod world;

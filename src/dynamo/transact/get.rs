@@ -1,0 +1,90 @@
+//! TransactGetItems: items at one moment.
+
+use crate::dynamo::attribute::Attributes;
+use crate::dynamo::attribute::encoding::size_of;
+use crate::dynamo::attribute::json::put_list;
+use crate::dynamo::capacity::{Consumed, Detail};
+use crate::dynamo::context::Context;
+use crate::dynamo::error::{Error, Kind, Result, invalid};
+use crate::dynamo::expression::{Parameters, Projection};
+use crate::dynamo::expressions::Expressions;
+use crate::dynamo::limits::Limits;
+use crate::dynamo::operations::Operation;
+use crate::dynamo::read::get::{put_shown, row_of};
+use crate::dynamo::reply::Object;
+use crate::dynamo::request::{Request, unexpected};
+use crate::store::Reads;
+
+use super::cancelled;
+
+struct Get {
+    table: String,
+    key: Attributes,
+    projection: Option<Projection>,
+}
+
+/// Reads items as they are at one moment.
+pub struct TransactGetItems {
+    gets: Vec<Get>,
+    detail: Detail,
+}
+
+impl Operation for TransactGetItems {
+    fn read(mut request: Request, limits: &Limits) -> Result<Self> {
+        let items = request.list("TransactItems")?.unwrap_or_default();
+        if items.len() > limits.transact_items {
+            return Err(invalid(format!(
+                "Member must have length less than or equal to {}",
+                limits.transact_items
+            )));
+        }
+        let read = |json| {
+            let mut get = Request::new(json)?.structure("Get")?.ok_or_else(unexpected)?;
+            let mut expressions = Expressions::of(&mut get, Parameters::GET, limits)?;
+            let projection = expressions.projection(&mut get)?;
+            expressions.finish()?;
+            let key = get.attributes("Key", limits)?.ok_or_else(unexpected)?;
+            Ok(Get { table: get.table_name()?, key, projection })
+        };
+        let gets = items.into_iter().map(read).collect::<Result<_>>()?;
+        Ok(Self { gets, detail: Detail::of(&mut request)? })
+    }
+
+    fn run(&self, context: &Context) -> Result<Vec<u8>> {
+        let mut tables = Vec::new();
+        let (mut rows, mut reasons) = (Vec::new(), Vec::new());
+        for get in &self.gets {
+            let table = context.table(&get.table)?;
+            match row_of(&table, &get.key) {
+                Ok(row) => {
+                    rows.push(row);
+                    reasons.push(None);
+                }
+                Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => {
+                    reasons.push(Some(*refusal))
+                }
+                Err(error) => return Err(error),
+            }
+            tables.push(table);
+        }
+        if reasons.iter().any(Option::is_some) {
+            return Err(cancelled(reasons));
+        }
+        let view = context.view();
+        let found = view.multi_get(&rows.iter().map(|row| &row[..]).collect::<Vec<_>>())?;
+        let mut consumed = Consumed::in_transaction(self.detail, "ReadCapacityUnits");
+        let mut shown = Vec::with_capacity(found.len());
+        for ((get, table), row) in self.gets.iter().zip(&tables).zip(found) {
+            consumed.read(table, None, row.as_deref().map_or(Ok(0), size_of)?, true);
+            let mut told = Object::new();
+            if let Some(row) = row {
+                put_shown(told.member("Item"), &row, get.projection.as_ref())?;
+            }
+            shown.push(told.end());
+        }
+        let mut told = Object::new();
+        put_list(told.member("Responses"), shown, |out, one| out.extend_from_slice(&one));
+        told.json_if("ConsumedCapacity", consumed.list());
+        Ok(told.end())
+    }
+}

@@ -1,0 +1,42 @@
+//! Transactions: TransactWriteItems, TransactGetItems.
+
+pub mod get;
+pub mod token;
+pub mod write;
+
+use super::error::{Error, Kind, Refusal};
+use super::reply::Object;
+
+/// The refusal of a transaction: what was wrong with each of its items, in order; `None` for nothing.
+fn cancelled(reasons: Vec<Option<Refusal>>) -> Error {
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason.as_ref().map_or("None", code)).collect();
+    let message = format!(
+        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+        codes.join(", ")
+    );
+    Refusal { kind: Kind::TransactionCanceled, message, item: None, reasons }.into()
+}
+
+/// Appends what was wrong with an item.
+pub fn put_reason(out: &mut Vec<u8>, reason: &Option<Refusal>) {
+    let mut told = Object::new();
+    told.text("Code", reason.as_ref().map_or("None", code));
+    if let Some(reason) = reason {
+        told.text("Message", &reason.message);
+        if let Some(item) = &reason.item {
+            told.attributes("Item", item);
+        }
+    }
+    out.extend_from_slice(&told.end());
+}
+
+/// A reason's code.
+fn code(reason: &Refusal) -> &'static str {
+    match reason.kind {
+        Kind::ConditionalCheckFailed => "ConditionalCheckFailed",
+        Kind::ItemCollectionSizeLimitExceeded => "ItemCollectionSizeLimitExceeded",
+        Kind::TransactionConflict => "TransactionConflict",
+        Kind::DuplicateItem => "DuplicateItem",
+        _ => "ValidationError",
+    }
+}

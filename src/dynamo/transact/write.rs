@@ -1,0 +1,147 @@
+//! TransactWriteItems: all or nothing, in one commit.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use super::cancelled;
+use super::token::Token;
+use crate::dynamo::attribute::size;
+use crate::dynamo::capacity::{Consumed, Detail};
+use crate::dynamo::context::Context;
+use crate::dynamo::error::{Error, Refusal, Result, invalid};
+use crate::dynamo::expression::Parameters;
+use crate::dynamo::expressions::Expressions;
+use crate::dynamo::item::metrics::Metrics;
+use crate::dynamo::item::operations::shows_item;
+use crate::dynamo::item::write::{Change, Write, write_all};
+use crate::dynamo::limits::Limits;
+use crate::dynamo::operations::Operation;
+use crate::dynamo::reply::Object;
+use crate::dynamo::request::{Request, unexpected};
+use crate::store::LockSet;
+
+/// The most bytes of the items of a transaction.
+const BYTES_MAX: usize = 4 << 20;
+
+/// Writes items, all of them or none.
+pub struct TransactWriteItems {
+    writes: Vec<Write>,
+    token: Option<Token>,
+    detail: Detail,
+    wants_metrics: bool,
+}
+
+impl Operation for TransactWriteItems {
+    fn read(mut request: Request, limits: &Limits) -> Result<Self> {
+        let items = request.take("TransactItems").ok_or_else(unexpected)?;
+        let token = request.text("ClientRequestToken")?;
+        let token = token.map(|token| Token::new(&token, items.to_string().as_bytes()));
+        let Json::Array(items) = items else { return Err(unexpected()) };
+        if items.len() > limits.transact_items {
+            return Err(invalid(format!(
+                "Member must have length less than or equal to {}",
+                limits.transact_items
+            )));
+        }
+        let writes =
+            items.into_iter().map(|item| read(Request::new(item)?, limits)).collect::<Result<_>>()?;
+        let wants_metrics = request.text("ReturnItemCollectionMetrics")?.as_deref() == Some("SIZE");
+        Ok(Self { writes, token, detail: Detail::of(&mut request)?, wants_metrics })
+    }
+
+    fn run(&self, context: &Context) -> Result<Vec<u8>> {
+        self.check(context)?;
+        let mut locks = LockSet::new();
+        if let Some(token) = &self.token {
+            locks.exclusive(token.lock());
+        }
+        let mut consumed = Consumed::in_transaction(self.detail, "WriteCapacityUnits");
+        let mut metrics = Metrics::new(self.wants_metrics);
+        let bytes = Cell::new(0);
+        write_all(
+            context,
+            (&self.writes, locks),
+            false,
+            |txn| self.token.as_ref().map_or(Ok(false), |token| token.is_done(txn)),
+            |aimed, staged| match staged {
+                Ok(staged) => {
+                    let new = staged.new.as_deref();
+                    bytes.set(bytes.get() + new.or(staged.old.as_ref()).map_or(0, size));
+                    consumed.write(&aimed.table, &staged.written);
+                    metrics.add(aimed);
+                    Ok(None)
+                }
+                Err(Error::Refused(refusal)) => Ok(Some(*refusal)),
+                Err(error) => Err(error),
+            },
+            |txn, reasons: Vec<Option<Refusal>>| {
+                if reasons.iter().any(Option::is_some) {
+                    return Err(cancelled(reasons));
+                }
+                if bytes.get() > BYTES_MAX {
+                    return Err(invalid("Collection size of items in transaction exceeds the limit of 4 MB"));
+                }
+                if let Some(token) = &self.token {
+                    token.remember(txn);
+                }
+                Ok(())
+            },
+        )?;
+        let mut told = Object::new();
+        metrics.tell_by_table(&mut told);
+        told.json_if("ConsumedCapacity", consumed.list());
+        Ok(told.end())
+    }
+}
+
+impl TransactWriteItems {
+    fn check(&self, context: &Context) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        let mut reasons = Vec::new();
+        for write in &self.writes {
+            match write.aim(context) {
+                Ok(aimed) if !seen.insert((aimed.table.id, aimed.key.clone())) => {
+                    return Err(invalid(
+                        "Transaction request cannot include multiple operations on one item",
+                    ));
+                }
+                Ok(_) => reasons.push(None),
+                Err(Error::Refused(refusal)) if refusal.kind == crate::dynamo::error::Kind::Validation => {
+                    reasons.push(Some(*refusal));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if reasons.iter().any(Option::is_some) { Err(cancelled(reasons)) } else { Ok(()) }
+    }
+}
+
+/// Reads one of the actions.
+fn read(mut request: Request, limits: &Limits) -> Result<Write> {
+    let mut all = Vec::new();
+    for name in ["ConditionCheck", "Put", "Update", "Delete"] {
+        all.extend(request.structure(name)?.map(|action| (name, action)));
+    }
+    let (Some((name, mut action)), true) = (all.pop(), all.is_empty()) else {
+        return Err(invalid("TransactItems can only contain one of Check, Put, Update or Delete"));
+    };
+    let parameters = if name == "Update" { Parameters::UPDATE } else { Parameters::PUT };
+    let mut expressions = Expressions::of(&mut action, parameters, limits)?;
+    let update = if name == "Update" { Some(expressions.update(&mut action)?) } else { None };
+    let condition = expressions.condition(&mut action)?;
+    expressions.finish()?;
+    let change = match (name, update) {
+        ("Put", _) => Change::Put(action.attributes("Item", limits)?.ok_or_else(unexpected)?),
+        (_, update) => {
+            let key = action.attributes("Key", limits)?.ok_or_else(unexpected)?;
+            match update {
+                Some(update) => Change::Update(key, update),
+                None if name == "Delete" => Change::Delete(key),
+                None => Change::Check(key),
+            }
+        }
+    };
+    Ok(Write { table: action.table_name()?, change, condition, shows_item: shows_item(&mut action)? })
+}
