@@ -5,17 +5,20 @@
 
 pub mod attribute;
 pub mod error;
+pub mod limits;
 pub mod number;
 
 use std::sync::Arc;
 
 use error::{Kind, Refusal};
+use limits::Limits;
 
 use crate::store::{self, Seqno, Store, Tier};
 
 /// All tables of a store.
 pub struct Tables {
     store: Arc<Store>,
+    limits: Limits,
 }
 
 /// A request that was read.
@@ -34,9 +37,14 @@ pub struct Answer {
 }
 
 impl Tables {
-    /// The tables of a store.
-    pub fn open(store: Arc<Store>) -> store::Result<Arc<Self>> {
-        Ok(Arc::new(Self { store }))
+    /// The tables of a store, whose requests and items are no larger than this.
+    pub fn open(store: Arc<Store>, limits: Limits) -> store::Result<Arc<Self>> {
+        Ok(Arc::new(Self { store, limits }))
+    }
+
+    /// How large requests and items may be.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The store.
