@@ -20,7 +20,7 @@ start() { # engine, fsync; leaves the process in $server and the port in $port
         redis-server --port $port --dir "$dir/data" --appendonly yes --appendfsync "$2" --save '' >/dev/null &
     else
         port=7391
-        "$binary" serve --port $port --dir "$dir/data" --memory 1GiB --fsync "$2" 2>/dev/null &
+        "$binary" serve --port $port --table-port 0 --dir "$dir/data" --memory 1GiB --fsync "$2" 2>/dev/null &
     fi
     server=$!
     until redis-cli -p $port ping >/dev/null 2>&1; do sleep 0.1; done

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 keys=${1:-8000000} seconds=${2:-60} dir=${3:-$(mktemp -d -p .)}
 fsync=${FSYNC:-always} port=${PORT:-7379} memory=${MEMORY:-256MiB} limit=$((768 << 20))
 binary=${SILTSTONE:-target/release/siltstone}
-serve="$binary serve --dir $dir/data --port $port --memory $memory --fsync $fsync"
+serve="$binary serve --table-port 0 --dir $dir/data --port $port --memory $memory --fsync $fsync"
 if [ -n "${PEER:-}" ]; then
     cargo build --release --manifest-path benches/peers/Cargo.toml
     serve="benches/peers/target/release/rocksdb-server $dir/data $port"

@@ -12,7 +12,7 @@ binary=${SILTSTONE:-target/release/siltstone}
 load=${LOAD:-benches/load/target/release/siltstone-load}
 [ -x "$load" ] || cargo build --release --manifest-path benches/load/Cargo.toml
 
-"$binary" serve --dir "$dir/data" --port "$port" --memory 1GiB 2>/dev/null &
+"$binary" serve --table-port 0 --dir "$dir/data" --port "$port" --memory 1GiB 2>/dev/null &
 server=$!
 trap 'kill $server 2>/dev/null || true; wait $server 2>/dev/null || true; rm -rf "$dir"' EXIT
 until redis-cli -p "$port" ping >/dev/null 2>&1; do sleep 0.1; done

@@ -67,7 +67,7 @@ free_port() {
 # start ours|reference PORT DIRECTORY: leaves the process's id in $pid.
 start() {
     if [ "$1" = ours ]; then
-        "$server" serve --dir "$3/data" --port "$2" --memory "${MEMORY:-1GiB}" --fsync "${FSYNC:-always}" \
+        "$server" serve --table-port 0 --dir "$3/data" --port "$2" --memory "${MEMORY:-1GiB}" --fsync "${FSYNC:-always}" \
             >"$3/log" 2>&1 &
     else
         redis-server --port "$2" --dir "$3" --save "" --enable-debug-command yes --enable-protected-configs yes \

@@ -15,9 +15,9 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("engine", LEAVES),
     ("store", &["engine", "clock", "random", "metrics", "codec", "workers", "vfs"]),
     ("redis", &["store", "clock", "random", "metrics", "codec", "config", "workers", "vfs"]),
-    // Only for the fuzzers in fuzz/.
-    ("fuzzing", &["redis", "engine", "codec", "vfs"]),
     ("dynamo", &["store", "clock", "random", "metrics", "codec", "config", "workers", "vfs"]),
+    // Only for the fuzzers in fuzz/.
+    ("fuzzing", &["redis", "dynamo", "engine", "codec", "vfs"]),
     (
         "server",
         &[

@@ -9,6 +9,7 @@ use clap::{Arg, ArgMatches, FromArgMatches};
 use super::{Failure, directory};
 use crate::config::text::show_size;
 use crate::config::{Config, File, LogFormat, LogLevel, SETTINGS};
+use crate::dynamo::limits::Limits;
 use crate::engine::{Env, Event};
 use crate::redis::parameters::Parameters;
 use crate::server::{self, Setup};
@@ -52,7 +53,10 @@ A settings file has one line a setting, named like the flag, and then Redis's ow
   fsync = \"everysec\"
   [redis]
   timeout = 300
-  txn-rollback = true",
+  txn-rollback = true
+and the limits of tables:
+  [tables]
+  item-bytes-max = \"1MiB\"",
         )
     }
 
@@ -80,6 +84,7 @@ impl FromArgMatches for Args {
 struct Settings {
     config: Config,
     parameters: Parameters,
+    limits: Limits,
     file: Option<PathBuf>,
 }
 
@@ -88,10 +93,11 @@ fn settings(args: &Args) -> Result<Settings, Failure> {
     let path = args.config.clone().or_else(|| environment("SILTSTONE_CONFIG").map(PathBuf::from));
     let file = path.as_deref().map(read).transpose()?;
     let parameters = file.as_ref().map(Parameters::load).transpose()?.unwrap_or_default();
+    let limits = file.as_ref().map(Limits::load).transpose()?.unwrap_or_default();
     let config = Config::load(file.as_ref(), environment, |name| {
         args.flags.iter().find(|(flag, _)| *flag == name).map(|(_, value)| value.clone())
     })?;
-    Ok(Settings { config, parameters, file: path })
+    Ok(Settings { config, parameters, limits, file: path })
 }
 
 fn read(path: &Path) -> Result<File, Failure> {
@@ -101,7 +107,7 @@ fn read(path: &Path) -> Result<File, Failure> {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let Settings { config, parameters, file: config_file } = settings(args)?;
+    let Settings { config, parameters, limits, file: config_file } = settings(args)?;
     log_to_stderr(&config);
     let mut env = Env::with_vfs(directory::disk());
     env.listener = Arc::new(logged);
@@ -109,11 +115,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let dir = config.dir.display().to_string();
     let memory = show_size(config.memory);
     let fsync = config.get("fsync").unwrap_or_default();
-    let setup = Setup { config, config_file, parameters, keyspace, env };
+    let setup = Setup { config, config_file, parameters, limits, keyspace, env };
     server::run(setup, server::stop_signal(), |listening| {
         let plain = listening.plain.iter().map(ToString::to_string);
         let tls = listening.tls.iter().map(|address| format!("{address} (TLS)"));
-        let addresses: Vec<_> = plain.chain(tls).collect();
+        let tables = listening.tables.iter().map(|address| format!("{address} (tables)"));
+        let addresses: Vec<_> = plain.chain(tls).chain(tables).collect();
         tracing::info!(dir, memory, fsync, "listening on {}", addresses.join(", "));
     })
     .map_err(|error| Failure::Failed(error.to_string()))

@@ -1,4 +1,5 @@
-//! The settings file: TOML, one key a setting, and below a line `[redis]` one key a parameter of Redis.
+//! The settings file: TOML, one key a setting, below a line `[redis]` one key a parameter of Redis, and below a line
+//! `[tables]` one key a limit of DynamoDB's API.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use super::{BadSetting, Config, Place, SETTINGS, Setting};
 
 /// The name of the table of Redis's parameters.
 const REDIS: &str = "redis";
+/// The name of the table of the limits of tables.
+const TABLES: &str = "tables";
 
 /// One line of the file.
 pub struct Entry {
@@ -30,8 +33,12 @@ pub struct File {
     pub settings: Vec<Entry>,
     /// Redis's parameters, likewise. Whoever knows them says whether they are good.
     pub redis: Vec<Entry>,
-    /// Where the line `[redis]` begins.
+    /// The limits of tables, likewise.
+    pub tables: Vec<Entry>,
+    /// Where the first line `[…]` begins.
     header: Option<usize>,
+    /// Where parameters of Redis are added, if there is a line `[redis]`: below the last one.
+    redis_end: Option<usize>,
 }
 
 impl File {
@@ -42,7 +49,9 @@ impl File {
             content: content.to_owned(),
             settings: Vec::new(),
             redis: Vec::new(),
+            tables: Vec::new(),
             header: None,
+            redis_end: None,
         };
         let table = DeTable::parse(content).map_err(|error| {
             let what = error.message().lines().next().unwrap_or("not TOML").to_owned();
@@ -50,28 +59,43 @@ impl File {
         })?;
         for (name, value) in in_order(table.into_inner()) {
             let (at, span) = (name.span().start, value.span());
-            if name.get_ref() != REDIS {
+            let table = name.get_ref().as_str();
+            if table != REDIS && table != TABLES {
                 let entry = file.entry(&name, value, ",")?;
                 file.settings.push(entry);
                 continue;
             }
-            let DeValue::Table(parameters) = value.into_inner() else {
-                return Err(file.bad(at, format!("`{REDIS}` is not a setting, but a table: [{REDIS}]")));
+            let whats = if table == REDIS { "parameters" } else { "limits" };
+            let DeValue::Table(below) = value.into_inner() else {
+                return Err(file.bad(at, format!("`{table}` is not a setting, but a table: [{table}]")));
             };
-            // Such a one can be added to at the end of the file, and everything else before it.
+            // Such a one can be added to, and everything else before it.
             if content.get(span.clone()).is_none_or(|text| !text.starts_with('[')) {
-                return Err(
-                    file.bad(at, format!("write [{REDIS}] as a line of its own, its parameters below it"))
-                );
+                let what = format!("write [{table}] as a line of its own, its {whats} below it");
+                return Err(file.bad(at, what));
             }
-            file.header =
-                Some(content.get(..span.start).and_then(|above| above.rfind('\n')).map_or(0, |end| end + 1));
-            for (name, value) in in_order(parameters) {
-                let entry = file.entry(&name, value, " ")?;
-                file.redis.push(entry);
+            let header =
+                content.get(..span.start).and_then(|above| above.rfind('\n')).map_or(0, |end| end + 1);
+            file.header.get_or_insert(header);
+            let mut read = Vec::new();
+            for (name, value) in in_order(below) {
+                read.push(file.entry(&name, value, " ")?);
+            }
+            if table == REDIS {
+                let last = read.last().map_or(span.end, |last| last.span.end);
+                file.redis_end = Some(file.line_end(last));
+                file.redis = read;
+            } else {
+                file.tables = read;
             }
         }
         Ok(file)
+    }
+
+    /// Where the line after the one at an offset begins, or the content ends.
+    fn line_end(&self, offset: usize) -> usize {
+        let rest = self.content.get(offset..).unwrap_or_default();
+        rest.find('\n').map_or(self.content.len(), |end| offset + end + 1)
     }
 
     fn entry(
@@ -113,25 +137,33 @@ impl File {
     /// comments, stay as they are. Of Redis's parameters, `changed` has for each entry what is to stand there instead, if
     /// anything, and `added` those to add.
     pub fn rewrite(&self, config: &Config, changed: &[Option<String>], added: &[(&str, String)]) -> String {
-        // TOML has the table behind everything that is in none.
-        let (settings, redis) = self.content.split_at(self.header.unwrap_or(self.content.len()));
+        // TOML has the tables behind everything that is in none.
+        let (settings, tables) = self.content.split_at(self.header.unwrap_or(self.content.len()));
         let mut new = self.rewrite_settings(config, settings);
         let from = settings.len();
-        let mut redis = redis.to_owned();
+        let mut tables = tables.to_owned();
+        let added: String = added.iter().map(|(name, value)| line(name, value)).collect();
+        match self.redis_end {
+            // From the back, so that the spans of what is still to do stay true.
+            Some(end) if !added.is_empty() => {
+                let rest = tables.split_off(end - from);
+                end_line(&mut tables);
+                tables = tables + &added + &rest;
+            }
+            None if !added.is_empty() => {
+                let above = if tables.is_empty() { &mut new } else { &mut tables };
+                end_line(above);
+                let gap = if above.is_empty() { "" } else { "\n" };
+                tables = format!("{tables}{gap}[{REDIS}]\n{added}");
+            }
+            _ => {}
+        }
         for (entry, changed) in self.redis.iter().zip(changed).rev() {
             if let Some(value) = changed {
-                redis.replace_range(entry.span.start - from..entry.span.end - from, &literal(value));
+                tables.replace_range(entry.span.start - from..entry.span.end - from, &literal(value));
             }
         }
-        if redis.is_empty() && !added.is_empty() {
-            end_line(&mut new);
-            redis = format!("{}[{REDIS}]\n", if new.is_empty() { "" } else { "\n" });
-        }
-        for (name, value) in added {
-            end_line(&mut redis);
-            redis.push_str(&line(name, value));
-        }
-        new + &redis
+        new + &tables
     }
 
     fn rewrite_settings(&self, config: &Config, content: &str) -> String {

@@ -13,7 +13,6 @@
 pub mod machine;
 pub mod text;
 
-mod events;
 mod file;
 mod table;
 
@@ -21,7 +20,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-pub use events::Events;
 pub use file::{Entry, File};
 pub use table::{SETTINGS, Setting};
 
@@ -74,6 +72,10 @@ pub struct Config {
     pub tls_port: u16,
     /// The directory of the certificates; empty: see [`Config::tls_dir`].
     pub tls_dir: PathBuf,
+    /// The port of the table API; 0 lets the system choose. There may be none.
+    pub table_port: Option<u16>,
+    /// The file of those who may use the table API; empty: none.
+    pub table_credentials: PathBuf,
     /// Bytes of memory for the whole process.
     pub memory: u64,
     /// When an acknowledged write is on disk.
@@ -84,10 +86,6 @@ pub struct Config {
     pub protected_mode: bool,
     /// How many clients may be connected.
     pub maxclients: u32,
-    /// Microseconds from which a command is remembered as slow; negative: none, 0: all.
-    pub slowlog_log_slower_than_us: i64,
-    /// Which events of keys are published.
-    pub notify_keyspace_events: Events,
     /// How much is logged.
     pub loglevel: LogLevel,
     /// What a log line looks like.
@@ -102,13 +100,13 @@ impl Default for Config {
             port: 0,
             tls_port: 0,
             tls_dir: PathBuf::new(),
+            table_port: None,
+            table_credentials: PathBuf::new(),
             memory: 0,
             fsync: Fsync::Always,
             requirepass: String::new(),
             protected_mode: true,
             maxclients: 0,
-            slowlog_log_slower_than_us: 0,
-            notify_keyspace_events: Events::default(),
             loglevel: LogLevel::Info,
             log_format: LogFormat::Text,
         };
@@ -307,6 +305,10 @@ mod tests {
             bad("port = 1\nredis.hz = 1\n", "", ""),
             "s.toml:2: write [redis] as a line of its own, its parameters below it"
         );
+        assert_eq!(
+            bad("tables.item-bytes-max = 1\n", "", ""),
+            "s.toml:1: write [tables] as a line of its own, its limits below it"
+        );
         assert_eq!(bad("redis = 1", "", ""), "s.toml:1: `redis` is not a setting, but a table: [redis]");
     }
 
@@ -355,6 +357,14 @@ mod tests {
         assert_eq!(
             rewrite("loglevel = \"info\" # b\n\n# c\n[redis]\nhz = 9", &[None], &[("timeout", "7")]),
             "loglevel = \"info\" # b\nmaxclients = 12\n\n# c\n[redis]\nhz = 9\ntimeout = 7\n"
+        );
+        assert_eq!(
+            rewrite("[redis]\nhz = 9 # a\n\n[tables]\nx = 1\n", &[Some("8")], &[("timeout", "7")]),
+            "maxclients = 12\n[redis]\nhz = 8 # a\ntimeout = 7\n\n[tables]\nx = 1\n"
+        );
+        assert_eq!(
+            rewrite("[tables]\nx = 1", &[], &[("hz", "7")]),
+            "maxclients = 12\n[tables]\nx = 1\n\n[redis]\nhz = 7\n"
         );
     }
 }

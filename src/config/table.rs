@@ -1,6 +1,6 @@
 //! The table of settings.
 
-use super::{Config, Events, Fsync, LogFormat, LogLevel, machine, text};
+use super::{Config, Fsync, LogFormat, LogLevel, machine, text};
 
 /// A setting.
 pub struct Setting {
@@ -118,6 +118,33 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "table-port",
+        value_name: "PORT",
+        default: "8000",
+        live: false,
+        secret: false,
+        doc: "Port of DynamoDB's API; 0 for none, `auto` takes a free one and logs it. It takes TLS as well where there is \
+              `tls-port`",
+        get: |config| text::show_table_port(config.table_port),
+        set: |config, value| {
+            config.table_port = text::table_port(value)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "table-credentials",
+        value_name: "FILE",
+        default: "",
+        live: false,
+        secret: false,
+        doc: "Who may use DynamoDB's API: an AWS credentials file, reread on SIGHUP; without one whoever is on this machine",
+        get: |config| config.table_credentials.display().to_string(),
+        set: |config, value| {
+            config.table_credentials = value.into();
+            Ok(())
+        },
+    },
+    Setting {
         name: "memory",
         value_name: "SIZE",
         default: "auto",
@@ -181,32 +208,6 @@ pub const SETTINGS: &[Setting] = &[
         get: |config| config.maxclients.to_string(),
         set: |config, value| {
             config.maxclients = text::number(value, 1, 1_000_000)?;
-            Ok(())
-        },
-    },
-    Setting {
-        name: "slowlog-log-slower-than",
-        value_name: "MICROSECONDS",
-        default: "10000",
-        live: true,
-        secret: false,
-        doc: "Microseconds from which SLOWLOG remembers a command; 0 for all, -1 for none",
-        get: |config| config.slowlog_log_slower_than_us.to_string(),
-        set: |config, value| {
-            config.slowlog_log_slower_than_us = text::number(value, -1, i64::MAX)?;
-            Ok(())
-        },
-    },
-    Setting {
-        name: "notify-keyspace-events",
-        value_name: "LETTERS",
-        default: "",
-        live: true,
-        secret: false,
-        doc: "Events of keys that are published, as in Redis: classes from `g$lshzxetdnm` (`A` for most), and `K`, `E` or both",
-        get: |config| config.notify_keyspace_events.to_string(),
-        set: |config, value| {
-            config.notify_keyspace_events = Events::parse(value)?;
             Ok(())
         },
     },

@@ -66,6 +66,27 @@ pub fn port(value: &str) -> Result<u16, String> {
     value.parse().map_err(|_| format!("`{value}` is not a port from 0 to 65535"))
 }
 
+/// The port of the table API: `None` for none, 0 where the system chooses.
+pub fn table_port(value: &str) -> Result<Option<u16>, String> {
+    match value {
+        "0" => Ok(None),
+        "auto" => Ok(Some(0)),
+        value => match port(value) {
+            Ok(port) => Ok(Some(port)),
+            Err(_) => Err(format!("`{value}` is neither a port from 0 to 65535 nor auto")),
+        },
+    }
+}
+
+/// The word for it.
+pub fn show_table_port(port: Option<u16>) -> String {
+    match port {
+        None => "0".to_owned(),
+        Some(0) => "auto".to_owned(),
+        Some(port) => port.to_string(),
+    }
+}
+
 /// Yes or no.
 pub fn yes_no(value: &str) -> Result<bool, String> {
     match value {

@@ -60,6 +60,7 @@ kinds! {
     InvalidSignature 400 "com.amazon.coral.service#InvalidSignatureException",
     UnrecognizedClient 400 "com.amazon.coral.service#UnrecognizedClientException",
     RequestTooLarge 413 "com.amazon.coral.service#RequestEntityTooLargeException",
+    ServiceUnavailable 503 "com.amazon.coral.service#ServiceUnavailableException",
     Internal 500 "com.amazonaws.dynamodb.v20120810#InternalServerError",
     BackupInUse 400 "com.amazonaws.dynamodb.v20120810#BackupInUseException",
     BackupNotFound 400 "com.amazonaws.dynamodb.v20120810#BackupNotFoundException",

@@ -89,15 +89,20 @@ impl Tables {
         Ok(tables)
     }
 
+    /// How large requests and items may be.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The store.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
     /// Reads a request: its `X-Amz-Target`, such as `DynamoDB_20120810.GetItem`, and its body.
-    pub fn prepare(self: &Arc<Self>, target: &str, body: &[u8]) -> Result<Call, Error> {
+    pub fn prepare(self: &Arc<Self>, target: &str, body: &[u8]) -> Result<Call, Refusal> {
         let unknown = || Refusal::new(Kind::UnknownOperation, "");
-        let shape::Operation::Served(name, shape) = shape::find(target) else { return Err(unknown().into()) };
+        let shape::Operation::Served(name, shape) = shape::find(target) else { return Err(unknown()) };
         let entry = operations::find(name).ok_or_else(unknown)?;
         let json = serde_json::from_slice(body).map_err(|_| shape::malformed())?;
         shape::check(shape, &json)?;

@@ -5,6 +5,8 @@
 //! compiled for them alone, behind the feature `fuzzing`.
 
 mod blocks;
+#[cfg(feature = "server")]
+mod expressions;
 mod records;
 #[cfg(feature = "server")]
 mod requests;
@@ -12,6 +14,8 @@ mod requests;
 mod values;
 
 pub use self::blocks::{block, filter, index, sealed, table};
+#[cfg(feature = "server")]
+pub use self::expressions::expressions;
 pub use self::records::{batch, edit};
 #[cfg(feature = "server")]
 pub use self::requests::resp;
@@ -34,4 +38,6 @@ pub const TARGETS: &[Target] = &[
     ("resp", resp, requests::resp_seeds),
     #[cfg(feature = "server")]
     ("value", value, values::value_seeds),
+    #[cfg(feature = "server")]
+    ("expressions", expressions, expressions::expression_seeds),
 ];

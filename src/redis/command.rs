@@ -19,8 +19,8 @@ use super::protocol::reply::Reply;
 use super::script::Effects;
 use super::session::Session;
 use super::tail::Tail;
-use crate::config::Events;
 use crate::random::Random;
+use crate::redis::events::Events;
 use crate::store::{LockSet, Reads, Seqno, Txn};
 
 /// The longest key, in bytes.

@@ -150,7 +150,7 @@ impl Instance {
             reload: OnceLock::new(),
             env,
         });
-        instance.store().set_noted(instance.config().notify_keyspace_events.published().bits());
+        instance.store().set_noted(instance.parameters.events().published().bits());
         let weak = instance.shared();
         instance.keyspace.on_reaped(move |committed| {
             if let Some(instance) = weak.upgrade() {
@@ -194,7 +194,6 @@ impl Instance {
 
     /// Changes settings that may change while the server runs.
     pub(crate) fn set_config(&self, config: Config) {
-        self.store().set_noted(config.notify_keyspace_events.published().bits());
         if config.requirepass != self.config.load().requirepass {
             self.acl.set_default_password(&config.requirepass);
         }
@@ -229,11 +228,6 @@ impl Instance {
     /// Whether clients must give a password.
     pub(crate) fn needs_password(&self) -> bool {
         self.acl.needs_password()
-    }
-
-    /// How long a slow command takes, in nanoseconds; `None` if none are remembered.
-    pub(crate) fn slow_ns(&self) -> Option<u64> {
-        u64::try_from(self.config.load().slowlog_log_slower_than_us).ok().map(|us| us.saturating_mul(1000))
     }
 
     /// Makes commands wait. A pause of all commands is not weakened by one of writes.

@@ -52,6 +52,7 @@ pub(crate) mod cursors;
 pub(crate) mod dispatch;
 pub(crate) mod dump;
 pub(crate) mod error;
+pub(crate) mod events;
 pub(crate) mod expiry;
 pub(crate) mod geo;
 pub(crate) mod glob;

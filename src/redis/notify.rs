@@ -6,7 +6,7 @@
 
 use super::instance::Instance;
 use super::pubsub::Message;
-use crate::config::Events;
+use crate::redis::events::Events;
 use crate::store::{Note, Seqno};
 
 /// Publishes the events of a commit.
@@ -18,7 +18,7 @@ pub(crate) fn publish(instance: &Instance, notes: &[Note], needs: Seqno) {
 
 /// Publishes one event, once commit `needs` is acknowledged.
 pub(crate) fn publish_one(instance: &Instance, database: u16, event: &str, name: &[u8], needs: Seqno) {
-    let events = instance.config().notify_keyspace_events;
+    let events = instance.parameters.events();
     let send = |kind: &str, about: &[u8], payload: &[u8]| {
         let channel = [format!("__{kind}@{database}__:").as_bytes(), about].concat();
         let message = Message { shard: false, channel, payload: payload.to_vec() };

@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 
 use parking_lot::Mutex;
 
+use super::events::Events;
 use super::number;
 use crate::config::{BadSetting, Entry, File, Setting, nearest};
 
@@ -36,9 +37,13 @@ pub(crate) enum Kind {
     OutputLimits,
     /// Numbers from 0 to 100.
     Percentiles,
+    /// Letters of events.
+    EventClasses,
 }
 
-use Kind::{Bytes, BytesOrPercent, Fixed, Int, OutputLimits, Percentiles, Save, Text, Word, YesNo};
+use Kind::{
+    Bytes, BytesOrPercent, EventClasses, Fixed, Int, OutputLimits, Percentiles, Save, Text, Word, YesNo,
+};
 
 /// A parameter.
 pub(crate) struct Parameter {
@@ -87,6 +92,7 @@ const POLICIES: &[&str] = &[
     "noeviction",
 ];
 const PROTO_MAX_BULK_LEN: &str = "536870912";
+const SLOWLOG_LOG_SLOWER_THAN: &str = "10000";
 const SHUTDOWN: &[&str] = &["default", "save", "nosave", "now", "force"];
 
 const PARAMETERS: &[Parameter] = &[
@@ -160,6 +166,7 @@ const PARAMETERS: &[Parameter] = &[
     parameter("min-replicas-max-lag", "10", INT).alias("min-slaves-max-lag"),
     parameter("min-replicas-to-write", "0", INT).alias("min-slaves-to-write"),
     parameter("no-appendfsync-on-rewrite", "no", YesNo),
+    parameter("notify-keyspace-events", "", EventClasses),
     parameter("oom-score-adj", "no", Word(&["no", "yes", "relative", "absolute"])),
     parameter("oom-score-adj-values", "0 200 800", Text),
     parameter("pidfile", "", Fixed),
@@ -193,6 +200,7 @@ const PARAMETERS: &[Parameter] = &[
     parameter("shutdown-on-sigint", "default", Word(SHUTDOWN)),
     parameter("shutdown-on-sigterm", "default", Word(SHUTDOWN)),
     parameter("shutdown-timeout", "10", INT),
+    parameter("slowlog-log-slower-than", SLOWLOG_LOG_SLOWER_THAN, Int(-1, i64::MAX)),
     parameter("slowlog-max-len", "128", LONG),
     parameter("socket-mark-id", "0", Fixed),
     parameter("stop-writes-on-bgsave-error", "yes", YesNo),
@@ -230,6 +238,10 @@ pub struct Parameters {
     bulk_bytes_max: AtomicU64,
     /// `timeout`.
     timeout_s: AtomicU64,
+    /// `slowlog-log-slower-than`, which every command looks at.
+    slow_us: AtomicI64,
+    /// `notify-keyspace-events`.
+    events: AtomicU32,
     /// Whether `min-replicas-to-write` and `min-replicas-max-lag` ask for any.
     wants_replicas: AtomicBool,
 }
@@ -243,6 +255,8 @@ impl Default for Parameters {
             counts_uses: AtomicBool::new(false),
             bulk_bytes_max: AtomicU64::new(PROTO_MAX_BULK_LEN.parse().unwrap_or(0)),
             timeout_s: AtomicU64::new(0),
+            slow_us: AtomicI64::new(SLOWLOG_LOG_SLOWER_THAN.parse().unwrap_or(-1)),
+            events: AtomicU32::new(0),
             wants_replicas: AtomicBool::new(false),
         }
     }
@@ -345,6 +359,16 @@ impl Parameters {
         Some(self.timeout_s.load(Relaxed)).filter(|&seconds| seconds > 0)
     }
 
+    /// How long a slow command takes, in nanoseconds; `None` if none are remembered.
+    pub(crate) fn slow_ns(&self) -> Option<u64> {
+        u64::try_from(self.slow_us.load(Relaxed)).ok().map(|us| us.saturating_mul(1000))
+    }
+
+    /// Which events of keys are published.
+    pub(crate) fn events(&self) -> Events {
+        Events::from_bits(self.events.load(Relaxed))
+    }
+
     /// Whether writes are to reach replicas, of which there are none.
     pub(crate) fn wants_replicas(&self) -> bool {
         self.wants_replicas.load(Relaxed)
@@ -371,6 +395,10 @@ impl Parameters {
             "maxmemory" => self.maxmemory.store(number(), Relaxed),
             "proto-max-bulk-len" => self.bulk_bytes_max.store(number(), Relaxed),
             "timeout" => self.timeout_s.store(number(), Relaxed),
+            "slowlog-log-slower-than" => self.slow_us.store(value.parse().unwrap_or(-1), Relaxed),
+            "notify-keyspace-events" => {
+                self.events.store(Events::parse(&value).unwrap_or_default().bits(), Relaxed);
+            }
             "maxmemory-policy" => self.counts_uses.store(value.ends_with("-lfu"), Relaxed),
             _ => {}
         }
@@ -417,6 +445,7 @@ impl Parameters {
             Save => save(value).ok_or_else(|| "Invalid save parameters".into()),
             OutputLimits => output_limits(&self.get(parameter), &lower),
             Percentiles => percentiles(value),
+            EventClasses => Ok(Events::parse(value)?.to_string()),
         }
     }
 }

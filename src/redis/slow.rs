@@ -17,7 +17,7 @@ pub(crate) fn note(instance: &Instance, session: &Session, command: &Command, ar
         instance.stats.latency_event(event, instance.clock().now_ms() / 1000, spent_ns / 1_000_000);
     }
     // EXEC's commands are noted each by itself.
-    if command.name == "exec" || instance.slow_ns().is_none_or(|limit| spent_ns < limit) {
+    if command.name == "exec" || instance.parameters.slow_ns().is_none_or(|limit| spent_ns < limit) {
         return;
     }
     let slow = Slow {

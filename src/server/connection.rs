@@ -23,12 +23,13 @@ use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::event_loop::{BUFFER_KEPT, Turn};
+use super::event_loop::{BUFFER_KEPT, Held, Served, Turn};
 use super::tls::Tls;
 use crate::engine::{self, Seqno, Tier};
 use crate::redis::clients::Client;
 use crate::redis::pipeline::{Pace, Pipeline};
 use crate::redis::session::Session;
+use crate::redis::tail::STALLED_MS;
 
 /// Room for one read.
 const READ_BYTES: usize = 16 << 10;
@@ -36,7 +37,7 @@ const READ_BYTES: usize = 16 << 10;
 const READ_BYTES_MAX: usize = 1 << 20;
 /// Blocks that are fetched for one command before it goes to the blocking pool: a point read through the whole tree needs
 /// two, and one more for each filter that errs.
-const FETCHES_MAX: usize = 4;
+pub(super) const FETCHES_MAX: usize = 4;
 /// How long CLIENT PAUSE lets a connection sleep before it looks again.
 const PAUSE_CHECK: Duration = Duration::from_millis(10);
 
@@ -96,7 +97,7 @@ pub(super) fn start(turn: &Rc<Turn>, stream: TcpStream, tls: Option<Tls>) {
     let state = State { pipeline, sent: 0, needs: 0, held: false, awaited: false, broken: false, charged: 0 };
     let connection =
         Rc::new(Connection { client, write, tls: tls.map(RefCell::new), state: RefCell::new(state), waker });
-    turn.add(&connection);
+    turn.add(connection.clone());
     tracing::debug!(client = connection.client.id, address = connection.client.address, "connected");
     let guard = Guard { turn: turn.clone(), connection: connection.clone() };
     tokio::task::spawn_local(async move {
@@ -191,12 +192,18 @@ async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedRead
     }
 }
 
-impl Connection {
-    /// What others see of it.
-    pub(super) fn client(&self) -> &Client {
+impl Served for Connection {
+    fn client(&self) -> &Client {
         &self.client
     }
 
+    fn is_stalled(&self, now_ms: u64) -> bool {
+        let silent_ms = now_ms.saturating_sub(self.client.last_ms.load(Relaxed));
+        silent_ms > STALLED_MS && self.client.in_tail.load(Relaxed)
+    }
+}
+
+impl Connection {
     /// The newest commit that its output depends on.
     pub(super) fn needs(&self) -> Seqno {
         self.state.borrow().needs
@@ -305,7 +312,7 @@ impl Connection {
             self.send(turn);
         } else if !std::mem::replace(&mut state.held, true) {
             drop(state);
-            turn.hold(self);
+            turn.hold(Held::Replies(self.clone()));
         }
     }
 

@@ -24,13 +24,14 @@ use tokio::task::LocalSet;
 
 use super::connection::{self, Connection};
 use super::fetch::Fetcher;
+use super::http::{self, FrontEnd};
 use super::tls::Tls;
-use super::tls::handshake::Secured;
+use super::tls::handshake::Welcomed;
 use crate::config::Fsync;
 use crate::engine::{self, Seqno};
+use crate::redis::clients::Client;
 use crate::redis::instance::Instance;
 use crate::redis::stats::LoopStats;
-use crate::redis::tail::STALLED_MS;
 
 /// Pipelines of one loop that may wait for the disk at once. More do not make the disk faster, and each thread keeps
 /// some memory of its own in the allocator: 64 of them held 100 MiB.
@@ -59,21 +60,33 @@ pub(super) fn count() -> usize {
 /// not used costs nothing.
 const STACK_BYTES: usize = 8 << 20;
 
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// Redis's.
+    Redis,
+    /// DynamoDB's.
+    Tables,
+}
+
 /// A connection that was accepted.
 pub(super) struct Arrival {
     stream: TcpStream,
     tls: Option<Tls>,
+    protocol: Protocol,
 }
 
-impl From<TcpStream> for Arrival {
-    fn from(stream: TcpStream) -> Self {
-        Self { stream, tls: None }
+impl Arrival {
+    /// One that talks plainly.
+    pub(super) fn plain(stream: TcpStream, protocol: Protocol) -> Self {
+        Self { stream, tls: None, protocol }
     }
 }
 
-impl From<Secured> for Arrival {
-    fn from(secured: Secured) -> Self {
-        Self { stream: secured.stream, tls: Some(Tls::new(secured.session)) }
+impl From<Welcomed> for Arrival {
+    fn from(welcomed: Welcomed) -> Self {
+        let Welcomed { stream, session, protocol } = welcomed;
+        Self { stream, tls: session.map(Tls::new), protocol }
     }
 }
 
@@ -85,10 +98,14 @@ pub(super) struct EventLoop {
 
 impl EventLoop {
     /// Starts a loop's thread.
-    pub(super) fn start(number: usize, instance: &Arc<Instance>) -> io::Result<Self> {
+    pub(super) fn start(
+        number: usize,
+        instance: &Arc<Instance>,
+        front_end: &Arc<FrontEnd>,
+    ) -> io::Result<Self> {
         let (arrivals, arriving) = mpsc::unbounded_channel();
         let (finish, finished) = oneshot::channel();
-        let instance = instance.clone();
+        let (instance, front_end) = (instance.clone(), front_end.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_MAX)
@@ -97,7 +114,7 @@ impl EventLoop {
             .build()?;
         let thread = std::thread::Builder::new().name(format!("silt-loop-{number}")).stack_size(STACK_BYTES);
         thread.spawn(move || {
-            LocalSet::new().block_on(&runtime, Turn::run(instance, arriving));
+            LocalSet::new().block_on(&runtime, Turn::run(instance, front_end, arriving));
             runtime.shutdown_timeout(FINISH);
             // Nobody waits for it any more if this fails.
             let _ = finish.send(());
@@ -118,12 +135,47 @@ impl EventLoop {
     }
 }
 
+/// A connection, as its loop looks after it.
+pub(super) trait Served {
+    /// What others see of it.
+    fn client(&self) -> &Client;
+
+    /// Whether the other end has kept it waiting for too long in the middle of something.
+    fn is_stalled(&self, now_ms: u64) -> bool;
+}
+
+/// What waits for a commit to be acknowledged.
+pub(super) enum Held {
+    /// A connection with output.
+    Replies(Rc<Connection>),
+    /// A task.
+    Task(Seqno, oneshot::Sender<engine::Result<()>>),
+}
+
+impl Held {
+    fn needs(&self) -> Seqno {
+        match self {
+            Self::Replies(connection) => connection.needs(),
+            Self::Task(needs, _) => *needs,
+        }
+    }
+
+    fn settle(self, turn: &Turn, result: engine::Result<()>) {
+        match (self, result) {
+            (Self::Replies(connection), Ok(())) => connection.send(turn),
+            (Self::Replies(connection), Err(error)) => connection.fail(turn, &error),
+            // It may have gone meanwhile.
+            (Self::Task(_, told), result) => drop(told.send(result)),
+        }
+    }
+}
+
 /// A loop's state, shared by its tasks.
 pub(super) struct Turn {
     pub(super) instance: Arc<Instance>,
     pub(super) stats: Arc<LoopStats>,
-    connections: RefCell<HashMap<u64, Rc<Connection>>>,
-    held: RefCell<Vec<Rc<Connection>>>,
+    connections: RefCell<HashMap<u64, Rc<dyn Served>>>,
+    held: RefCell<Vec<Held>>,
     /// Whether connections were held since the last settling.
     unsettled: Cell<bool>,
     settler: RefCell<Option<Waker>>,
@@ -147,7 +199,11 @@ struct Acknowledged {
 }
 
 impl Turn {
-    async fn run(instance: Arc<Instance>, mut arriving: mpsc::UnboundedReceiver<Arrival>) {
+    async fn run(
+        instance: Arc<Instance>,
+        front_end: Arc<FrontEnd>,
+        mut arriving: mpsc::UnboundedReceiver<Arrival>,
+    ) {
         let stats = instance.stats.new_loop();
         let turn = Rc::new(Self {
             instance,
@@ -166,11 +222,12 @@ impl Turn {
         tokio::task::spawn_local(turn.clone().settle_for_ever());
         tokio::task::spawn_local(turn.clone().look_around());
         tokio::task::spawn_local(turn.fetcher.clone().wake_for_ever());
-        while let Some(Arrival { stream, tls }) = arriving.recv().await {
+        while let Some(Arrival { stream, tls, protocol }) = arriving.recv().await {
             let opened = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
-            match opened {
-                Ok(stream) => connection::start(&turn, stream, tls),
-                Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+            match (opened, protocol) {
+                (Ok(stream), Protocol::Redis) => connection::start(&turn, stream, tls),
+                (Ok(stream), Protocol::Tables) => http::start(&turn, stream, tls, &front_end),
+                (Err(error), _) => tracing::warn!(%error, "cannot serve a connection"),
             }
         }
         // Those that came too late for the listener to end them.
@@ -190,8 +247,8 @@ impl Turn {
     }
 
     /// Adds a connection.
-    pub(super) fn add(&self, connection: &Rc<Connection>) {
-        self.connections.borrow_mut().insert(connection.client().id, connection.clone());
+    pub(super) fn add(&self, connection: Rc<dyn Served>) {
+        self.connections.borrow_mut().insert(connection.client().id, connection);
     }
 
     /// Forgets a connection.
@@ -204,9 +261,19 @@ impl Turn {
         }
     }
 
-    /// Sends a connection's replies at the next settling.
-    pub(super) fn hold(&self, connection: &Rc<Connection>) {
-        self.held.borrow_mut().push(connection.clone());
+    /// Waits until a commit is acknowledged, or it is known that it will not be.
+    pub(super) async fn acknowledged(&self, needs: Seqno) -> engine::Result<()> {
+        if self.instance.store().db().is_acknowledged(needs) {
+            return Ok(());
+        }
+        let (tell, told) = oneshot::channel();
+        self.hold(Held::Task(needs, tell));
+        told.await.unwrap_or(Err(engine::Error::Closed))
+    }
+
+    /// Has what waits go on at the next settling.
+    pub(super) fn hold(&self, held: Held) {
+        self.held.borrow_mut().push(held);
         if !self.unsettled.replace(true)
             && let Some(waker) = self.settler.borrow().as_ref()
         {
@@ -256,28 +323,23 @@ impl Turn {
     fn settle(&self) {
         let store = self.instance.store();
         self.unsettled.set(false);
-        let mut held = std::mem::take(&mut *self.held.borrow_mut());
+        let held = std::mem::take(&mut *self.held.borrow_mut());
         // A connection that is held goes on reading, so that it may need more by now than when it was.
-        let newest = held.iter().map(|connection| connection.needs()).max().unwrap_or(0);
+        let newest = held.iter().map(Held::needs).max().unwrap_or(0);
         if !store.db().is_acknowledged(newest) {
             self.acknowledge(newest);
         }
         let failed = self.acknowledged.failed.lock().take();
-        held.retain(|connection| {
-            if store.db().is_acknowledged(connection.needs()) {
-                connection.send(self);
-                return false;
+        for one in held {
+            if store.db().is_acknowledged(one.needs()) {
+                one.settle(self, Ok(()));
+                continue;
             }
             match &failed {
-                Some((seqno, error)) if connection.needs() <= *seqno => {
-                    connection.fail(self, error);
-                    false
-                }
-                _ => true,
+                Some((seqno, error)) if one.needs() <= *seqno => one.settle(self, Err(error.clone())),
+                _ => self.held.borrow_mut().push(one),
             }
-        });
-        // Sending holds nobody; what came meanwhile is kept all the same.
-        self.held.borrow_mut().append(&mut held);
+        }
     }
 
     /// Has a commit acknowledged: by the time this returns, or later.
@@ -329,9 +391,12 @@ impl Turn {
                 let silent_ms = now_ms.saturating_sub(client.last_ms.load(Relaxed));
                 let is_silent =
                     silent_ms > timeout_ms && !client.blocked.load(Relaxed) && !client.subscribes();
-                let is_stalled = silent_ms > STALLED_MS && client.in_tail.load(Relaxed);
+                let is_stalled = connection.is_stalled(now_ms);
                 if is_stalled {
-                    tracing::info!(client = client.id, "disconnected: it takes nothing of a large reply");
+                    tracing::info!(
+                        client = client.id,
+                        "disconnected: it keeps a request or its reply waiting"
+                    );
                 }
                 if is_silent || is_stalled {
                     client.kill();

@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::event_loop::{Arrival, EventLoop};
+use super::event_loop::{Arrival, EventLoop, Protocol};
+use super::http;
 use super::tls::certificates::Certificates;
-use super::tls::handshake::Handshakes;
+use super::tls::handshake::{Expected, Handshakes};
 use crate::redis::instance::Instance;
 
 /// Connections that may wait to be accepted.
@@ -36,6 +37,8 @@ pub(super) struct Listeners {
     pub(super) plain: Vec<TcpListener>,
     /// For TLS.
     pub(super) tls: Vec<TcpListener>,
+    /// For the table API: plainly, and with TLS where there are certificates.
+    pub(super) tables: Vec<TcpListener>,
 }
 
 /// Listens on all these addresses.
@@ -53,7 +56,7 @@ pub(super) fn bind(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpLis
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -73,40 +76,52 @@ pub(super) async fn accept(
 ) {
     let mut handshakes = Handshakes::within(instance.buffers_max());
     let mut accepted = 0;
+    let redis = Expected { protocol: Protocol::Redis, plain: false };
+    // Where nobody talks plainly to the one, nobody does to the other.
+    let tables = Expected { protocol: Protocol::Tables, plain: !listeners.plain.is_empty() };
     loop {
-        let arrival = tokio::select! {
-            one = accept_any(&listeners.plain) => match one {
-                Ok((stream, address)) => admit(instance, stream, address),
-                Err(error) => {
-                    hold_on(&error).await;
-                    continue;
-                }
-            },
-            one = accept_any(&listeners.tls), if handshakes.has_room() => {
-                match (one, certificates) {
-                    (Ok((stream, address)), Some(certificates)) => {
-                        let refusal = refusal(instance, address, handshakes.len());
-                        // Who is one too many is not given the time of a handshake, and cannot be told without.
-                        if refusal != Some(Refusal::Full) {
-                            set_up(&stream);
-                            let told = refusal.map(Refusal::words);
-                            handshakes.begin(certificates.current(), stream, address, told);
-                        }
-                    }
-                    (Err(error), _) => hold_on(&error).await,
-                    (Ok(_), None) => {}
-                }
+        let (accepted_now, expected) = tokio::select! {
+            one = accept_any(&listeners.plain) => (one, None),
+            one = accept_any(&listeners.tls), if handshakes.has_room() => (one, Some(redis)),
+            one = accept_any(&listeners.tables), if handshakes.has_room() => (one, Some(tables)),
+            welcomed = handshakes.next() => {
+                hand(instance, loops, &mut accepted, welcomed.map(Arrival::from));
                 continue;
             }
-            secured = handshakes.next() => secured.map(Arrival::from),
         };
-        let Some(arrival) = arrival else { continue };
-        instance.stats.connections.increment();
-        if let Some(one) = loops.get(accepted % loops.len().max(1)) {
-            one.hand(arrival);
+        let (stream, address) = match accepted_now {
+            Ok(one) => one,
+            Err(error) => {
+                hold_on(&error).await;
+                continue;
+            }
+        };
+        match (expected, certificates) {
+            (Some(expected), Some(certificates)) => {
+                let refusal = refusal(instance, address, expected.protocol, handshakes.len());
+                // Who is one too many is not given the time of a handshake, and cannot be told without.
+                if refusal != Some(Refusal::Full) {
+                    set_up(&stream);
+                    let told = refusal.map(|refusal| refusal.words(expected.protocol));
+                    handshakes.begin(certificates.current(), stream, address, expected, told);
+                }
+            }
+            (expected, _) => {
+                let protocol = expected.map_or(Protocol::Redis, |expected| expected.protocol);
+                hand(instance, loops, &mut accepted, admit(instance, stream, address, protocol));
+            }
         }
-        accepted += 1;
     }
+}
+
+/// Gives a connection to the loop whose turn it is.
+fn hand(instance: &Instance, loops: &[EventLoop], accepted: &mut usize, arrival: Option<Arrival>) {
+    let Some(arrival) = arrival else { return };
+    instance.stats.connections.increment();
+    if let Some(one) = loops.get(*accepted % loops.len().max(1)) {
+        one.hand(arrival);
+    }
+    *accepted += 1;
 }
 
 async fn accept_any(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
@@ -135,19 +150,22 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn words(self) -> &'static [u8] {
-        match self {
-            Self::Protected => DENIED,
-            Self::Full => FULL,
+    fn words(self, protocol: Protocol) -> &'static [u8] {
+        match (self, protocol) {
+            (Self::Protected, _) => DENIED,
+            (Self::Full, Protocol::Redis) => FULL,
+            (Self::Full, Protocol::Tables) => http::FULL,
         }
     }
 }
 
 /// Whether a client is not to be let in, while so many others have begun to come in. It is counted.
-fn refusal(instance: &Instance, address: SocketAddr, coming: usize) -> Option<Refusal> {
+fn refusal(instance: &Instance, address: SocketAddr, protocol: Protocol, coming: usize) -> Option<Refusal> {
     let config = instance.config();
     let local = address.ip().to_canonical().is_loopback();
-    let (refusal, why) = if config.protected_mode && !instance.acl.has_password() && !local {
+    // The table API answers each request for itself.
+    let is_protected = protocol == Protocol::Redis && config.protected_mode && !instance.acl.has_password();
+    let (refusal, why) = if is_protected && !local {
         (Refusal::Protected, "protected mode, and there is no password")
     } else if instance.clients.len() + coming >= config.maxclients as usize {
         (Refusal::Full, "maxclients are connected")
@@ -167,8 +185,8 @@ fn set_up(stream: &TcpStream) {
 }
 
 /// Lets a client in, or tells it why not.
-fn admit(instance: &Instance, stream: TcpStream, address: SocketAddr) -> Option<Arrival> {
-    let refusal = refusal(instance, address, 0);
+fn admit(instance: &Instance, stream: TcpStream, address: SocketAddr, protocol: Protocol) -> Option<Arrival> {
+    let refusal = refusal(instance, address, protocol, 0);
     if refusal.is_none() {
         set_up(&stream);
     }
@@ -176,8 +194,8 @@ fn admit(instance: &Instance, stream: TcpStream, address: SocketAddr) -> Option<
         stream.into_std().inspect_err(|error| tracing::warn!(%error, "cannot serve a connection")).ok()?;
     if let Some(refusal) = refusal {
         // It fits the empty socket buffer, or is not told.
-        let _ = stream.write(refusal.words());
+        let _ = stream.write(refusal.words(protocol));
         return None;
     }
-    Some(stream.into())
+    Some(Arrival::plain(stream, protocol))
 }

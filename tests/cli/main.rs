@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-/// The binary, with an environment that says nothing.
+/// The binary, with an environment that says nothing but that there is no table API, of which there can be only one.
 fn siltstone() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_siltstone"));
     for (name, _) in std::env::vars() {
@@ -20,7 +20,7 @@ fn siltstone() -> Command {
             command.env_remove(name);
         }
     }
-    command.stdin(Stdio::null());
+    command.stdin(Stdio::null()).env("SILTSTONE_TABLE_PORT", "0");
     command
 }
 
@@ -57,6 +57,8 @@ fn text(path: &Path) -> &str {
 struct Server {
     child: Child,
     address: String,
+    /// Where the table API is, if it was asked for.
+    tables: String,
 }
 
 impl Server {
@@ -75,14 +77,16 @@ impl Server {
             line.clear();
             assert!(log.read_line(&mut line).expect("the log is text") > 0, "the server ended");
             if let Some((_, rest)) = line.split_once("listening on ") {
-                let address = rest.split_whitespace().next().expect("an address").to_owned();
+                let mut addresses = rest.split([',', ' ', '\n']).filter(|word| !word.is_empty());
+                let address = addresses.next().expect("an address").to_owned();
+                let tables = addresses.next().unwrap_or_default().to_owned();
                 // Nobody reads the rest; a full pipe must not stop the server.
                 std::thread::Builder::new()
                     .spawn(move || {
                         let _ = std::io::copy(&mut log, &mut std::io::sink());
                     })
                     .expect("a thread starts");
-                return Self { child, address };
+                return Self { child, address, tables };
             }
         }
     }

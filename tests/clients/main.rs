@@ -88,7 +88,17 @@ fn certify(dir: &Path) {
 /// Starts a server, and waits until it serves.
 fn serve(port: u16, tls_port: u16, dir: &TempDir) -> Child {
     let mut child = Command::new(env!("CARGO_BIN_EXE_siltstone"))
-        .args(["serve", "--bind", "127.0.0.1", "--memory", "64MiB", "--port", &port.to_string()])
+        .args([
+            "serve",
+            "--bind",
+            "127.0.0.1",
+            "--memory",
+            "64MiB",
+            "--table-port",
+            "0",
+            "--port",
+            &port.to_string(),
+        ])
         .args(["--tls-port", &tls_port.to_string(), "--dir"])
         .arg(dir.path())
         .stderr(Stdio::piped())

@@ -17,7 +17,17 @@ impl Server {
     pub(crate) fn start(dir: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new(env!("CARGO_BIN_EXE_siltstone"))
-            .args(["serve", "--bind", "127.0.0.1", "--memory", "64MiB", "--fsync", "always"])
+            .args([
+                "serve",
+                "--bind",
+                "127.0.0.1",
+                "--memory",
+                "64MiB",
+                "--fsync",
+                "always",
+                "--table-port",
+                "0",
+            ])
             .args(["--port", &port.to_string(), "--dir"])
             .arg(dir)
             .stdout(Stdio::null())

@@ -53,9 +53,7 @@ fn what_happened_is_there_when_it_is_told() {
 
 #[test]
 fn the_setting_is_one_of_the_file_too() {
-    let server = Server::with(|config| {
-        config.put("notify-keyspace-events", "KEA", siltstone::config::Place::Command).unwrap();
-    });
+    let server = Server::with_parameters("notify-keyspace-events = \"KEA\"");
     let (mut listener, mut client) = (server.client(), server.client());
     listener.send(&encode(&[b"SUBSCRIBE", b"__keyspace@0__:k"]));
     listener.read();

@@ -1,12 +1,13 @@
 //! A server inside the test's process.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use siltstone::clock::{Clock, SystemClock};
-use siltstone::config::{Config, Fsync};
+use siltstone::config::{Config, File, Fsync};
+use siltstone::dynamo::limits::Limits;
 use siltstone::engine::{Env, Options};
 use siltstone::redis::keyspace::Keyspace;
 use siltstone::redis::parameters::Parameters;
@@ -37,11 +38,18 @@ impl Server {
 
     /// With other settings.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::over(Arc::new(MemoryVfs::new()), Arc::new(SystemClock::default()), Self::config(change))
+        Self::over(Arc::new(MemoryVfs::new()), Arc::new(SystemClock::default()), Self::config(change), "")
+    }
+
+    /// With parameters of Redis, as they stand in the file.
+    pub(crate) fn with_parameters(parameters: &str) -> Self {
+        let (vfs, clock) = (Arc::new(MemoryVfs::new()), Arc::new(SystemClock::default()));
+        Self::over(vfs, clock, Self::config(|_| {}), parameters)
     }
 
     fn config(change: impl FnOnce(&mut Config)) -> Config {
-        let mut config = Config { memory: 64 << 20, fsync: Fsync::Always, port: 0, ..Config::default() };
+        let mut config =
+            Config { memory: 64 << 20, fsync: Fsync::Always, port: 0, table_port: None, ..Config::default() };
         config.dir = PathBuf::from("/data");
         config.requirepass = String::new();
         change(&mut config);
@@ -50,15 +58,17 @@ impl Server {
 
     /// On another disk, and in another time.
     pub(crate) fn of(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>) -> Self {
-        Self::over(vfs, clock, Self::config(|_| {}))
+        Self::over(vfs, clock, Self::config(|_| {}), "")
     }
 
-    fn over(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>, config: Config) -> Self {
+    fn over(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>, config: Config, parameters: &str) -> Self {
         let env = Env { clock: clock.clone(), ..Env::with_vfs(vfs.clone()) };
         let options = Options { memory: config.memory / 2, ..Options::default() };
         let keyspace = Keyspace::open(env.clone(), &config.dir, options, 16).unwrap();
-        let parameters = Parameters::default();
-        let setup = Setup { config: config.clone(), config_file: None, parameters, keyspace, env };
+        let file = File::parse(Path::new("s.toml"), &format!("[redis]\n{parameters}")).unwrap();
+        let parameters = Parameters::load(&file).unwrap();
+        let limits = Limits::default();
+        let setup = Setup { config: config.clone(), config_file: None, parameters, limits, keyspace, env };
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         #[expect(clippy::disallowed_methods, reason = "a test's server needs a thread of its own")]
@@ -75,7 +85,7 @@ impl Server {
     /// Stops it in order and starts another one on the same disk.
     pub(crate) fn restart(mut self) -> Self {
         self.stop();
-        Self::over(self.vfs.clone(), self.clock.clone(), self.config.clone())
+        Self::over(self.vfs.clone(), self.clock.clone(), self.config.clone(), "")
     }
 
     /// Stops it in order, and says why another one does not start with this file in the directory.
@@ -85,7 +95,9 @@ impl Server {
         let env = Env::with_vfs(self.vfs.clone());
         let keyspace = Keyspace::open(env.clone(), &self.config.dir, Options::default(), 16).unwrap();
         let parameters = Parameters::default();
-        let setup = Setup { config: self.config.clone(), config_file: None, parameters, keyspace, env };
+        let limits = Limits::default();
+        let setup =
+            Setup { config: self.config.clone(), config_file: None, parameters, limits, keyspace, env };
         server::run(setup, std::future::pending(), |_| ()).unwrap_err().to_string()
     }
 

@@ -71,9 +71,14 @@ pub fn parse_value(json: Json, depth_max: usize) -> Result<Value> {
 }
 
 fn deeper(depth_max: usize) -> Result<usize> {
-    depth_max.checked_sub(1).ok_or_else(|| {
-        invalid("Nesting Levels have exceeded supported limits: Attributes cannot have more than 32 levels of nesting")
-    })
+    depth_max.checked_sub(1).ok_or_else(too_deep)
+}
+
+/// Values lie too deep in each other.
+pub fn too_deep() -> Error {
+    invalid(
+        "Nesting Levels have exceeded supported limits: Attributes cannot have more than 32 levels of nesting",
+    )
 }
 
 /// Reads a number.

@@ -3,26 +3,27 @@
 //! All that is read, is read in the item as it was; and all paths mean the item as it was. So an element that is set
 //! beyond the end of its list is appended, after those set before it in the list's order; and elements are removed last,
 //! the last one first, so that none moves before its turn.
+//!
+//! What an expression sets may be many times what it reads, so its size is watched while it grows.
 
 use std::collections::BTreeSet;
 
-use super::super::attribute::{Attributes, Value, json};
+use super::super::attribute::{self, Attributes, Value, json};
 use super::super::error::{Error, Result, invalid};
 use super::super::number::NotNumber;
 use super::path::{Path, Place};
-use super::update::{Change, Source, Update};
+use super::update::{Change, ItemLimits, Source, Update};
 
 impl Update {
     /// The item that comes of it: of `old`, or where there is none, of a new one that has but its `key`.
-    pub fn apply(&self, old: Option<&Attributes>, key: &Attributes) -> Result<Attributes> {
+    pub fn apply(
+        &self,
+        old: Option<&Attributes>,
+        key: &Attributes,
+        limits: &ItemLimits,
+    ) -> Result<Attributes> {
         let before = old.unwrap_or(key);
-        let mut sets = Vec::new();
-        for action in &self.actions {
-            if let Change::Set(source) = &action.change {
-                sets.push(source.value(before)?);
-            }
-        }
-        let mut sets = sets.into_iter();
+        let mut sets = self.values(before, limits)?.into_iter();
         let mut item = before.clone();
         let mut removed = Vec::new();
         for action in &self.actions {
@@ -50,7 +51,29 @@ impl Update {
             }
         }
         removed.into_iter().rev().for_each(|path| remove(path, &mut item));
-        Ok(item)
+        if attribute::size(&item) > limits.bytes_max { Err(too_large()) } else { Ok(item) }
+    }
+
+    /// What is set, in order.
+    fn values(&self, item: &Attributes, limits: &ItemLimits) -> Result<Vec<Value>> {
+        let mut values = Vec::new();
+        let mut bytes = 0;
+        for action in &self.actions {
+            let Change::Set(source) = &action.change else { continue };
+            let value = source.value(item)?;
+            // All of it will be in the item, whatever else is.
+            bytes += value.size();
+            if bytes > limits.bytes_max {
+                return Err(too_large());
+            }
+            // Values of the request were checked by themselves.
+            let is_checked = action.path.steps.is_empty() && matches!(source, Source::Value(_));
+            if !is_checked && action.path.steps.len() + depth(&value) > limits.depth_max {
+                return Err(json::too_deep());
+            }
+            values.push(value);
+        }
+        Ok(values)
     }
 
     fn add(&self, place: Place<'_>, more: &Value) -> Result<()> {
@@ -134,6 +157,19 @@ impl Source {
             },
         }
     }
+}
+
+/// How deep values lie in it.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::L(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+        Value::M(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn too_large() -> Error {
+    invalid("Item size to update has exceeded the maximum allowed size")
 }
 
 fn incorrect_type() -> Error {

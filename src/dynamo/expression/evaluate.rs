@@ -105,13 +105,46 @@ fn begins_with(value: &Value, prefix: &Value) -> bool {
 fn contains(value: &Value, part: &Value) -> bool {
     match (value, part) {
         (Value::S(text), Value::S(part)) => text.contains(part.as_str()),
-        (Value::B(bytes), Value::B(part)) => {
-            part.is_empty() || bytes.windows(part.len()).any(|window| window == part.as_slice())
-        }
+        (Value::B(bytes), Value::B(part)) => contains_bytes(bytes, part),
         (Value::Ss(set), Value::S(one)) => set.contains(one),
         (Value::Ns(set), Value::N(one)) => set.contains(one),
         (Value::Bs(set), Value::B(one)) => set.contains(one),
         (Value::L(list), one) => list.contains(one),
         _ => false,
+    }
+}
+
+fn contains_bytes(bytes: &[u8], part: &[u8]) -> bool {
+    match part.len() {
+        0 => true,
+        length @ 1..=16 => bytes.windows(length).any(|window| window == part),
+        // In time that grows with the sum of the lengths, as the search in texts does: each byte for a character.
+        _ => {
+            let text = |bytes: &[u8]| bytes.iter().map(|&byte| char::from(byte)).collect::<String>();
+            text(bytes).contains(&text(part))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::contains_bytes;
+
+    proptest! {
+        #[test]
+        fn parts_of_binaries_are_found(
+            bytes in prop::collection::vec(0xBF_u8..0xC4, 0..60),
+            part in prop::collection::vec(0xBF_u8..0xC4, 0..4),
+            from in 0..60_usize,
+            length in 0..60_usize,
+        ) {
+            let naive = |part: &[u8]| part.is_empty() || bytes.windows(part.len()).any(|window| window == part);
+            let own = &bytes[from.min(bytes.len())..(from + length).min(bytes.len()).max(from.min(bytes.len()))];
+            prop_assert!(contains_bytes(&bytes, own));
+            let other = [own, &part].concat();
+            prop_assert_eq!(contains_bytes(&bytes, &other), naive(&other));
+        }
     }
 }

@@ -47,7 +47,7 @@ pub use parameters::Parameters;
 pub use path::{Path, Step, check_keys_are_whole};
 pub use placeholders::Placeholders;
 pub use projection::Projection;
-pub use update::{Action, Change, Source, Update};
+pub use update::{Action, Change, ItemLimits, Source, Update};
 
 /// Which parameter of a request an expression is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,8 +36,9 @@ impl Placeholders {
     /// Reads `ExpressionAttributeNames` and `ExpressionAttributeValues`, where a request has them. Values may lie
     /// `depth_max` deep in each other.
     pub fn read(names: Option<Json>, values: Option<Json>, depth_max: usize) -> Result<Self> {
-        let names = names.map(|json| parse_names(json, "ExpressionAttributeNames")).transpose()?;
-        let values = values.map(|json| parse_values(json, depth_max)).transpose()?;
+        let given = |json: &Json| !json.is_null();
+        let names = names.filter(given).map(parse_names).transpose()?;
+        let values = values.filter(given).map(|json| parse_values(json, depth_max)).transpose()?;
         Self::new(names, values)
     }
 
@@ -117,8 +118,8 @@ fn check_name(key: &str, name: &str) -> Result<()> {
     Err(invalid(format!("{parameter} contains invalid value: {what} for key {key}")))
 }
 
-fn parse_names(json: Json, parameter: &str) -> Result<BTreeMap<String, String>> {
-    let unexpected = || refused(Kind::Serialization, format!("Unexpected value type in {parameter}"));
+fn parse_names(json: Json) -> Result<BTreeMap<String, String>> {
+    let unexpected = || refused(Kind::Serialization, "Unexpected value type in ExpressionAttributeNames");
     let Json::Object(map) = json else { return Err(unexpected()) };
     map.into_iter()
         .map(|(key, name)| match name {

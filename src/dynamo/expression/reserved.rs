@@ -2,20 +2,21 @@
 
 use std::sync::LazyLock;
 
-/// Upper case, ascending.
-static WORDS: LazyLock<Vec<&'static [u8]>> =
-    LazyLock::new(|| include_str!("reserved.txt").lines().map(str::as_bytes).collect());
-
-/// The longest of them.
-const LENGTH_MAX: usize = 14;
+/// Upper case, ascending, as numbers of [`packed`].
+static WORDS: LazyLock<Vec<u128>> =
+    LazyLock::new(|| include_str!("reserved.txt").lines().filter_map(packed).collect());
 
 /// Whether a name is one of them, in whatever case.
 pub(super) fn is_reserved(name: &str) -> bool {
-    let mut upper = [0; LENGTH_MAX];
-    let Some(upper) = upper.get_mut(..name.len()) else { return false };
-    upper.copy_from_slice(name.as_bytes());
+    packed(name).is_some_and(|name| WORDS.binary_search(&name).is_ok())
+}
+
+/// A word in upper case as a number, so that words compare in one instruction; `None` if it is longer than any of them.
+fn packed(word: &str) -> Option<u128> {
+    let mut upper = [0; size_of::<u128>()];
+    upper.get_mut(..word.len())?.copy_from_slice(word.as_bytes());
     upper.make_ascii_uppercase();
-    WORDS.binary_search(&&*upper).is_ok()
+    Some(u128::from_be_bytes(upper))
 }
 
 #[cfg(test)]
@@ -26,7 +27,6 @@ mod tests {
     fn words_are_found_in_any_case() {
         assert_eq!(WORDS.len(), 573);
         assert!(WORDS.is_sorted());
-        assert_eq!(WORDS.iter().map(|word| word.len()).max(), Some(LENGTH_MAX));
         for word in ["ABORT", "zone", "LocalTimestamp", "size", "Status"] {
             assert!(is_reserved(word), "{word}");
         }

@@ -17,6 +17,15 @@ pub struct Update {
     pub(super) is_legacy: bool,
 }
 
+/// What an item may come to by an update.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemLimits {
+    /// Its size, as [`crate::dynamo::attribute::size`] counts it.
+    pub bytes_max: usize,
+    /// How deep values may lie in its attributes.
+    pub depth_max: usize,
+}
+
 /// A change at one path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {

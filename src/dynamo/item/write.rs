@@ -7,7 +7,7 @@ use super::{Written, is_plain, load, overwrite, replace};
 use crate::dynamo::attribute::{Attributes, size};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Refusal, Result, invalid};
-use crate::dynamo::expression::{Condition, Update};
+use crate::dynamo::expression::{Condition, ItemLimits, Update};
 use crate::dynamo::rows::{item_lock, table_key, table_lock};
 use crate::dynamo::schema::Schema;
 use crate::dynamo::validate::keys::{check_index_keys, check_item, check_key, check_key_unchanged};
@@ -119,6 +119,8 @@ impl<'a> Aimed<'a> {
         self.check(old.as_ref())?;
         let new = match &write.change {
             Change::Put(item) => Some(Cow::Borrowed(item)),
+            // What only takes something away leaves nothing where nothing was.
+            Change::Update(_, update) if old.is_none() && !update.creates() => None,
             Change::Update(key, update) => {
                 Some(Cow::Owned(self.updated(context, (old.as_ref(), key), update)?))
             }
@@ -149,10 +151,9 @@ impl<'a> Aimed<'a> {
         (old, key): (Option<&Attributes>, &Attributes),
         update: &Update,
     ) -> Result<Attributes> {
-        let new = update.apply(old, key)?;
-        if size(&new) > context.limits().item_bytes {
-            return Err(invalid("Item size to update has exceeded the maximum allowed size"));
-        }
+        let limits = context.limits();
+        let limits = ItemLimits { bytes_max: limits.item_bytes, depth_max: limits.nesting_levels };
+        let new = update.apply(old, key, &limits)?;
         check_index_keys(&self.table.definition, &new)?;
         Ok(new)
     }

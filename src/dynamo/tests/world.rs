@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::clock::ManualClock;
-use crate::dynamo::error::Refusal;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::{REALM, Tables};
 use crate::store::{Env, Options, Seqno, Store, Tier};
@@ -81,7 +80,7 @@ impl World {
         };
         let target = format!("{api}.{operation}");
         let answer = match self.tables.prepare(&target, request.to_string().as_bytes()) {
-            Err(error) => Refusal::from(error).answer(0),
+            Err(refusal) => refusal.answer(0),
             Ok(call) => match call.run(Tier::Cached, self.floor) {
                 Ok(answer) => answer,
                 // As the server does it: run again where it may wait.

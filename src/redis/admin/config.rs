@@ -121,7 +121,9 @@ fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         } else if let Some(setting) = setting {
             if !setting.live && (setting.get)(&old) != value {
                 return Err(failed(match name {
-                    "port" | "tls-port" => "Unable to listen on this port: it is fixed while the server runs",
+                    "port" | "tls-port" | "table-port" => {
+                        "Unable to listen on this port: it is fixed while the server runs"
+                    }
                     _ => "can't set immutable config",
                 }));
             }
@@ -138,9 +140,15 @@ fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     call.instance.set_config(new);
     for (parameter, value) in theirs {
         parameters.set(parameter, value);
-        if parameter.name == "tracking-table-max-keys" {
-            let keys_max = usize::try_from(parameters.int(parameter.name)).unwrap_or(usize::MAX);
-            call.instance.tracking.set_keys_max(call.instance, keys_max);
+        match parameter.name {
+            "tracking-table-max-keys" => {
+                let keys_max = usize::try_from(parameters.int(parameter.name)).unwrap_or(usize::MAX);
+                call.instance.tracking.set_keys_max(call.instance, keys_max);
+            }
+            "notify-keyspace-events" => {
+                call.instance.store().set_noted(parameters.events().published().bits());
+            }
+            _ => {}
         }
     }
     reply.ok();

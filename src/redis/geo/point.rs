@@ -1,9 +1,9 @@
 //! Commands about single members.
 
 use super::{Position, position, unit};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace::{Collection, Type};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;

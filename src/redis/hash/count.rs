@@ -1,9 +1,9 @@
 //! Fields as numbers. Their deadlines stay.
 
 use super::{FIELDS, load_or_new};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::number::{self, FloatSum};
 use crate::redis::protocol::reply::Reply;
 use crate::store::Txn;

@@ -2,10 +2,10 @@
 
 use super::read::values;
 use super::{FIELDS, load, load_or_new};
-use crate::config::Events;
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::expiry::{Asked, Condition, Deadline, Form, told};
 use crate::redis::protocol::reply::Reply;
 use crate::store::{Reads, Txn};

@@ -3,9 +3,9 @@
 use super::expiry::field_list;
 use super::read::values;
 use super::{FIELDS, load, load_or_new};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::protocol::reply::Reply;
 use crate::store::Txn;
 

@@ -1,8 +1,8 @@
 //! Deadlines of keys.
 
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::expiry::{Condition, Form, told};
 use crate::redis::keyspace::{self, load};
 use crate::redis::protocol::reply::Reply;

@@ -12,7 +12,7 @@ use super::command::{Access, Call, Command, Flags, Keys, container, read, write}
 use super::error::Result;
 use super::keyspace;
 use super::protocol::reply::Reply;
-use crate::config::Events;
+use crate::redis::events::Events;
 use crate::store::{Reads, Txn};
 
 const N_KEYS: &str = "O(N) where N is the number of keys";

@@ -1,9 +1,9 @@
 //! Keys under other names, and in other databases.
 
-use crate::config::Events;
 use crate::redis::args::Args;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace::{self, Space, load, lock_key};
 use crate::redis::protocol::reply::Reply;
 use crate::store::{LockSet, Txn};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::databases::Counter;
 use super::{Meta, Owner, Result, Space, Type, collection, lock_key, recount, space_prefix};
-use crate::config::Events;
+use crate::redis::events::Events;
 use crate::store::{Error, Reads, Txn};
 
 /// What is known of the row that a write replaces.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use super::collection::Collection;
 use super::{Databases, Error, Keyspace, Result, Space, key, lock_key};
-use crate::config::Events;
+use crate::redis::events::Events;
 use crate::store::Tier;
 use crate::store::{
     self, DEADLINE_KIND, GRACE_MS, LockSet, Reads, Reap, Reaped, Store, Txn, View, index_row, parse_index_row,

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use super::{End, List, from_start, place, span, wait_if_many};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::protocol::reply::Reply;
 use crate::store::Txn;
 

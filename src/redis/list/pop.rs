@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::{End, List, wait_if_many};
-use crate::config::Events;
 use crate::redis::blocking::{Block, parse_timeout};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace::Type;
 use crate::redis::protocol::reply::Reply;
 use crate::store::{Reads, Txn};

@@ -1,9 +1,9 @@
 //! Members picked at random.
 
 use super::{MEMBERS, load};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace;
 use crate::redis::protocol::reply::Reply;
 use crate::redis::sample;

@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::MEMBERS;
 use super::algebra::{Algebra, Operation};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::Result;
+use crate::redis::events::Events;
 use crate::redis::keyspace::{self, Build, Type};
 use crate::redis::protocol::reply::Reply;
 use crate::store::Txn;

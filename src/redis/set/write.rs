@@ -1,9 +1,9 @@
 //! Commands that add members to a set and take them away.
 
 use super::{MEMBERS, PORTION, load, load_or_new};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::Result;
+use crate::redis::events::Events;
 use crate::redis::protocol::reply::Reply;
 use crate::store::Txn;
 

@@ -20,7 +20,7 @@ use super::protocol::reply::Reply;
 use super::sample::wait_if_large;
 use super::string;
 use super::zset::score_and_member;
-use crate::config::Events;
+use crate::redis::events::Events;
 use crate::store::{Reads, Txn};
 
 const SORTED: &str = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).";

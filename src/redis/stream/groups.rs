@@ -10,9 +10,9 @@ use super::head::take_id;
 use super::id::{ID_BYTES, Id};
 use super::{CONSUMERS, GROUPS, HELD, PENDING};
 use crate::codec::varint;
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::store::{self, Reads, Txn, after_prefix, put_ordered};
 
 /// How much a consumer holds is read at a time.

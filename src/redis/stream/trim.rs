@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use super::entries::{NodeLimits, Stream};
 use super::id::{self, Id, NewId};
 use super::{load, tell_count};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::protocol::reply::Reply;
 use crate::store::{Reads, Txn};
 

@@ -2,9 +2,9 @@
 
 use super::read::as_int;
 use super::{load_number, with_contents};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace;
 use crate::redis::number::{self, FloatSum};
 use crate::redis::protocol::reply::Reply;

@@ -2,9 +2,9 @@
 
 use super::condition::Condition;
 use super::{Found, check_length, load, open_or_new, whole};
-use crate::config::Events;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::expiry::{Asked, Deadline, Form, positive_ms};
 use crate::redis::keyspace;
 use crate::redis::protocol::reply::Reply;

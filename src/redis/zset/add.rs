@@ -1,10 +1,10 @@
 //! Commands that set and remove single members.
 
 use super::{MEMBERS, decode_score, encode_score, load_to_change, parse_score};
-use crate::config::Events;
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace::{Collection, Type};
 use crate::redis::protocol::reply::Reply;
 use crate::store::Txn;

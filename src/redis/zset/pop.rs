@@ -2,10 +2,10 @@
 
 use super::range::each;
 use super::{Window, load_to_change, wait_if_many};
-use crate::config::Events;
 use crate::redis::blocking::{Block, parse_timeout};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace::{Collection, Type};
 use crate::redis::number;
 use crate::redis::protocol::reply::{Protocol, Reply};

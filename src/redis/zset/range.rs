@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 
 use super::span::{LexBound, ScoreBound, Span, Window};
 use super::{load, load_to_change, open_members, score_and_member, set_score, tell_member, wait_if_many};
-use crate::config::Events;
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace::{self, Collection, Type};
 use crate::redis::protocol::reply::Reply;
 use crate::redis::tail::{Tell, tell_ranks};

@@ -1,4 +1,4 @@
-//! The beginning of a TLS connection. Nobody knows yet who it is, so it has little time and little memory, and there are
+//! The beginning of a connection that speaks TLS, or may. Nobody knows yet who it is, so it has little time and little memory, and there are
 //! only so many of them at once: the others wait to be accepted.
 
 use std::io::{self, Write};
@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::{decrypt, flush};
+use crate::server::event_loop::Protocol;
 
 /// How long a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,18 +20,30 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BYTES_MAX: usize = 64 << 10;
 /// How many there may be at once, however much memory there is.
 const AT_ONCE_MAX: usize = 1024;
+/// The first byte of all who speak TLS.
+const HANDSHAKE: u8 = 22;
 /// Room for one read.
 const READ_BYTES: usize = 4 << 10;
 
 /// A connection that may be served.
-pub(crate) struct Secured {
+pub(crate) struct Welcomed {
     pub(crate) stream: std::net::TcpStream,
-    pub(crate) session: Box<ServerConnection>,
+    /// There is none for who talks plainly.
+    pub(crate) session: Option<Box<ServerConnection>>,
+    pub(crate) protocol: Protocol,
+}
+
+/// What is expected of a connection that was accepted.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected {
+    pub(crate) protocol: Protocol,
+    /// Whether it may talk plainly as well: its first byte tells.
+    pub(crate) plain: bool,
 }
 
 /// Those that are under way.
 pub(crate) struct Handshakes {
-    running: JoinSet<Option<Secured>>,
+    running: JoinSet<Option<Welcomed>>,
     at_once: usize,
 }
 
@@ -56,12 +69,17 @@ impl Handshakes {
         config: Arc<ServerConfig>,
         mut stream: TcpStream,
         address: SocketAddr,
+        expected: Expected,
         refusal: Option<&'static [u8]>,
     ) {
+        let Expected { protocol, plain } = expected;
         self.running.spawn(async move {
-            let done = tokio::time::timeout(PATIENCE, shake_hands(config, &mut stream)).await;
+            let done = tokio::time::timeout(PATIENCE, welcome(config, &mut stream, plain)).await;
             let failed = match done {
-                Ok(Ok(mut session)) => {
+                Ok(Ok(None)) => {
+                    return Some(Welcomed { stream: stream.into_std().ok()?, session: None, protocol });
+                }
+                Ok(Ok(Some(mut session))) => {
                     if let Some(refusal) = refusal {
                         // It fits the empty socket buffer, or is not told.
                         let _ = session.writer().write_all(refusal);
@@ -69,7 +87,8 @@ impl Handshakes {
                         let _ = flush(&mut session, &stream);
                         return None;
                     }
-                    return Some(Secured { stream: stream.into_std().ok()?, session: Box::new(session) });
+                    let session = Some(Box::new(session));
+                    return Some(Welcomed { stream: stream.into_std().ok()?, session, protocol });
                 }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "it took too long".to_owned(),
@@ -80,12 +99,27 @@ impl Handshakes {
     }
 
     /// Waits until one is done, for ever where there is none; `None` if it failed, and has made room all the same.
-    pub(crate) async fn next(&mut self) -> Option<Secured> {
+    pub(crate) async fn next(&mut self) -> Option<Welcomed> {
         match self.running.join_next().await {
             Some(done) => done.ok().flatten(),
             None => std::future::pending().await,
         }
     }
+}
+
+/// Shakes hands, unless the other end may talk plainly and begins so.
+async fn welcome(
+    config: Arc<ServerConfig>,
+    stream: &mut TcpStream,
+    plain: bool,
+) -> io::Result<Option<ServerConnection>> {
+    if plain {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first != [HANDSHAKE] {
+            return Ok(None);
+        }
+    }
+    shake_hands(config, stream).await.map(Some)
 }
 
 async fn shake_hands(config: Arc<ServerConfig>, stream: &mut TcpStream) -> io::Result<ServerConnection> {

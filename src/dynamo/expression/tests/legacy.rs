@@ -184,11 +184,15 @@ fn attribute_updates_change_items() {
         ("{}", r#"{"n": {"N": "1"}, "ss": {"SS": ["a", "b"]}, "l": {"L": [{"N": "1"}]}, "x": {"S": "x"}}"#),
     ] {
         let update = attribute_updates(json(text), 32).unwrap();
-        assert_eq!(update.apply(Some(&item), &Attributes::new()).unwrap(), attributes(after), "{text}");
+        assert_eq!(
+            update.apply(Some(&item), &Attributes::new(), &LIMITS).unwrap(),
+            attributes(after),
+            "{text}"
+        );
     }
     let mismatch = attribute_updates(json(r#"{"x": {"Action": "ADD", "Value": {"N": "2"}}}"#), 32).unwrap();
     assert_eq!(
-        message(mismatch.apply(Some(&item), &Attributes::new())),
+        message(mismatch.apply(Some(&item), &Attributes::new(), &LIMITS)),
         "Type mismatch for attribute to update"
     );
     for (text, what) in [

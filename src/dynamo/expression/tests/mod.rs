@@ -12,6 +12,8 @@ use super::*;
 use crate::dynamo::attribute::{Attributes, Value, json};
 use crate::dynamo::error::Error;
 
+const LIMITS: ItemLimits = ItemLimits { bytes_max: 400 << 10, depth_max: 32 };
+
 /// An item or other values, from the API's JSON.
 fn attributes(text: &str) -> Attributes {
     json::parse_attributes(serde_json::from_str(text).unwrap(), 32).unwrap()

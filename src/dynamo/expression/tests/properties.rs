@@ -1,5 +1,7 @@
 //! Conditions against a model, and any text.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -88,9 +90,9 @@ impl Model {
             }
         };
         match self {
-            Self::Compare(a, b, comparator) => out.push_str(&format!("a{a}{}a{b}", comparator.symbol())),
-            Self::Between(a, low, high) => out.push_str(&format!("a{a} between :v{low} and :v{high}")),
-            Self::Exists(a) => out.push_str(&format!("attribute_exists(a{a})")),
+            Self::Compare(a, b, comparator) => write!(out, "a{a}{}a{b}", comparator.symbol()).unwrap(),
+            Self::Between(a, low, high) => write!(out, "a{a} between :v{low} and :v{high}").unwrap(),
+            Self::Exists(a) => write!(out, "attribute_exists(a{a})").unwrap(),
             Self::And(all) => join(all, out, " AND "),
             Self::Or(all) => join(all, out, "\tor\n"),
             Self::Not(one) => {
@@ -167,7 +169,7 @@ fn exercise(text: &str, item: &Attributes) {
         assert_eq!(projection.project(&projected).len(), projected.len());
     }
     if let Ok(update) = Update::parse(text, &mut placeholders(), bytes_max)
-        && let Ok(after) = update.apply(Some(item), &Attributes::new())
+        && let Ok(after) = update.apply(Some(item), &Attributes::new(), &LIMITS)
     {
         update.touched(&after);
         let untouched = |map: &Attributes| {

@@ -93,7 +93,7 @@ fn faults_are_reported_in_the_services_words() {
 
 fn apply(text: &str, item: &str) -> Result<Attributes, Error> {
     let item = attributes(item);
-    parse(text).unwrap().apply(Some(&item), &Attributes::new())
+    parse(text).unwrap().apply(Some(&item), &Attributes::new(), &LIMITS)
 }
 
 #[test]
@@ -191,18 +191,46 @@ fn what_does_not_fit_the_item_is_refused() {
 }
 
 #[test]
+fn items_stay_within_their_limits() {
+    let text = |length: usize| Value::S("x".repeat(length));
+    let item = |value: Value| Attributes::from([("b".to_owned(), value)]);
+    let apply = |expression: &str, item: &Attributes| {
+        parse(expression).unwrap().apply(Some(item), &Attributes::new(), &LIMITS)
+    };
+    let too_large = "Item size to update has exceeded the maximum allowed size";
+    let half = item(text((200 << 10) - 1));
+    assert!(apply("SET c = b", &half).is_ok());
+    assert_eq!(message(apply("SET cc = b", &half)), too_large);
+    assert!(apply("SET cc = b REMOVE b", &half).is_ok());
+    let copies: Vec<String> = (0..500).map(|at| format!("c{at}=b")).collect();
+    assert_eq!(message(apply(&format!("SET {}", copies.join(",")), &half)), too_large);
+
+    let list = |levels: usize| (0..levels).fold(Value::Null, |inside, _| Value::L(vec![inside]));
+    let too_deep = "Nesting Levels have exceeded supported limits: Attributes cannot have more than 32 levels of nesting";
+    assert!(apply("SET c = b", &item(list(32))).is_ok());
+    assert!(apply("SET b[1] = b[0]", &item(list(32))).is_ok());
+    assert_eq!(message(apply("SET b[1] = b", &item(list(32)))), too_deep);
+    assert!(apply(&format!("SET b{} = :l", "[0]".repeat(31)), &item(list(32))).is_ok());
+    let copied = apply(&format!("SET b{} = b{}", "[0]".repeat(31), "[0]".repeat(30)), &item(list(32)));
+    assert_eq!(message(copied), too_deep);
+}
+
+#[test]
 fn without_an_item_nothing_can_be_taken_away() {
     let key = attributes(r#"{"pk": {"S": "k"}}"#);
     for text in ["REMOVE x.y", "REMOVE x[0], z", "DELETE a :ss"] {
         let update = parse(text).unwrap();
         assert!(!update.creates(), "{text}");
-        assert_eq!(update.apply(None, &key).unwrap(), key, "{text}");
+        assert_eq!(update.apply(None, &key, &LIMITS).unwrap(), key, "{text}");
     }
     let update = parse("SET a = :n REMOVE b").unwrap();
     assert!(update.creates() && Update::nothing().creates());
-    assert_eq!(update.apply(None, &key).unwrap(), attributes(r#"{"pk": {"S": "k"}, "a": {"N": "2"}}"#));
-    assert_eq!(Update::nothing().apply(None, &key).unwrap(), key);
-    assert!(parse("SET x.y = :n").unwrap().apply(None, &key).is_err());
+    assert_eq!(
+        update.apply(None, &key, &LIMITS).unwrap(),
+        attributes(r#"{"pk": {"S": "k"}, "a": {"N": "2"}}"#)
+    );
+    assert_eq!(Update::nothing().apply(None, &key, &LIMITS).unwrap(), key);
+    assert!(parse("SET x.y = :n").unwrap().apply(None, &key, &LIMITS).is_err());
 }
 
 #[test]
@@ -227,7 +255,7 @@ fn what_an_update_touches_is_known() {
         ("REMOVE d", r#"{"d": {"S": "cat"}}"#, "{}"),
     ] {
         let update = parse(text).unwrap();
-        let after = update.apply(Some(&item), &Attributes::new()).unwrap();
+        let after = update.apply(Some(&item), &Attributes::new(), &LIMITS).unwrap();
         assert_eq!(update.touched(&item), attributes(old), "{text}");
         assert_eq!(update.touched(&after), attributes(new), "{text}");
     }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use self::inline::{Entry, EntryRef};
 use super::meta::{Body, Meta, Owner};
 use super::{META, Result, Space, Type, key, lock_key};
-use crate::config::Events;
+use crate::redis::events::Events;
 use crate::store::{REDIS, Ranked, Reads, Txn, take_ordered};
 
 pub use self::build::Build;

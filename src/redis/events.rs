@@ -5,37 +5,37 @@ use std::ops::BitOr;
 
 /// A set of classes of events, and of the channels that they go to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Events(u32);
+pub(crate) struct Events(u32);
 
 impl Events {
     /// `K`: to `__keyspace@<db>__:<key>`, with the event as the message.
-    pub const TO_KEYS: Self = Self(1);
+    pub(crate) const TO_KEYS: Self = Self(1);
     /// `E`: to `__keyevent@<db>__:<event>`, with the key as the message.
-    pub const TO_EVENTS: Self = Self(1 << 1);
+    pub(crate) const TO_EVENTS: Self = Self(1 << 1);
     /// `g`: of commands that know no type, such as DEL and EXPIRE.
-    pub const GENERIC: Self = Self(1 << 2);
+    pub(crate) const GENERIC: Self = Self(1 << 2);
     /// `$`: of strings.
-    pub const STRING: Self = Self(1 << 3);
+    pub(crate) const STRING: Self = Self(1 << 3);
     /// `l`: of lists.
-    pub const LIST: Self = Self(1 << 4);
+    pub(crate) const LIST: Self = Self(1 << 4);
     /// `s`: of sets.
-    pub const SET: Self = Self(1 << 5);
+    pub(crate) const SET: Self = Self(1 << 5);
     /// `h`: of hashes.
-    pub const HASH: Self = Self(1 << 6);
+    pub(crate) const HASH: Self = Self(1 << 6);
     /// `z`: of sorted sets.
-    pub const SORTED_SET: Self = Self(1 << 7);
+    pub(crate) const SORTED_SET: Self = Self(1 << 7);
     /// `x`: a key's time is over.
-    pub const EXPIRED: Self = Self(1 << 8);
+    pub(crate) const EXPIRED: Self = Self(1 << 8);
     /// `e`: a key had to make room, which never happens here.
-    pub const EVICTED: Self = Self(1 << 9);
+    pub(crate) const EVICTED: Self = Self(1 << 9);
     /// `t`: of streams.
-    pub const STREAM: Self = Self(1 << 10);
+    pub(crate) const STREAM: Self = Self(1 << 10);
     /// `m`: a key was asked for that is not there.
-    pub const MISSED: Self = Self(1 << 11);
+    pub(crate) const MISSED: Self = Self(1 << 11);
     /// `d`: of modules, of which there are none.
-    pub const MODULE: Self = Self(1 << 12);
+    pub(crate) const MODULE: Self = Self(1 << 12);
     /// `n`: there is a new key.
-    pub const NEW: Self = Self(1 << 13);
+    pub(crate) const NEW: Self = Self(1 << 13);
 
     /// In the order in which they are written. Those up to `d` are all that `A` stands for.
     const LETTERS: [(char, Self); 14] = [
@@ -57,7 +57,7 @@ impl Events {
     const IN_ALL: usize = 10;
 
     /// Reads the letters.
-    pub fn parse(letters: &str) -> Result<Self, String> {
+    pub(crate) fn parse(letters: &str) -> Result<Self, String> {
         let mut events = Self::default();
         for letter in letters.chars() {
             let found = Self::LETTERS.iter().find(|(other, _)| *other == letter);
@@ -75,18 +75,23 @@ impl Events {
     }
 
     /// Whether all of these are among them.
-    pub fn has(self, other: Self) -> bool {
+    pub(crate) fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
+    /// The set with these bits.
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// One bit for each class.
-    pub fn bits(self) -> u32 {
+    pub(crate) fn bits(self) -> u32 {
         self.0
     }
 
     /// The classes that are published to any channel.
     #[must_use]
-    pub fn published(self) -> Self {
+    pub(crate) fn published(self) -> Self {
         if self.0 & (Self::TO_KEYS.0 | Self::TO_EVENTS.0) == 0 { Self::default() } else { self }
     }
 }

@@ -1,0 +1,201 @@
+//! One request and its reply.
+//!
+//! ```text
+//! head ─► who is it? ─► body ─► did they sign it? ─► inflate ─► prepare ─► run ─► acknowledged? ─► reply
+//! ```
+//!
+//! Whoever is not let in is told so before their body is read, but for what only the body can prove.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Connection;
+use super::body::{self, Failure};
+use super::progress::Phase;
+use super::reply::{self, Reply};
+use super::reserved::Reserved;
+use super::signature::{Claim, Pending};
+use crate::dynamo::error::{Kind, Refusal};
+use crate::dynamo::{Answer, Call};
+use crate::engine::Tier;
+use crate::server::connection::FETCHES_MAX;
+use crate::store;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response};
+
+/// What AWS says to what is no request of the API.
+const UNKNOWN: &[u8] = b"<UnknownOperationException/>\n";
+/// The trailing space is AWS's.
+const HEALTHY: &[u8] = b"healthy: dynamodb.us-east-1.amazonaws.com ";
+/// Bodies that are larger are read and carried out on the blocking pool, so that nobody waits for it.
+const READ_HERE_MAX: usize = 256 << 10;
+
+/// Answers a request.
+pub(super) async fn answer(
+    connection: &Rc<Connection>,
+    request: Request<Incoming>,
+) -> Response<reply::Content> {
+    let (head, body) = request.into_parts();
+    let instance = &connection.turn.instance;
+    connection.client.last_ms.store(instance.store().now_ms(), Relaxed);
+    connection.progress.enter(Phase::Body);
+    let reply = match (&head.method, head.uri.path()) {
+        (&Method::OPTIONS, _) if head.headers.contains_key(ORIGIN) => connection.preflight(&head),
+        (&Method::GET, "/") => connection.plain(&head, 200, HEALTHY),
+        (&Method::POST, "/") => match content_type(&head) {
+            None => connection.plain(&head, 404, UNKNOWN),
+            Some(content_type) => connection.operate(&head, content_type, body).await,
+        },
+        _ => connection.plain(&head, 404, UNKNOWN),
+    };
+    connection.progress.enter(Phase::Sending);
+    reply.into_response()
+}
+
+/// The type of the reply to what is sent with this type; `None` if that is not understood.
+fn content_type(head: &Parts) -> Option<HeaderValue> {
+    let given = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let name = given.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    Some(HeaderValue::from_static(match name {
+        b"application/x-amz-json-1.0" | b"" => "application/x-amz-json-1.0",
+        b"application/x-amz-json-1.1" => "application/x-amz-json-1.1",
+        b"application/json" => "application/json",
+        _ => return None,
+    }))
+}
+
+/// What came of a request.
+enum Outcome {
+    Answered(Answer),
+    /// It is unknown whether it was done: nothing may be said after it.
+    Failed(Answer),
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        // It depends on no commit.
+        Self::Answered(refusal.answer(0))
+    }
+}
+
+impl Connection {
+    fn plain(&self, head: &Parts, status: u16, content: &'static [u8]) -> Reply {
+        let content_type = HeaderValue::from_static("text/plain");
+        Reply::new(head, &mut self.random.borrow_mut(), status, content_type, Bytes::from_static(content))
+    }
+
+    fn preflight(&self, head: &Parts) -> Reply {
+        Reply::preflight(head, &mut self.random.borrow_mut())
+    }
+
+    /// Carries out an operation of the API.
+    async fn operate(&self, head: &Parts, content_type: HeaderValue, body: Incoming) -> Reply {
+        let outcome = match self.called(head, body).await {
+            Ok(outcome) => outcome,
+            Err(Failure::Refused(refusal)) => refusal.into(),
+            // Nobody will read it.
+            Err(Failure::Gone) => Refusal::new(Kind::Serialization, "The body is not complete").into(),
+        };
+        let (answer, is_last) = match outcome {
+            Outcome::Answered(answer) => (answer, false),
+            Outcome::Failed(answer) => (answer, true),
+        };
+        let mut reserved = Reserved::none(&self.turn.instance);
+        let answer = if reserved.grow(answer.body.capacity()).is_ok() {
+            answer
+        } else {
+            let why = "The request was carried out, but there is no memory for its reply";
+            Refusal::new(Kind::ServiceUnavailable, why).answer(0)
+        };
+        let Answer { status, body, .. } = answer;
+        let (body, is_gzipped) = reply::encode(head, body).await;
+        let random = &mut self.random.borrow_mut();
+        let reply = Reply::new(head, random, status, content_type, reserved.keep(body));
+        let reply = if is_gzipped { reply.gzipped() } else { reply };
+        if is_last { reply.last() } else { reply }
+    }
+
+    async fn called(&self, head: &Parts, body: Incoming) -> Result<Outcome, Failure> {
+        let pending = self.admit(head)?;
+        let instance = &self.turn.instance;
+        let content = body::read(instance, body).await?;
+        self.progress.enter(Phase::Running);
+        if let Some(pending) = pending {
+            self.front_end.signatures.verify(pending, head, &content.bytes)?;
+        }
+        let mut content = body::decode(instance, &head.headers, content).await?;
+        content.reserve_parsed()?;
+        let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or("");
+        let answer = self.carry_out(target, &content.bytes).await;
+        self.floor.set(self.floor.get().max(answer.needs));
+        if let Err(error) = self.turn.acknowledged(answer.needs).await {
+            let what = format!("It is unknown whether this was written: {error}");
+            return Ok(Outcome::Failed(Refusal::new(Kind::Internal, what).answer(0)));
+        }
+        Ok(Outcome::Answered(answer))
+    }
+
+    /// Whether the request may be read at all, and what its body has yet to prove.
+    fn admit<'a>(&self, head: &'a Parts) -> Result<Option<Pending<'a>>, Refusal> {
+        let instance = &self.turn.instance;
+        let signatures = &self.front_end.signatures;
+        if !signatures.has_credentials() && !self.is_local && instance.config().protected_mode {
+            return Err(Refusal::new(Kind::AccessDenied, DENIED));
+        }
+        let claim = Claim::of(head)?;
+        if signatures.has_credentials() {
+            return signatures.recognize(claim, head, instance.clock().now_ms() / 1000).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Reads the call and carries it out: here, as long as memory has the answers, or a few blocks from the disk complete
+    /// them, else on the blocking pool.
+    async fn carry_out(&self, target: &str, body: &Bytes) -> Answer {
+        let (tables, floor) = (&self.front_end.tables, self.floor.get());
+        let on_pool = if body.len() > READ_HERE_MAX {
+            let (tables, target, body) = (tables.clone(), target.to_owned(), body.clone());
+            tokio::task::spawn_blocking(move || match tables.prepare(&target, &body) {
+                Ok(call) => finish(&call, floor),
+                Err(refusal) => refusal.answer(0),
+            })
+        } else {
+            let call = match tables.prepare(target, body) {
+                Ok(call) => call,
+                Err(refusal) => return refusal.answer(0),
+            };
+            let mut fetched = 0;
+            loop {
+                match call.run(Tier::Cached, floor) {
+                    Ok(answer) => return answer,
+                    Err(store::Error::WouldWait(Some(miss))) if fetched < FETCHES_MAX => {
+                        self.turn.fetcher.fetch(miss).await;
+                    }
+                    Err(store::Error::WouldWait(_)) => break,
+                    Err(error) => return internal(&error),
+                }
+                fetched += 1;
+            }
+            tokio::task::spawn_blocking(move || finish(&call, floor))
+        };
+        self.turn.stats.moved.increment();
+        on_pool.await.unwrap_or_else(|_| Refusal::new(Kind::Internal, "The operation panicked").answer(0))
+    }
+}
+
+/// Runs a call where it may wait.
+fn finish(call: &Call, floor: store::Seqno) -> Answer {
+    call.run(Tier::Disk, floor).unwrap_or_else(|error| internal(&error))
+}
+
+fn internal(error: &store::Error) -> Answer {
+    tracing::error!(%error, "an operation of the table API failed");
+    Refusal::new(Kind::Internal, format!("The request could not be carried out: {error}")).answer(0)
+}
+
+/// What is said to a client from another machine while nobody could be told from anybody else.
+const DENIED: &str = "Siltstone is running in protected mode and knows no credentials, so that its table API only \
+answers the machine that it runs on. To use it from others, name an AWS credentials file with the setting \
+table-credentials, or switch the setting protected-mode off, provided the server is not reachable from the internet.";
