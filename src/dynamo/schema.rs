@@ -64,6 +64,7 @@ pub struct IndexState {
 
 /// When provisioned throughput changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "units come last")]
 pub struct ThroughputChanges {
     /// When it was last raised, in Unix milliseconds.
     pub increased_ms: Option<u64>,

@@ -120,7 +120,7 @@ impl Asked {
     fn again(&self, keys: &[&Attributes]) -> Vec<u8> {
         let mut again = Object::new();
         crate::dynamo::attribute::json::put_list(again.member("Keys"), keys, |out, key| {
-            put_attributes(out, key)
+            put_attributes(out, key);
         });
         for (name, value) in &self.rest {
             again.json(name, &json!(value));

@@ -173,7 +173,9 @@ pub fn write_all<'w, T, R>(
     loop {
         let aimed = writes.iter().map(|write| write.aim(context)).collect::<Result<Vec<_>>>()?;
         let mut locks = more_locks.clone();
-        aimed.iter().for_each(|one| one.lock(&mut locks));
+        for one in &aimed {
+            one.lock(&mut locks);
+        }
         let mut txn = context.txn(locks)?;
         if !aimed.iter().all(|one| context.is_current(&one.table)) {
             continue;

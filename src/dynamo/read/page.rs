@@ -59,6 +59,9 @@ impl Source<'_> {
     }
 }
 
+/// The first key and the last one, without the prefix of all rows.
+pub type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// Which rows: keys between two bounds, in which direction, and how many.
 pub struct Range {
     /// The first key, without the prefix of all rows.
@@ -128,9 +131,9 @@ pub fn read_page(
     };
     let mut scan = view.scan(from.as_ref().map(|row| &row[..]), to.as_ref().map(|row| &row[..]));
     if range.is_reverse {
-        scan.last()?
+        scan.last()?;
     } else {
-        scan.first()?
+        scan.first()?;
     }
     let mut page = Page::default();
     while scan.valid() {
@@ -188,16 +191,13 @@ fn take(view: &View, source: Source, row: &[u8], shown: &Shown, page: &mut Page)
 }
 
 /// The bounds of the keys that begin with this; all of them if it is nothing.
-pub fn beginning_with(beginning: Vec<u8>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+pub fn beginning_with(beginning: Vec<u8>) -> Bounds {
     let end = after_prefix(&beginning).map_or(Bound::Unbounded, Bound::Excluded);
     (Bound::Included(beginning), end)
 }
 
 /// The bounds of the keys in some buckets.
-pub fn in_buckets(
-    from: Option<[u8; BUCKET_BYTES]>,
-    to: Option<[u8; BUCKET_BYTES]>,
-) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+pub fn in_buckets(from: Option<[u8; BUCKET_BYTES]>, to: Option<[u8; BUCKET_BYTES]>) -> Bounds {
     let to = to.map_or(Bound::Unbounded, |bucket| Bound::Excluded(bucket.to_vec()));
     match from {
         Some(bucket) => (Bound::Included(bucket.to_vec()), to),

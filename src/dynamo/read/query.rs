@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::page::{Page, Range, Source, beginning_with, in_buckets, read_page};
+use super::page::{Bounds, Page, Range, Source, beginning_with, in_buckets, read_page};
 use super::shown::{Select, Shown};
 use crate::dynamo::attribute::{Attributes, Value};
 use crate::dynamo::capacity::{Consumed, Detail};
@@ -161,7 +161,7 @@ fn attributes(parts: &[KeyPart]) -> Vec<KeyAttribute<'_>> {
 }
 
 /// The bounds of the keys that a condition on them stands for.
-fn bounds(keys: &Keys, sorted: &SortedKeys) -> Result<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+fn bounds(keys: &Keys, sorted: &SortedKeys) -> Result<Bounds> {
     let wrong = || {
         invalid(
             "One or more parameter values were invalid: Condition parameter type does not match schema type",

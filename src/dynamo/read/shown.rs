@@ -36,10 +36,9 @@ impl Select {
         };
         Ok(match (select.as_deref(), projection) {
             (None | Some("SPECIFIC_ATTRIBUTES"), Some(_)) => Self::Specific,
-            (None, None) if has_index => Self::Projected,
+            (None | Some("ALL_PROJECTED_ATTRIBUTES"), None) if has_index => Self::Projected,
             (None | Some("ALL_ATTRIBUTES"), None) => Self::All,
             (Some("COUNT"), None) => Self::Count,
-            (Some("ALL_PROJECTED_ATTRIBUTES"), None) if has_index => Self::Projected,
             (Some("ALL_PROJECTED_ATTRIBUTES"), None) => {
                 return Err(invalid(
                     "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",

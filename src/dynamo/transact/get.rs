@@ -61,7 +61,7 @@ impl Operation for TransactGetItems {
                     reasons.push(None);
                 }
                 Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => {
-                    reasons.push(Some(*refusal))
+                    reasons.push(Some(*refusal));
                 }
                 Err(error) => return Err(error),
             }

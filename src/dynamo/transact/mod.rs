@@ -9,7 +9,7 @@ use super::reply::Object;
 
 /// The refusal of a transaction: what was wrong with each of its items, in order; `None` for nothing.
 fn cancelled(reasons: Vec<Option<Refusal>>) -> Error {
-    let codes: Vec<&str> = reasons.iter().map(|reason| reason.as_ref().map_or("None", code)).collect();
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason.map_or("None", code)).collect();
     let message = format!(
         "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
         codes.join(", ")
@@ -18,9 +18,9 @@ fn cancelled(reasons: Vec<Option<Refusal>>) -> Error {
 }
 
 /// Appends what was wrong with an item.
-pub fn put_reason(out: &mut Vec<u8>, reason: &Option<Refusal>) {
+pub fn put_reason(out: &mut Vec<u8>, reason: Option<&Refusal>) {
     let mut told = Object::new();
-    told.text("Code", reason.as_ref().map_or("None", code));
+    told.text("Code", reason.map_or("None", code));
     if let Some(reason) = reason {
         told.text("Message", &reason.message);
         if let Some(item) = &reason.item {
