@@ -9,7 +9,7 @@ use super::reply::Object;
 
 /// The refusal of a transaction: what was wrong with each of its items, in order; `None` for nothing.
 fn cancelled(reasons: Vec<Option<Refusal>>) -> Error {
-    let codes: Vec<&str> = reasons.iter().map(|reason| reason.map_or("None", code)).collect();
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason.as_ref().map_or("None", code)).collect();
     let message = format!(
         "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
         codes.join(", ")
