@@ -25,6 +25,14 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Those of these attributes.
+    pub fn of(hash: &[(&str, KeyType)], range: &[(&str, KeyType)]) -> Self {
+        let parts = |names: &[(&str, KeyType)]| {
+            names.iter().map(|(name, kind)| KeyPart { name: (*name).to_owned(), kind: *kind }).collect()
+        };
+        Self { hash: parts(hash), range: parts(range) }
+    }
+
     /// All attributes, the partition key first.
     pub fn parts(&self) -> impl Iterator<Item = &KeyPart> {
         self.hash.iter().chain(&self.range)

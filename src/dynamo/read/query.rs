@@ -8,9 +8,7 @@ use crate::dynamo::attribute::{Attributes, Value};
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
-use crate::dynamo::expression::{
-    self, Condition, KeyAttribute, KeyCondition, KeySchema, Parameters, Projection, SortBound, SortedKeys,
-};
+use crate::dynamo::expression::{Condition, KeyCondition, Parameters, Projection, SortBound, SortedKeys};
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
@@ -18,7 +16,6 @@ use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
 use crate::dynamo::rows::{bucket_start, partition_of, put_key_beginning, put_key_value, segment};
 use crate::dynamo::schema::{Index, KeyPart, Keys, Schema};
-use crate::dynamo::validate::table::KeyType;
 use crate::store::after_prefix;
 
 /// What queries and scans have in common.
@@ -138,10 +135,7 @@ impl Operation for Query {
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         self.asked.run(context, |source| {
             let keys = source.index.map_or(&source.table.keys, |index| &index.keys);
-            let sorted = self
-                .keys
-                .clone()
-                .resolve(&KeySchema { hash: &attributes(&keys.hash), range: &attributes(&keys.range) })?;
+            let sorted = self.keys.clone().resolve(keys)?;
             if let Some(filter) = &self.asked.filter {
                 filter.check_no_keys(keys.parts().map(|part| &part.name[..]), "Filter Expression")?;
             }
@@ -149,15 +143,6 @@ impl Operation for Query {
             Ok(Range { from, to, is_reverse: self.is_reverse, rows_max: self.asked.rows_max })
         })
     }
-}
-
-fn attributes(parts: &[KeyPart]) -> Vec<KeyAttribute<'_>> {
-    let kind = |kind| match kind {
-        KeyType::S => expression::KeyType::S,
-        KeyType::N => expression::KeyType::N,
-        KeyType::B => expression::KeyType::B,
-    };
-    parts.iter().map(|part| KeyAttribute { name: &part.name, key_type: kind(part.kind) }).collect()
 }
 
 /// The bounds of the keys that a condition on them stands for.
