@@ -6,6 +6,8 @@
 pub mod attribute;
 pub mod error;
 pub mod number;
+pub mod shape;
+pub mod validate;
 
 use std::sync::Arc;
 
