@@ -57,4 +57,4 @@ pub fn integer(value: &Json) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

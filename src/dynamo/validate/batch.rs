@@ -1,0 +1,67 @@
+//! BatchGetItem and BatchWriteItem: how many items, and each once.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use super::{Result, elements, invalid, member};
+
+const GETS_MAX: usize = 100;
+const WRITES_MAX: usize = 25;
+
+/// A write of a batch: the item that it puts, or the key of the one that it deletes.
+#[derive(Clone, Copy, Debug)]
+pub enum Write<'a> {
+    /// This item is put.
+    Put(&'a Json),
+    /// The item of this key is deleted.
+    Delete(&'a Json),
+}
+
+/// Checks how many items a BatchGetItem asks for.
+pub fn check_gets(request: &Json) -> Result<()> {
+    let tables = request.get("RequestItems").and_then(Json::as_object).into_iter().flatten();
+    let count: usize = tables.map(|(_, of)| of.get("Keys").map_or(0, |keys| elements(keys).count())).sum();
+    if count > GETS_MAX {
+        return Err(invalid("Too many items requested for the BatchGetItem call"));
+    }
+    Ok(())
+}
+
+/// The writes of a BatchWriteItem, with the names or ARNs of their tables.
+pub fn writes(request: &Json) -> Result<Vec<(&str, Write<'_>)>> {
+    let mut writes = Vec::new();
+    let tables = request.get("RequestItems").and_then(Json::as_object).into_iter().flatten();
+    for (table, list) in tables {
+        for one in elements(list) {
+            let put = member(one, "PutRequest").and_then(|put| put.get("Item"));
+            let delete = member(one, "DeleteRequest").and_then(|delete| delete.get("Key"));
+            let write = match (put, delete) {
+                (Some(item), None) => Write::Put(item),
+                (None, Some(key)) => Write::Delete(key),
+                // What the service tells, odd as it is.
+                _ => {
+                    return Err(invalid(
+                        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the \
+                         supported datatypes",
+                    ));
+                }
+            };
+            writes.push((table.as_str(), write));
+        }
+    }
+    if writes.len() > WRITES_MAX {
+        return Err(invalid("Too many items requested for the BatchWriteItem call"));
+    }
+    Ok(writes)
+}
+
+/// Checks that no item is there twice; `keys` are those of tables and items, in any form that is the same for the same.
+pub fn check_distinct<K: Ord>(keys: impl IntoIterator<Item = K>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    if keys.into_iter().all(|key| seen.insert(key)) {
+        Ok(())
+    } else {
+        Err(invalid("Provided list of item keys contains duplicates"))
+    }
+}
