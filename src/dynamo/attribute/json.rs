@@ -40,7 +40,11 @@ pub fn parse_attributes(json: Json, depth_max: usize) -> Result<Attributes> {
 
 /// Reads a value, in which others may lie `depth_max` deep.
 pub fn parse_value(json: Json, depth_max: usize) -> Result<Value> {
-    let Json::Object(map) = json else { return Err(unexpected()) };
+    let map = match json {
+        Json::Object(map) => map,
+        Json::Null => serde_json::Map::new(),
+        _ => return Err(unexpected()),
+    };
     // What is no type is ignored, as members unknown are everywhere.
     let mut members = map.into_iter().filter(|(name, value)| !value.is_null() && TYPES.contains(&&name[..]));
     let Some((name, content)) = members.next() else {
@@ -236,6 +240,7 @@ mod tests {
     #[test]
     fn what_is_no_value_is_refused_as_the_service_does() {
         assert!(wrong("{}").starts_with("Supplied AttributeValue is empty"));
+        assert!(wrong("null").starts_with("Supplied AttributeValue is empty"));
         assert!(wrong(r#"{"S":"a","N":"1"}"#).starts_with("Supplied AttributeValue has more than one"));
         assert_eq!(wrong(r#"{"N":"x"}"#), "The parameter cannot be converted to a numeric value: x");
         assert_eq!(
