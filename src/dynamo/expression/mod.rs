@@ -28,7 +28,6 @@ mod condition_parser;
 mod evaluate;
 mod key_condition;
 pub mod legacy;
-mod parameters;
 mod parse;
 mod path;
 mod placeholders;
@@ -43,7 +42,6 @@ mod tests;
 
 pub use condition::{Comparator, Condition, Operand};
 pub use key_condition::{KeyCondition, SortBound, SortedKeys};
-pub use parameters::Parameters;
 pub use path::{Path, Step, check_keys_are_whole};
 pub use placeholders::Placeholders;
 pub use projection::Projection;

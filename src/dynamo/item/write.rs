@@ -62,19 +62,19 @@ impl Write {
         let table = context.table(&self.table)?;
         let key = match &self.change {
             Change::Put(item) => {
-                check_item(&table.definition, item)?;
+                check_item(&table.definition, item, context.limits())?;
                 if size(item) > context.limits().item_bytes {
                     return Err(invalid("Item size has exceeded the maximum allowed size"));
                 }
                 table_key(&table.keys, item)
             }
             Change::Update(key, update) => {
-                check_key(&table.definition, key)?;
+                check_key(&table.definition, key, context.limits())?;
                 check_key_unchanged(&table.definition, update.changed_attributes())?;
                 table_key(&table.keys, key)
             }
             Change::Delete(key) | Change::Check(key) => {
-                check_key(&table.definition, key)?;
+                check_key(&table.definition, key, context.limits())?;
                 table_key(&table.keys, key)
             }
         };
@@ -154,7 +154,7 @@ impl<'a> Aimed<'a> {
         let limits = context.limits();
         let limits = ItemLimits { bytes_max: limits.item_bytes, depth_max: limits.nesting_levels };
         let new = update.apply(old, key, &limits)?;
-        check_index_keys(&self.table.definition, &new)?;
+        check_index_keys(&self.table.definition, &new, context.limits())?;
         Ok(new)
     }
 }

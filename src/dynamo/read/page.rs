@@ -8,8 +8,10 @@ use crate::dynamo::attribute::encoding::{decode, size_of};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::item::load;
+use crate::dynamo::limits::Limits;
 use crate::dynamo::rows::{BUCKET_BYTES, index_key, items_prefix, table_key};
 use crate::dynamo::schema::{Index, Schema};
+use crate::dynamo::validate::keys::check_start_key;
 use crate::store::{self, Reads, RowScan, Tier, View, after_prefix};
 
 /// Inline, no more than so many bytes are gone through; what takes longer would hold up others.
@@ -46,16 +48,11 @@ impl Source<'_> {
     }
 
     /// The key that `ExclusiveStartKey` stands for.
-    pub fn start(self, place: &Attributes) -> Result<Vec<u8>> {
-        let wrong = || {
-            invalid(
-                "The provided starting key is invalid: The provided key element does not match the schema",
-            )
-        };
-        if self.place(place).len() != place.len() {
-            return Err(wrong());
-        }
-        self.key(place).ok_or_else(wrong)
+    pub fn start(self, place: &Attributes, limits: &Limits) -> Result<Vec<u8>> {
+        let definition = &self.table.definition;
+        let index = self.index.and_then(|index| definition.indexes().find(|one| one.name == index.name));
+        check_start_key(definition, index, place, limits)?;
+        self.key(place).ok_or_else(|| invalid("The provided starting key is invalid"))
     }
 }
 

@@ -46,6 +46,16 @@ pub enum Turn<T> {
     Off,
 }
 
+impl<T: Clone> Turn<T> {
+    /// How it is on, if it is.
+    pub fn on(&self) -> Option<T> {
+        match self {
+            Self::On(how) => Some(how.clone()),
+            Self::Off => None,
+        }
+    }
+}
+
 /// What becomes of a global index.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IndexUpdate {
