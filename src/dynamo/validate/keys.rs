@@ -195,7 +195,8 @@ mod tests {
     #[test]
     fn items_have_their_key_and_index_keys_of_the_right_type() {
         let told = |item: &str| {
-            check_item(&table(), &attributes(item)).map_or_else(|refusal| refusal.message, |()| "ok".into())
+            check_item(&table(), &attributes(item), &Limits::default())
+                .map_or_else(|refusal| refusal.message, |()| "ok".into())
         };
         let invalid = "One or more parameter values were invalid: ";
         let odd = "One or more parameter values are not valid. ";
@@ -233,7 +234,8 @@ mod tests {
     #[test]
     fn keys_are_the_whole_key_and_nothing_else() {
         let told = |key: &str| {
-            check_key(&table(), &attributes(key)).map_or_else(|refusal| refusal.message, |()| "ok".into())
+            check_key(&table(), &attributes(key), &Limits::default())
+                .map_or_else(|refusal| refusal.message, |()| "ok".into())
         };
         assert_eq!(told(r#"{"pk":{"S":"a"},"sk":{"B":"AA=="}}"#), "ok");
         for odd in [
@@ -251,7 +253,7 @@ mod tests {
         let table = table();
         let index = table.global_indexes.first();
         let told = |key: &str| {
-            check_start_key(&table, index, &attributes(key))
+            check_start_key(&table, index, &attributes(key), &Limits::default())
                 .map_or_else(|refusal| refusal.message, |()| "ok".into())
         };
         assert_eq!(told(r#"{"pk":{"S":"a"},"sk":{"B":"AA=="},"x":{"N":"1"}}"#), "ok");

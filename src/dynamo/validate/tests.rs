@@ -35,9 +35,9 @@ fn check(name: &str, request: &Json) -> Result<()> {
             read::select_of_scan(request)?;
             read::segment(request)?;
         }
-        "BatchGetItem" => batch::check_gets(request)?,
+        "BatchGetItem" => batch::check_gets(request, 100)?,
         "BatchWriteItem" => {
-            batch::writes(request)?;
+            batch::writes(request, 25)?;
         }
         "TransactWriteItems" => {
             for element in elements(&request["TransactItems"]) {
