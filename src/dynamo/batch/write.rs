@@ -14,6 +14,7 @@ use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, table_name};
 use crate::dynamo::validate::batch::{Write as Asked, check_distinct, writes};
+use crate::dynamo::validate::keys::check_key;
 use crate::store::LockSet;
 
 /// Items of so many bytes are committed together. What is larger would only make others wait.
@@ -66,6 +67,17 @@ impl Operation for BatchWriteItem {
 impl BatchWriteItem {
     /// Refuses what is wrong with any of them, before the first is carried out.
     fn check(&self, context: &Context) -> Result<()> {
+        for write in &self.writes {
+            // A batch says of items what others say of keys.
+            if let Change::Put(item) = &write.change {
+                let table = context.table(&write.table)?;
+                let parts = table.keys.parts();
+                let key = parts
+                    .filter_map(|part| Some((part.name.clone(), item.get(&part.name)?.clone())))
+                    .collect();
+                check_key(&table.definition, &key, context.limits())?;
+            }
+        }
         let aimed = self.writes.iter().map(|write| write.aim(context)).collect::<Result<Vec<_>>>()?;
         Ok(check_distinct(aimed.iter().map(|one| (one.table.id, &one.key)))?)
     }

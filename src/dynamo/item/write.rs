@@ -9,7 +9,7 @@ use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Refusal, Result, invalid};
 use crate::dynamo::expression::{Condition, ItemLimits, Update};
 use crate::dynamo::rows::{item_lock, table_key, table_lock};
-use crate::dynamo::schema::Schema;
+use crate::dynamo::schema::{KeyPart, Schema};
 use crate::dynamo::validate::keys::{check_index_keys, check_item, check_key, check_key_unchanged};
 use crate::store::{LockSet, Txn};
 
@@ -71,6 +71,7 @@ impl Write {
             Change::Update(key, update) => {
                 check_key(&table.definition, key, context.limits())?;
                 check_key_unchanged(&table.definition, update.changed_attributes())?;
+                check_index_types(&table, update)?;
                 table_key(&table.keys, key)
             }
             Change::Delete(key) | Change::Check(key) => {
@@ -81,6 +82,19 @@ impl Write {
         let key = key.ok_or_else(|| invalid("The provided key element does not match the schema"))?;
         Ok(Aimed { write: self, table, key })
     }
+}
+
+/// Refuses an update that is known to make a key of an index something that cannot be one.
+fn check_index_types(table: &Schema, update: &Update) -> Result<()> {
+    let parts = table.indexes.iter().flat_map(|index| index.keys.parts());
+    let is_wrong =
+        |part: &KeyPart| update.static_type(&part.name).is_some_and(|kind| kind != part.kind.word());
+    if parts.into_iter().any(is_wrong) {
+        return Err(invalid(
+            "The update expression attempted to update the secondary index key to unsupported type",
+        ));
+    }
+    Ok(())
 }
 
 impl<'a> Aimed<'a> {
