@@ -29,7 +29,8 @@ until curl -s http://127.0.0.1:$port/ >/dev/null; do kill -0 $server; sleep 0.1;
 
 call() { # operation, request
     curl -s http://127.0.0.1:$port/ -H "X-Amz-Target: DynamoDB_20120810.$1" -H 'Content-Type: application/x-amz-json-1.0' \
-        -H 'Authorization: AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c' -d "$2"
+        -H 'X-Amz-Date: 20260101T000000Z' -H 'Authorization: AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c' \
+        -d "$2"
 }
 call CreateTable '{"TableName":"large","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[
     {"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"owner","AttributeType":"S"},{"AttributeName":"at","AttributeType":"N"}],
