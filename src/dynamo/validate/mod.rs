@@ -2,6 +2,7 @@
 //!
 //! Requests have passed [`super::shape::check`] before: what is read here has the right types, and what must be there is.
 
+pub mod backups;
 pub mod batch;
 pub mod create_table;
 pub mod expressions;

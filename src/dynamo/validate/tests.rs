@@ -52,6 +52,13 @@ fn check(name: &str, request: &Json) -> Result<()> {
             tags::table_of_resource(request)?;
             tags::to_remove(request)?;
         }
+        "UpdateContinuousBackups" => {
+            backups::is_recoverable(request)?;
+        }
+        "ListBackups" => backups::check_list(request)?,
+        "RestoreTableFromBackup" => {
+            backups::target_table(request)?;
+        }
         _ => panic!("{name} has no rules"),
     }
     Ok(())
@@ -71,6 +78,11 @@ fn items() {
 #[test]
 fn tags_of_tables() {
     run(include_str!("tests/tags.txt"), check);
+}
+
+#[test]
+fn backups_of_tables() {
+    run(include_str!("tests/backups.txt"), check);
 }
 
 #[test]
