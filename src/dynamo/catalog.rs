@@ -106,9 +106,22 @@ fn decode(row: &[u8]) -> store::Result<Schema> {
 }
 
 impl Context<'_> {
-    /// The table of this name.
+    /// The table of this name, for a request about its items.
     pub fn table(&self, name: &str) -> Result<Arc<Schema>> {
-        self.tables.catalog.find(name).ok_or_else(not_found)
+        let table = self.tables.catalog.find(name).filter(|table| !table.is_being_restored());
+        table.ok_or_else(not_found)
+    }
+
+    /// The table of this name, to be changed.
+    pub fn table_to_change(&self, name: &str) -> Result<Arc<Schema>> {
+        let table = self.table_to_tell(name)?;
+        if table.is_being_restored() {
+            return Err(refused(
+                Kind::ResourceInUse,
+                format!("Attempt to change a resource which is still in use: Table is being created: {name}"),
+            ));
+        }
+        Ok(table)
     }
 
     /// The table of this name, for DescribeTable and its like.

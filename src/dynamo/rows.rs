@@ -7,7 +7,7 @@
 //!   1 ‖ space ‖ 3 ‖ due ‖ key                          → empty                    deadlines: `store::deadline`
 //!   1 ‖ space ‖ 4 ‖ sequence (8 bytes)                 → record                   a stream: changes/
 //!   2 ‖ token (16 bytes)                               → outcome                  of a transaction: transact/
-//!   3 ‖ arn                                            → backup                   backups
+//!   3 ‖ name                                           → backup                   backup/
 //! space  := ordered(id of a table, an index or a stream)
 //! key    := bucket ‖ part of the partition key ‖ part of the sort key             of a table
 //!         | bucket ‖ parts ‖ parts ‖ the table's parts                            of an index
@@ -112,6 +112,11 @@ pub fn item_lock(table: u64, key: &[u8]) -> LockKey {
 /// What a transaction's token is locked by.
 pub fn token_lock(digest: [u8; 16]) -> LockKey {
     lock_key(1, &digest)
+}
+
+/// What a backup is locked by.
+pub fn backup_lock(name: &str) -> LockKey {
+    lock_key(2, name.as_bytes())
 }
 
 fn lock_key(space: u64, name: &[u8]) -> LockKey {

@@ -86,6 +86,19 @@ pub struct Stream {
     pub closed_ms: Option<u64>,
 }
 
+/// How a table came of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The backup's ARN.
+    pub backup: String,
+    /// The ARN of the table that the backup is of.
+    pub table: String,
+    /// When it was asked for, in Unix milliseconds.
+    pub at_ms: u64,
+    /// Whether items are still missing.
+    pub is_going_on: bool,
+}
+
 /// What a table is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
@@ -111,6 +124,12 @@ pub struct Schema {
     pub is_arming: bool,
     /// The newest stream, and those before it that are not yet forgotten.
     pub streams: Vec<Stream>,
+    /// For how many days its past is to be recoverable; `None` if it is not.
+    #[serde(default)]
+    pub recovery_days: Option<u64>,
+    /// Which backup it was made of.
+    #[serde(default)]
+    pub restored: Option<Restored>,
     /// Names and values that were attached.
     pub tags: BTreeMap<String, String>,
     /// Its keys.
@@ -142,6 +161,16 @@ impl Schema {
         self.indexes = indexes.collect();
         self.keys = keys(definition, &definition.key);
         self
+    }
+
+    /// Whether its items are not all there yet.
+    pub fn is_being_restored(&self) -> bool {
+        self.restored.as_ref().is_some_and(|restored| restored.is_going_on)
+    }
+
+    /// The API's word for how far it is.
+    pub fn status(&self) -> &'static str {
+        if self.is_being_restored() { "CREATING" } else { "ACTIVE" }
     }
 
     /// The index of this name.

@@ -23,6 +23,10 @@ impl Operation for DeleteTable {
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let mut txn = context.change(&self.name)?;
         let table = context.table_to_tell(&self.name)?;
+        // One that cannot be restored can be deleted.
+        if context.tables.refilling.is_at(table.id) {
+            context.table_to_change(&self.name)?;
+        }
         if table.definition.is_protected {
             return Err(invalid(
                 "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",

@@ -6,6 +6,7 @@ pub mod describe;
 pub mod endpoints;
 pub mod fill;
 pub mod list;
+pub mod recovery;
 pub mod tags;
 pub mod ttl;
 pub mod update;

@@ -31,7 +31,7 @@ impl Operation for UpdateTable {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let mut txn = context.change(&self.name)?;
-        let mut schema = (*context.table_to_tell(&self.name)?).clone();
+        let mut schema = (*context.table_to_change(&self.name)?).clone();
         self.note(&mut schema, txn.now_ms())?;
         if let Some(view) = self.update.stream {
             set_stream(&mut txn, &mut schema, view)?;
@@ -41,7 +41,7 @@ impl Operation for UpdateTable {
             update_index(context, &mut txn, &mut schema, (index, &self.update.attributes))?;
         }
         let schema = schema.resolved();
-        let told = reply(&json!({"TableDescription": context.describe(&schema, "ACTIVE")}));
+        let told = reply(&json!({"TableDescription": context.describe(&schema, schema.status())}));
         context.commit_schema(txn, &self.name, Some(schema))?;
         context.tables.fill_soon();
         Ok(told)

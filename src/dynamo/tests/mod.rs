@@ -1,5 +1,6 @@
 //! Tables, asked as a client asks them, in a world held by hand.
 
+mod backups;
 mod model;
 mod transcripts;
 mod world;
