@@ -98,7 +98,8 @@ fn encode(schema: &Schema) -> Result<Vec<u8>> {
     Ok(row)
 }
 
-fn decode(row: &[u8]) -> store::Result<Schema> {
+/// Reads a table's row.
+pub fn decode(row: &[u8]) -> store::Result<Schema> {
     let json = row.strip_prefix(&[VERSION]).ok_or(store::Error::Damaged("a table's version"))?;
     let schema: Schema =
         serde_json::from_slice(json).map_err(|_| store::Error::Damaged("a table in the catalog"))?;

@@ -33,7 +33,7 @@ pub fn timestamp(ms: u64) -> Json {
 }
 
 /// A time as text: `2026-01-31T12:00:00.000`.
-fn timestamp_text(ms: u64) -> String {
+pub fn timestamp_text(ms: u64) -> String {
     let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
     let (year, month, day) = civil(days);
     let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
