@@ -3,6 +3,7 @@
 //! ```text
 //! row    := 2 (dynamo) ‖ …
 //!   0 ‖ name                                           → schema                   the catalog
+//!   0 ‖ name ‖ "/" ‖ uuid                               → schema                   of a deleted table, for its streams
 //!   1 ‖ space ‖ 0 ‖ key                                → item                     attribute/encoding.rs
 //!   1 ‖ space ‖ 3 ‖ due ‖ key                          → empty                    deadlines: `store::deadline`
 //!   1 ‖ space ‖ 4 ‖ sequence (8 bytes)                 → record                   a stream: changes/
@@ -41,6 +42,16 @@ pub const BUCKET_BYTES: usize = 2;
 /// The row of a table in the catalog.
 pub fn catalog_row(name: &str) -> Vec<u8> {
     [&[DYNAMO, CATALOG], name.as_bytes()].concat()
+}
+
+/// The row of a table that is no more and whose streams can still be read. No table's name has a slash.
+pub fn departed_row(name: &str, uuid: &str) -> Vec<u8> {
+    catalog_row(&format!("{name}/{uuid}"))
+}
+
+/// Whether a row of the catalog is of a table that is no more.
+pub fn is_departed(row: &[u8]) -> bool {
+    row.starts_with(&[DYNAMO, CATALOG]) && row.contains(&b'/')
 }
 
 /// The row of a transaction's token.

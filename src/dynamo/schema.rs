@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::changes::KEPT_MS;
 use super::validate::table::{KeySchema, KeyType, Projection, StreamView, TableDefinition};
 
 /// An attribute that is a key, or a part of one.
@@ -84,6 +85,13 @@ pub struct Stream {
     pub created_ms: u64,
     /// When it was switched off; its records stay for a day.
     pub closed_ms: Option<u64>,
+}
+
+impl Stream {
+    /// Whether it was closed so long ago that nothing of it is left at this time, in Unix milliseconds.
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        self.closed_ms.is_some_and(|closed| closed + KEPT_MS < now_ms)
+    }
 }
 
 /// How a table came of a backup.

@@ -200,6 +200,15 @@ fn what_tables_hold_is_shown_beside_a_server_and_indexes_follow_imports() {
         "Id": {"N": "1"}, "ProductCategory": {"S": "Book"}, "until": {"N": "99999999999"}, "Title": {"S": "ä"},
     });
     ask(&server, "PutItem", &json!({"TableName": "goods", "Item": item}));
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.write_all(b"INFO tables\r\nQUIT\r\n").unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    for line in
+        ["# Tables", "tables:1", "table_items:1", "table_requests:3", "operation_PutItem:calls=1,errors=0"]
+    {
+        assert!(told.lines().any(|one| one == line), "{line}: {told}");
+    }
     let tables = json(&["inspect", "tables", "--dir", data, "--json"]);
     let goods = &tables["tables"][0];
     assert_eq!(

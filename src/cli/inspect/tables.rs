@@ -8,7 +8,7 @@ use super::shown;
 use crate::cli::{Failure, Out};
 use crate::dynamo::backup::{self, Backup};
 use crate::dynamo::catalog;
-use crate::dynamo::rows::{backup_row, catalog_row, counters};
+use crate::dynamo::rows::{backup_row, catalog_row, counters, is_departed};
 use crate::dynamo::schema::{KeyPart, Keys, Schema};
 use crate::dynamo::table::describe::{stream_label, timestamp_text};
 use crate::engine::inspect::{Content, Inspection};
@@ -16,7 +16,8 @@ use crate::store::after_prefix;
 
 pub(super) fn show(inspection: &Inspection, json: bool, out: &mut Out) -> Result<(), Failure> {
     let content = below(inspection, &catalog_row(""))?;
-    let tables = content.rows.values().map(|row| catalog::decode(row));
+    let tables = content.rows.iter().filter(|(row, _)| !is_departed(row));
+    let tables = tables.map(|(_, row)| catalog::decode(row));
     let tables = tables.collect::<Result<Vec<_>, _>>().map_err(|error| Failure::Failed(error.to_string()))?;
     let backups = below(inspection, &backup_row(""))?;
     let backups = backups.rows.values().map(|row| backup::decode(row));

@@ -128,6 +128,16 @@ impl Backups {
         (backups.map(|(_, backup)| backup.clone()).collect(), known.seqno)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.read().backups.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn set(&self, name: &str, backup: Option<Arc<Backup>>, seqno: Seqno) {
         let mut known = self.0.write();
         match backup {

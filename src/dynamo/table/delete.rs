@@ -1,4 +1,4 @@
-//! DeleteTable: at the price of a few rows, however large the table is.
+//! DeleteTable: at the price of a few rows, however large the table is. Its streams can be read for another day.
 
 use serde_json::json;
 
@@ -36,7 +36,7 @@ impl Operation for DeleteTable {
         txn.frees();
         bury(context, &mut txn, table.id);
         table.indexes.iter().for_each(|index| bury(context, &mut txn, index.id));
-        table.streams.iter().for_each(|stream| bury(context, &mut txn, stream.id));
+        context.stage_departure(&mut txn, &table)?;
         context.commit_schema(txn, &self.name, None)?;
         Ok(told)
     }

@@ -8,5 +8,6 @@ pub mod fill;
 pub mod list;
 pub mod recovery;
 pub mod tags;
+pub mod totals;
 pub mod ttl;
 pub mod update;

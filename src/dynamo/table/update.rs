@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::delete::bury;
-use crate::dynamo::changes::KEPT_MS;
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Result, invalid, refused};
 use crate::dynamo::limits::Limits;
@@ -118,9 +117,9 @@ fn set_stream(txn: &mut Txn, schema: &mut Schema, view: Option<StreamView>) -> R
 /// Lets go of streams that were switched off more than a day ago.
 fn forget_streams(context: &Context, txn: &mut Txn, schema: &mut Schema) {
     let now_ms = txn.now_ms();
-    let is_over = |stream: &Stream| stream.closed_ms.is_some_and(|closed| closed + KEPT_MS < now_ms);
-    schema.streams.iter().filter(|stream| is_over(stream)).for_each(|stream| bury(context, txn, stream.id));
-    schema.streams.retain(|stream| !is_over(stream));
+    let over = schema.streams.iter().filter(|stream| stream.is_over(now_ms));
+    over.for_each(|stream| bury(context, txn, stream.id));
+    schema.streams.retain(|stream| !stream.is_over(now_ms));
 }
 
 fn update_index(

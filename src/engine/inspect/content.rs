@@ -50,7 +50,7 @@ impl Inspection {
             for op in Ops::decode(&payload).flatten() {
                 match op {
                     Op::Put { key, value } if from <= key && key < end => {
-                        newest.meet(key, seqno, Some(value))
+                        newest.meet(key, seqno, Some(value));
                     }
                     Op::Delete { key } if from <= key && key < end => newest.meet(key, seqno, None),
                     Op::DeleteRange { start, end } => {
