@@ -233,11 +233,11 @@ impl Import {
 
     /// Puts what a line says into the lot; what is wrong with it.
     fn import_line(&mut self, line: &[u8]) -> Result<(), String> {
-        let json: Json = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-        let attributes = |member: &str| -> Result<_, String> {
-            let Some(member) = json.get(member).filter(|member| !member.is_null()) else { return Ok(None) };
-            let depth_max = self.tables.limits().nesting_levels;
-            parse_attributes(member.clone(), depth_max).map(Some).map_err(|error| why(&error))
+        let mut json: Json = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let depth_max = self.tables.limits().nesting_levels;
+        let mut attributes = |member: &str| -> Result<_, String> {
+            let member = json.get_mut(member).map(Json::take).filter(|member| !member.is_null());
+            member.map(|member| parse_attributes(member, depth_max)).transpose().map_err(|error| why(&error))
         };
         let change = match (attributes("Item")?, attributes("NewImage")?, attributes("Keys")?) {
             (Some(item), ..) | (None, Some(item), _) => Change::Put(item),
