@@ -17,7 +17,7 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("redis", &["store", "clock", "random", "metrics", "codec", "config", "workers", "vfs"]),
     ("dynamo", &["store", "clock", "random", "metrics", "codec", "config", "workers", "vfs"]),
     // Only for the fuzzers in fuzz/.
-    ("fuzzing", &["redis", "dynamo", "engine", "codec", "vfs"]),
+    ("fuzzing", &["redis", "dynamo", "store", "engine", "codec", "vfs", "workers"]),
     (
         "server",
         &[

@@ -93,7 +93,9 @@ impl Tables {
         let context = Context::new(self, Tier::Disk, 0);
         let mut locks = LockSet::new();
         locks.shared(table_lock(&table.name));
-        due.iter().for_each(|(_, key)| locks.exclusive(item_lock(table.id, key)));
+        for (_, key) in due {
+            locks.exclusive(item_lock(table.id, key));
+        }
         let mut txn = context.txn(locks)?;
         if !context.is_current(table) {
             // The next round sees what has become of it.

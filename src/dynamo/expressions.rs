@@ -1,11 +1,10 @@
 //! The expressions of a request, or the older parameters that say the same, as its operation takes them.
 
 use super::error::Result;
-use super::expression::{
-    Condition, ExpressionKind, KeyCondition, Parameters, Placeholders, Projection, Update, legacy,
-};
+use super::expression::{Condition, ExpressionKind, KeyCondition, Placeholders, Projection, Update, legacy};
 use super::limits::Limits;
 use super::request::Request;
+use super::validate::expressions::{Parameters, check};
 
 /// The expressions of a request that are still to be taken. They are taken in the order update, condition, key condition,
 /// filter, projection, and then finished with.
@@ -17,7 +16,7 @@ pub struct Expressions<'a> {
 impl<'a> Expressions<'a> {
     /// Those of a request that may have these.
     pub fn of(request: &mut Request, parameters: Parameters, limits: &'a Limits) -> Result<Self> {
-        parameters.check(|name| request.has(name))?;
+        check(request.json(), parameters)?;
         let names = request.take("ExpressionAttributeNames");
         let values = request.take("ExpressionAttributeValues");
         let placeholders = Placeholders::read(names, values, limits.nesting_levels)?;

@@ -159,7 +159,9 @@ impl Refusal {
         }
         if !self.reasons.is_empty() {
             body.extend_from_slice(b",\"CancellationReasons\":");
-            attribute::json::put_list(&mut body, &self.reasons, transact::put_reason);
+            attribute::json::put_list(&mut body, &self.reasons, |out, reason| {
+                transact::put_reason(out, reason.as_ref());
+            });
         }
         body.push(b'}');
         Answer { status: self.kind.status(), body, needs }

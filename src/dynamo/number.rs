@@ -46,8 +46,7 @@ impl Number {
     pub fn parse(text: &str) -> Result<Self, NotNumber> {
         let (negative, rest) = match text.as_bytes() {
             [b'-', rest @ ..] => (true, rest),
-            [b'+', rest @ ..] => (false, rest),
-            rest => (false, rest),
+            [b'+', rest @ ..] | rest => (false, rest),
         };
         let (mantissa, exponent) = match rest.iter().position(|&c| c == b'e' || c == b'E') {
             Some(at) => (&rest[..at], parse_exponent(rest.get(at + 1..).unwrap_or_default())?),
@@ -229,8 +228,7 @@ fn digits_of(coefficient: i128) -> u32 {
 fn parse_exponent(text: &[u8]) -> Result<i64, NotNumber> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
     };
     if digits.is_empty() {
         return Err(NotNumber::Text);

@@ -7,22 +7,25 @@ use super::attribute::Attributes;
 use super::attribute::json::parse_attributes;
 use super::error::{Error, Kind, Result, refused};
 use super::limits::Limits;
+use super::shape;
 
 /// The members of a request, or of a structure in it, that nobody has taken yet. One that is null is absent.
-pub struct Request(Map<String, Json>);
+pub struct Request(Json);
 
 impl Request {
     /// The members of a structure.
     pub fn new(json: Json) -> Result<Self> {
-        match json {
-            Json::Object(members) => Ok(Self(members)),
-            _ => Err(unexpected()),
-        }
+        if json.is_object() { Ok(Self(json)) } else { Err(unexpected()) }
+    }
+
+    /// The members that nobody has taken.
+    pub fn json(&self) -> &Json {
+        &self.0
     }
 
     /// Takes a member as it is.
     pub fn take(&mut self, name: &str) -> Option<Json> {
-        self.0.remove(name).filter(|json| !json.is_null())
+        self.0.as_object_mut()?.remove(name).filter(|json| !json.is_null())
     }
 
     /// Whether there is such a member.
@@ -46,25 +49,14 @@ impl Request {
 
     /// Takes `TableName`: a name, or an ARN that ends in one.
     pub fn table_name(&mut self) -> Result<String> {
-        Ok(table_name(&self.needed_text("TableName")?))
-    }
-
-    /// The members that nobody has taken.
-    pub fn others(&self) -> Map<String, Json> {
-        self.0.clone()
-    }
-
-    /// The same, as one value.
-    pub fn whole(&self) -> Json {
-        Json::Object(self.0.clone())
+        table_name(&self.needed_text("TableName")?)
     }
 
     /// Takes a truth value.
     pub fn boolean(&mut self, name: &str) -> Result<Option<bool>> {
         match self.take(name) {
             None => Ok(None),
-            Some(Json::Bool(is_true)) => Ok(Some(is_true)),
-            Some(_) => Err(unexpected()),
+            Some(json) => shape::boolean(&json).map(Some).ok_or_else(unexpected),
         }
     }
 
@@ -72,7 +64,10 @@ impl Request {
     pub fn integer(&mut self, name: &str) -> Result<Option<u64>> {
         match self.take(name) {
             None => Ok(None),
-            Some(json) => integer(&json).map(Some).ok_or_else(unexpected),
+            Some(json) => {
+                let integer = shape::integer(&json).and_then(|n| u64::try_from(n).ok());
+                integer.map(Some).ok_or_else(unexpected)
+            }
         }
     }
 
@@ -102,7 +97,11 @@ impl Request {
 
     /// Takes a map of structures or other things, by name.
     pub fn map(&mut self, name: &str) -> Result<Option<Map<String, Json>>> {
-        Ok(self.structure(name)?.map(|request| request.0))
+        match self.take(name) {
+            None => Ok(None),
+            Some(Json::Object(map)) => Ok(Some(map)),
+            Some(_) => Err(unexpected()),
+        }
     }
 
     /// Takes a map of attribute values.
@@ -112,13 +111,8 @@ impl Request {
 }
 
 /// The name of a table that is named by its name or by its ARN.
-pub fn table_name(named: &str) -> String {
-    named.rsplit_once(":table/").map_or(named, |(_, name)| name).to_owned()
-}
-
-/// An integer from 0; fractions are cut off, as the service does.
-fn integer(json: &Json) -> Option<u64> {
-    json.as_u64().or_else(|| json.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
+pub fn table_name(named: &str) -> Result<String> {
+    Ok(shape::table_name(named)?.to_owned())
 }
 
 /// What a hole in the check of shapes ends in.

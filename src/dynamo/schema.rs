@@ -26,6 +26,14 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Those of these attributes.
+    pub fn of(hash: &[(&str, KeyType)], range: &[(&str, KeyType)]) -> Self {
+        let parts = |names: &[(&str, KeyType)]| {
+            names.iter().map(|(name, kind)| KeyPart { name: (*name).to_owned(), kind: *kind }).collect()
+        };
+        Self { hash: parts(hash), range: parts(range) }
+    }
+
     /// All attributes, the partition key first.
     pub fn parts(&self) -> impl Iterator<Item = &KeyPart> {
         self.hash.iter().chain(&self.range)
@@ -65,6 +73,7 @@ pub struct IndexState {
 
 /// When provisioned throughput changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "units come last")]
 pub struct ThroughputChanges {
     /// When it was last raised, in Unix milliseconds.
     pub increased_ms: Option<u64>,

@@ -1,16 +1,17 @@
 //! Expressions of table requests, and the parameters in JSON that were before them.
 
+use std::sync::LazyLock;
+
 use crate::dynamo::attribute::{Attributes, Value};
 use crate::dynamo::expression::{
-    Condition, EXPRESSION_BYTES_MAX, ExpressionKind, ItemLimits, KeyAttribute, KeyCondition, KeySchema,
-    KeyType, Placeholders, Projection, Update, legacy,
+    Condition, EXPRESSION_BYTES_MAX, ExpressionKind, ItemLimits, KeyCondition, Placeholders, Projection,
+    Update, legacy,
 };
 use crate::dynamo::number::Number;
+use crate::dynamo::schema::Keys;
+use crate::dynamo::validate::table::KeyType;
 
-const SCHEMA: KeySchema<'_> = KeySchema {
-    hash: &[KeyAttribute { name: "pk", key_type: KeyType::S }],
-    range: &[KeyAttribute { name: "sk", key_type: KeyType::N }],
-};
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::of(&[("pk", KeyType::S)], &[("sk", KeyType::N)]));
 
 const LIMITS: ItemLimits = ItemLimits { bytes_max: 400 << 10, depth_max: 32 };
 
@@ -27,7 +28,7 @@ pub fn expressions(input: &[u8]) {
         }
     }
     if let Ok(keys) = KeyCondition::parse(text, &mut placeholders(), bytes_max) {
-        let _ = keys.resolve(&SCHEMA);
+        let _ = keys.resolve(&KEYS);
     }
     if let Ok(projection) = Projection::parse(text, &mut placeholders(), bytes_max) {
         project(&projection, &item);
@@ -44,7 +45,7 @@ pub fn expressions(input: &[u8]) {
             });
         }
         if let Ok(keys) = legacy::key_conditions(json.clone(), 32) {
-            let _ = keys.resolve(&SCHEMA);
+            let _ = keys.resolve(&KEYS);
         }
         if let Ok(projection) = legacy::attributes_to_get(json.clone()) {
             project(&projection, &item);

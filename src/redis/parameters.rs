@@ -378,7 +378,10 @@ impl Parameters {
     pub(crate) fn all(&self, named: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {
         let mut all = Vec::new();
         for one in PARAMETERS.iter().filter(|one| !one.hidden || named(one.name)) {
-            let value = self.get(one);
+            let value = match one.kind {
+                EventClasses => self.events().to_string(),
+                _ => self.get(one),
+            };
             if !one.alias.is_empty() {
                 all.push((one.alias, value.clone()));
             }
@@ -445,7 +448,8 @@ impl Parameters {
             Save => save(value).ok_or_else(|| "Invalid save parameters".into()),
             OutputLimits => output_limits(&self.get(parameter), &lower),
             Percentiles => percentiles(value),
-            EventClasses => Ok(Events::parse(value)?.to_string()),
+            // As they were given: shown as Redis shows them, some are hidden.
+            EventClasses => Ok(Events::parse(value).map(|_| value.to_owned())?),
         }
     }
 }
@@ -537,6 +541,17 @@ mod tests {
                 one.name
             );
         }
+    }
+
+    #[test]
+    fn classes_of_events_are_shown_as_redis_shows_them_and_kept_as_they_were_given() {
+        let parameters = Parameters::default();
+        let parameter = Parameter::named("notify-keyspace-events").unwrap();
+        parameters.set(parameter, parameters.check(parameter, "KEAn").unwrap());
+        assert!(parameters.events().has(Events::NEW));
+        assert!(parameters.all(|_| false).contains(&(parameter.name, "AKE".to_owned())));
+        assert_eq!(parameters.rewrite(&[]).1, [(parameter.name, "KEAn".to_owned())]);
+        assert!(parameters.check(parameter, "KEq").is_err());
     }
 
     #[test]

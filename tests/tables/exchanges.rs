@@ -78,9 +78,17 @@ fn browsers_may_ask() {
     assert_eq!(reply.header("access-control-allow-methods"), Some("POST"));
     assert_eq!(reply.header("access-control-allow-headers"), Some("authorization,x-amz-target"));
     assert_eq!(reply.header("access-control-max-age"), Some("172800"));
-    let reply = client.ask(&request(&format!("Origin: http://a\r\n{LIST_TABLES}{UNVERIFIED}"), b"{}"));
+    let mut asked_from = |origin: &str| {
+        let headers = format!("Origin: {origin}\r\n{LIST_TABLES}{UNVERIFIED}");
+        client.ask(&request(&headers, b"{}"))
+    };
+    let reply = asked_from("http://localhost:3000");
     assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
     assert_eq!(reply.text(), NO_TABLES);
+    // Without credentials nobody else's page may.
+    let reply = asked_from("http://a");
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().contains("AccessDeniedException"), "{}", reply.text());
 }
 
 #[test]

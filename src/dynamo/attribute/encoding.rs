@@ -101,30 +101,33 @@ pub fn put_value(out: &mut Vec<u8>, value: &Value) {
         Value::Null => out.push(tag::NULL),
         Value::Ss(set) => {
             put_count(out, tag::SS, set.len());
-            set.iter().for_each(|text| varint::put_bytes(out, text.as_bytes()));
+            for text in set {
+                varint::put_bytes(out, text.as_bytes());
+            }
         }
         Value::Ns(set) => {
             put_count(out, tag::NS, set.len());
-            set.iter().for_each(|number| number.encode(out));
+            for number in set {
+                number.encode(out);
+            }
         }
         Value::Bs(set) => {
             put_count(out, tag::BS, set.len());
-            set.iter().for_each(|bytes| varint::put_bytes(out, bytes));
+            for bytes in set {
+                varint::put_bytes(out, bytes);
+            }
         }
         Value::L(list) => {
             put_count(out, tag::L, list.len());
-            list.iter().for_each(|one| put_value(out, one));
+            for one in list {
+                put_value(out, one);
+            }
         }
         Value::M(map) => {
             out.push(tag::M);
             put_attributes(out, map);
         }
     }
-}
-
-/// Takes a value off the front; `None` if there is none.
-pub fn take_value(bytes: &mut &[u8]) -> Option<Value> {
-    take_deep(bytes, 0)
 }
 
 fn put_count(out: &mut Vec<u8>, tag: u8, count: usize) {

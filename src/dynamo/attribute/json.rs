@@ -10,6 +10,9 @@ use super::{Attributes, Value};
 use crate::dynamo::error::{Error, Kind, Result, invalid, refused};
 use crate::dynamo::number::{NotNumber, Number};
 
+/// The names of the types.
+const TYPES: [&str; 10] = ["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"];
+
 /// The wire's words for what is no number; `text` is what was sent.
 pub fn not_number(why: NotNumber, text: &str) -> Error {
     invalid(match why {
@@ -37,8 +40,13 @@ pub fn parse_attributes(json: Json, depth_max: usize) -> Result<Attributes> {
 
 /// Reads a value, in which others may lie `depth_max` deep.
 pub fn parse_value(json: Json, depth_max: usize) -> Result<Value> {
-    let Json::Object(map) = json else { return Err(unexpected()) };
-    let mut members = map.into_iter().filter(|(_, value)| !value.is_null());
+    let map = match json {
+        Json::Object(map) => map,
+        Json::Null => serde_json::Map::new(),
+        _ => return Err(unexpected()),
+    };
+    // What is no type is ignored, as members unknown are everywhere.
+    let mut members = map.into_iter().filter(|(name, value)| !value.is_null() && TYPES.contains(&&name[..]));
     let Some((name, content)) = members.next() else {
         return Err(invalid(
             "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
@@ -58,9 +66,33 @@ pub fn parse_value(json: Json, depth_max: usize) -> Result<Value> {
         ("NULL", Json::Bool(false)) => {
             return Err(parameter("Null attribute value types must have the value of true"));
         }
-        ("SS", Json::Array(list)) => Value::Ss(parse_set(list, "string", Ok)?),
-        ("NS", Json::Array(list)) => Value::Ns(parse_set(list, "number", |text| parse_number(&text))?),
-        ("BS", Json::Array(list)) => Value::Bs(parse_set(list, "binary", |text| parse_binary(&text))?),
+        ("SS", Json::Array(list)) => {
+            let told = || parameter("An string set  may not be empty");
+            Value::Ss(parse_set(
+                &list,
+                told,
+                |all| parameter(&format!("Input collection {all} contains duplicates.")),
+                |text| Ok(text.to_owned()),
+            )?)
+        }
+        ("NS", Json::Array(list)) => {
+            let told = || parameter("An number set  may not be empty");
+            Value::Ns(parse_set(
+                &list,
+                told,
+                |_| invalid("Input collection contains duplicates"),
+                parse_number,
+            )?)
+        }
+        ("BS", Json::Array(list)) => {
+            let told = || parameter("Binary sets should not be empty");
+            Value::Bs(parse_set(
+                &list,
+                told,
+                |all| parameter(&format!("Input collection {all}of type BS contains duplicates.")),
+                parse_binary,
+            )?)
+        }
         ("L", Json::Array(list)) => {
             let depth_left = deeper(depth_max)?;
             Value::L(list.into_iter().map(|one| parse_value(one, depth_left)).collect::<Result<_>>()?)
@@ -87,18 +119,34 @@ pub fn parse_number(text: &str) -> Result<Number> {
 }
 
 fn parse_binary(text: &str) -> Result<Vec<u8>> {
-    BASE64.decode(text).map_err(|_| refused(Kind::Serialization, "Invalid binary value: it is not base64"))
+    if !text.len().is_multiple_of(4) {
+        let length = text.len();
+        return Err(refused(
+            Kind::Serialization,
+            format!("Base64 encoded length is expected a multiple of 4 bytes but found: {length}"),
+        ));
+    }
+    BASE64
+        .decode(text)
+        .map_err(|_| refused(Kind::Serialization, "Invalid last non-pad Base64 character dectected"))
 }
 
-fn parse_set<T: Ord>(list: Vec<Json>, of: &str, parse: impl Fn(String) -> Result<T>) -> Result<BTreeSet<T>> {
+/// Reads a set. What is told if it is empty, or if it has duplicates, differs by type; of the latter, all that was sent.
+fn parse_set<T: Ord>(
+    list: &[Json],
+    if_empty: impl FnOnce() -> Error,
+    if_duplicates: impl Fn(&str) -> Error,
+    parse: impl Fn(&str) -> Result<T>,
+) -> Result<BTreeSet<T>> {
     if list.is_empty() {
-        return Err(parameter(&format!("An {of} set  may not be empty")));
+        return Err(if_empty());
     }
     let mut set = BTreeSet::new();
     for one in list {
         let Json::String(text) = one else { return Err(unexpected()) };
         if !set.insert(parse(text)?) {
-            return Err(parameter("Input collection contains duplicates."));
+            let all: Vec<&str> = list.iter().filter_map(Json::as_str).collect();
+            return Err(if_duplicates(&format!("[{}]", all.join(", "))));
         }
     }
     Ok(set)
@@ -197,13 +245,20 @@ mod tests {
     #[test]
     fn what_is_no_value_is_refused_as_the_service_does() {
         assert!(wrong("{}").starts_with("Supplied AttributeValue is empty"));
+        assert!(wrong("null").starts_with("Supplied AttributeValue is empty"));
         assert!(wrong(r#"{"S":"a","N":"1"}"#).starts_with("Supplied AttributeValue has more than one"));
         assert_eq!(wrong(r#"{"N":"x"}"#), "The parameter cannot be converted to a numeric value: x");
         assert_eq!(
             wrong(r#"{"SS":[]}"#),
             "One or more parameter values were invalid: An string set  may not be empty"
         );
-        assert!(wrong(r#"{"NS":["1","1.0"]}"#).ends_with("Input collection contains duplicates."));
+        assert_eq!(wrong(r#"{"NS":["1","1.0"]}"#), "Input collection contains duplicates");
+        assert!(wrong(r#"{"SS":["a","a"]}"#).ends_with(": Input collection [a, a] contains duplicates."));
+        assert!(wrong(r#"{"BS":["Yg==","Yg=="]}"#).ends_with("[Yg==, Yg==]of type BS contains duplicates."));
+        assert!(wrong(r#"{"BS":[]}"#).ends_with(": Binary sets should not be empty"));
+        assert!(wrong(r#"{"a":""}"#).starts_with("Supplied AttributeValue is empty"));
+        assert!(wrong(r#"{"B":"23456"}"#).ends_with("a multiple of 4 bytes but found: 5"));
+        assert_eq!(wrong(r#"{"B":"+/+="}"#), "Invalid last non-pad Base64 character dectected");
         assert!(wrong(r#"{"NULL":false}"#).ends_with("must have the value of true"));
         let deep =
             |levels: usize| format!("{}{{\"S\":\"\"}}{}", "{\"L\":[".repeat(levels), "]}".repeat(levels));

@@ -134,7 +134,7 @@ pub struct ListBackups {
 
 impl Operation for ListBackups {
     fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        backups::check_list(&request.whole())?;
+        backups::check_list(request.json())?;
         let table = if request.has("TableName") { Some(request.table_name()?) } else { None };
         let kind = request.text("BackupType")?;
         let max = request.integer("Limit")?.unwrap_or(PAGE_MAX).min(PAGE_MAX);

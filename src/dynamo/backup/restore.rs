@@ -28,9 +28,9 @@ pub struct RestoreTableFromBackup {
 
 impl Operation for RestoreTableFromBackup {
     fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        let json = request.whole();
-        let name = target_table(&json)?.to_owned();
-        Ok(Self { name, overrides: overrides(&json)?, arn: request.needed_text("BackupArn")? })
+        let name = target_table(request.json())?.to_owned();
+        let overrides = overrides(request.json())?;
+        Ok(Self { name, overrides, arn: request.needed_text("BackupArn")? })
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
@@ -88,7 +88,7 @@ fn definition(table: &Schema, overrides: &Overrides) -> Result<TableDefinition> 
         }
     }
     if let Some(encryption) = &overrides.encryption {
-        definition.encryption.clone_from(encryption);
+        definition.encryption = encryption.on();
     }
     let keys = definition.indexes().map(|index| &index.key).chain([&definition.key]);
     let used: Vec<String> = keys.flat_map(|key| key.names().map(str::to_owned)).collect();

@@ -1,22 +1,22 @@
 //! BatchGetItem.
 
-use std::collections::BTreeSet;
-
-use serde_json::{Map, Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::dynamo::attribute::Attributes;
 use crate::dynamo::attribute::encoding::size_of;
 use crate::dynamo::attribute::json::put_attributes;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
-use crate::dynamo::error::{Result, invalid};
-use crate::dynamo::expression::{Parameters, Projection};
+use crate::dynamo::error::Result;
+use crate::dynamo::expression::Projection;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::read::get::{put_shown, row_of};
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, table_name};
+use crate::dynamo::validate::batch::{check_distinct, check_gets};
+use crate::dynamo::validate::expressions::GET;
 use crate::store::Reads;
 
 /// The most bytes of items in one reply.
@@ -31,7 +31,7 @@ struct Asked {
     projection: Option<Projection>,
     is_consistent: bool,
     /// What was asked, but for the keys: for those that are left unprocessed.
-    rest: Map<String, Json>,
+    rest: Json,
 }
 
 /// Reads items of one table or more.
@@ -42,14 +42,12 @@ pub struct BatchGetItem {
 
 impl Operation for BatchGetItem {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
+        check_gets(request.json(), limits.batch_get_items)?;
         let tables = request.map("RequestItems")?.unwrap_or_default();
         let asked = tables
             .into_iter()
             .map(|(named, json)| Asked::read(named, json, limits))
             .collect::<Result<Vec<_>>>()?;
-        if asked.iter().map(|one| one.keys.len()).sum::<usize>() > limits.batch_get_items {
-            return Err(invalid("Too many items requested for the BatchGetItem call"));
-        }
         Ok(Self { asked, detail: Detail::of(&mut request)? })
     }
 
@@ -60,10 +58,12 @@ impl Operation for BatchGetItem {
         let mut bytes = 0;
         for asked in &self.asked {
             let table = context.table(&asked.table)?;
-            let rows = asked.keys.iter().map(|key| row_of(&table, key)).collect::<Result<Vec<_>>>()?;
-            if rows.iter().collect::<BTreeSet<_>>().len() < rows.len() {
-                return Err(invalid("Provided list of item keys contains duplicates"));
-            }
+            let rows = asked
+                .keys
+                .iter()
+                .map(|key| row_of(&table, key, context.limits()))
+                .collect::<Result<Vec<_>>>()?;
+            check_distinct(&rows)?;
             let found = view.multi_get(&rows.iter().map(|row| &row[..]).collect::<Vec<_>>())?;
             let out = responses.member(&asked.named);
             out.push(b'[');
@@ -99,15 +99,15 @@ impl Asked {
     fn read(named: String, json: Json, limits: &Limits) -> Result<Self> {
         let mut request = Request::new(json)?;
         let keys = request.list("Keys")?.unwrap_or_default();
-        let rest = request.others();
-        let mut expressions = Expressions::of(&mut request, Parameters::GET, limits)?;
+        let rest = request.json().clone();
+        let mut expressions = Expressions::of(&mut request, GET, limits)?;
         let projection = expressions.projection(&mut request)?;
         expressions.finish()?;
         let keys = keys
             .into_iter()
             .map(|key| crate::dynamo::attribute::json::parse_attributes(key, limits.nesting_levels));
         Ok(Self {
-            table: table_name(&named),
+            table: table_name(&named)?,
             named,
             keys: keys.collect::<Result<_>>()?,
             projection,
@@ -120,10 +120,10 @@ impl Asked {
     fn again(&self, keys: &[&Attributes]) -> Vec<u8> {
         let mut again = Object::new();
         crate::dynamo::attribute::json::put_list(again.member("Keys"), keys, |out, key| {
-            put_attributes(out, key)
+            put_attributes(out, key);
         });
-        for (name, value) in &self.rest {
-            again.json(name, &json!(value));
+        for (name, value) in self.rest.as_object().into_iter().flatten() {
+            again.json(name, value);
         }
         again.end()
     }

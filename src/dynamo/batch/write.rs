@@ -1,17 +1,20 @@
 //! BatchWriteItem.
 
-use std::collections::BTreeSet;
+use serde_json::Value as Json;
 
+use crate::dynamo::attribute::json::parse_attributes;
 use crate::dynamo::attribute::size;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
-use crate::dynamo::error::{Result, invalid};
+use crate::dynamo::error::Result;
 use crate::dynamo::item::metrics::Metrics;
 use crate::dynamo::item::write::{Change, Write, write_all};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
-use crate::dynamo::request::{Request, table_name, unexpected};
+use crate::dynamo::request::{Request, table_name};
+use crate::dynamo::validate::batch::{Write as Asked, check_distinct, writes};
+use crate::dynamo::validate::keys::check_key;
 use crate::store::LockSet;
 
 /// Items of so many bytes are committed together. What is larger would only make others wait.
@@ -26,16 +29,8 @@ pub struct BatchWriteItem {
 
 impl Operation for BatchWriteItem {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
-        let mut writes = Vec::new();
-        for (named, json) in request.map("RequestItems")?.unwrap_or_default() {
-            let serde_json::Value::Array(list) = json else { return Err(unexpected()) };
-            for json in list {
-                writes.push(read(&named, Request::new(json)?, limits)?);
-            }
-        }
-        if writes.len() > limits.batch_write_items {
-            return Err(invalid("Too many items requested for the BatchWriteItem call"));
-        }
+        let asked = writes(request.json(), limits.batch_write_items)?;
+        let writes = asked.into_iter().map(|(named, one)| read(named, one, limits)).collect::<Result<_>>()?;
         let wants_metrics = request.text("ReturnItemCollectionMetrics")?.as_deref() == Some("SIZE");
         Ok(Self { writes, detail: Detail::of(&mut request)?, wants_metrics })
     }
@@ -72,14 +67,19 @@ impl Operation for BatchWriteItem {
 impl BatchWriteItem {
     /// Refuses what is wrong with any of them, before the first is carried out.
     fn check(&self, context: &Context) -> Result<()> {
-        let mut seen = BTreeSet::new();
         for write in &self.writes {
-            let aimed = write.aim(context)?;
-            if !seen.insert((aimed.table.id, aimed.key)) {
-                return Err(invalid("Provided list of item keys contains duplicates"));
+            // A batch says of items what others say of keys.
+            if let Change::Put(item) = &write.change {
+                let table = context.table(&write.table)?;
+                let parts = table.keys.parts();
+                let key = parts
+                    .filter_map(|part| Some((part.name.clone(), item.get(&part.name)?.clone())))
+                    .collect();
+                check_key(&table.definition, &key, context.limits())?;
             }
         }
-        Ok(())
+        let aimed = self.writes.iter().map(|write| write.aim(context)).collect::<Result<Vec<_>>>()?;
+        Ok(check_distinct(aimed.iter().map(|one| (one.table.id, &one.key)))?)
     }
 }
 
@@ -94,15 +94,11 @@ fn lot_len(writes: &[Write]) -> usize {
     fits.count()
 }
 
-fn read(named: &str, mut request: Request, limits: &Limits) -> Result<Write> {
-    let change = match (request.structure("PutRequest")?, request.structure("DeleteRequest")?) {
-        (Some(mut put), None) => Change::Put(put.attributes("Item", limits)?.ok_or_else(unexpected)?),
-        (None, Some(mut delete)) => Change::Delete(delete.attributes("Key", limits)?.ok_or_else(unexpected)?),
-        _ => {
-            return Err(invalid(
-                "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
-            ));
-        }
+fn read(named: &str, write: Asked, limits: &Limits) -> Result<Write> {
+    let attributes = |json: &Json| parse_attributes(json.clone(), limits.nesting_levels);
+    let change = match write {
+        Asked::Put(item) => Change::Put(attributes(item)?),
+        Asked::Delete(key) => Change::Delete(attributes(key)?),
     };
-    Ok(Write { table: table_name(named), change, condition: None, shows_item: false })
+    Ok(Write { table: table_name(named)?, change, condition: None, shows_item: false })
 }

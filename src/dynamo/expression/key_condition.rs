@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::super::attribute::Value;
 use super::super::error::{Error, Result, invalid};
+use super::super::schema::{KeyPart, Keys};
+use super::super::validate::table::KeyType;
 use super::ExpressionKind;
 use super::condition::{Comparator, Condition, Operand};
 use super::path::Path;
@@ -39,33 +41,6 @@ pub enum SortBound {
     BeginsWith(Arc<Value>),
 }
 
-/// The key of a table or an index.
-#[derive(Clone, Copy, Debug)]
-pub struct KeySchema<'a> {
-    /// The partition key, of one attribute or more.
-    pub hash: &'a [KeyAttribute<'a>],
-    /// The sort key, if there is one.
-    pub range: &'a [KeyAttribute<'a>],
-}
-
-/// An attribute of a key.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyAttribute<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Its type.
-    pub key_type: KeyType,
-}
-
-/// The types that keys have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the API's own names")]
-pub enum KeyType {
-    S,
-    N,
-    B,
-}
-
 /// The items that a query reads, by a key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SortedKeys {
@@ -75,13 +50,6 @@ pub struct SortedKeys {
     pub range: Vec<Arc<Value>>,
     /// A condition on the attribute of the sort key after them.
     pub bound: Option<SortBound>,
-}
-
-impl KeyType {
-    /// Whether a value is of this type.
-    pub fn matches(self, value: &Value) -> bool {
-        matches!((self, value), (Self::S, Value::S(_)) | (Self::N, Value::N(_)) | (Self::B, Value::B(_)))
-    }
 }
 
 impl SortBound {
@@ -131,8 +99,8 @@ impl Test {
 
     fn has_type(&self, key_type: KeyType) -> bool {
         match self {
-            Self::Equal(value) => key_type.matches(value),
-            Self::Bound(bound) => bound.values().all(|value| key_type.matches(value)),
+            Self::Equal(value) => key_type.is_of(value),
+            Self::Bound(bound) => bound.values().all(|value| key_type.is_of(value)),
             Self::Unindexable => false,
         }
     }
@@ -152,7 +120,7 @@ impl KeyCondition {
     }
 
     /// What it reads by a key.
-    pub fn resolve(mut self, schema: &KeySchema<'_>) -> Result<SortedKeys> {
+    pub fn resolve(mut self, schema: &Keys) -> Result<SortedKeys> {
         let unsupported = || invalid("Query key condition not supported");
         let (keys, conditions) = (schema.hash.len() + schema.range.len(), self.by_attribute.len());
         if conditions == 0 || conditions > 2 && keys <= 2 {
@@ -162,13 +130,13 @@ impl KeyCondition {
             return Err(unsupported());
         }
         let mut found = SortedKeys { hash: Vec::new(), range: Vec::new(), bound: None };
-        for attribute in schema.hash {
+        for attribute in &schema.hash {
             let test = self.take(attribute)?.ok_or_else(|| missed(attribute))?;
             let Test::Equal(value) = test else { return Err(unsupported()) };
             check_not_empty(attribute, &value)?;
             found.hash.push(value);
         }
-        for attribute in schema.range {
+        for attribute in &schema.range {
             match self.take(attribute)? {
                 // The attributes of a sort key have conditions in order, without a gap; no other attribute has one.
                 None if !self.by_attribute.is_empty() => return Err(missed(attribute)),
@@ -183,12 +151,12 @@ impl KeyCondition {
     }
 
     /// The condition on an attribute, of its type.
-    fn take(&mut self, attribute: &KeyAttribute<'_>) -> Result<Option<Test>> {
-        match self.by_attribute.remove(attribute.name) {
+    fn take(&mut self, attribute: &KeyPart) -> Result<Option<Test>> {
+        match self.by_attribute.remove(&attribute.name) {
             Some(Test::Unindexable) => {
                 Err(invalid("Attempted conditional constraint is not an indexable operation"))
             }
-            Some(test) if !test.has_type(attribute.key_type) => Err(invalid(
+            Some(test) if !test.has_type(attribute.kind) => Err(invalid(
                 "One or more parameter values were invalid: Condition parameter type does not match schema type",
             )),
             test => Ok(test),
@@ -196,11 +164,11 @@ impl KeyCondition {
     }
 }
 
-fn missed(attribute: &KeyAttribute<'_>) -> Error {
+fn missed(attribute: &KeyPart) -> Error {
     invalid(format!("Query condition missed key schema element: {}", attribute.name))
 }
 
-fn check_not_empty(attribute: &KeyAttribute<'_>, value: &Value) -> Result<()> {
+fn check_not_empty(attribute: &KeyPart, value: &Value) -> Result<()> {
     let what = match value {
         Value::S(text) if text.is_empty() => "string",
         Value::B(bytes) if bytes.is_empty() => "binary",

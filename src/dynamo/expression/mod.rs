@@ -28,7 +28,6 @@ mod condition_parser;
 mod evaluate;
 mod key_condition;
 pub mod legacy;
-mod parameters;
 mod parse;
 mod path;
 mod placeholders;
@@ -42,8 +41,7 @@ mod update_parser;
 mod tests;
 
 pub use condition::{Comparator, Condition, Operand};
-pub use key_condition::{KeyAttribute, KeyCondition, KeySchema, KeyType, SortBound, SortedKeys};
-pub use parameters::Parameters;
+pub use key_condition::{KeyCondition, SortBound, SortedKeys};
 pub use path::{Path, Step, check_keys_are_whole};
 pub use placeholders::Placeholders;
 pub use projection::Projection;

@@ -4,23 +4,20 @@ use super::returned::One;
 use super::write::{Change, Write};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
-use crate::dynamo::expression::Parameters;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::request::{Request, unexpected};
-
-/// Takes whether a refusal for the condition's sake shows the item.
-pub fn shows_item(request: &mut Request) -> Result<bool> {
-    Ok(request.text("ReturnValuesOnConditionCheckFailure")?.as_deref() == Some("ALL_OLD"))
-}
+use crate::dynamo::validate::expressions::{PUT_OR_DELETE, UPDATE};
+use crate::dynamo::validate::write::{return_old_values, return_values, returns_item_on_failure};
 
 /// Replaces an item, or makes it.
 pub struct PutItem(One);
 
 impl Operation for PutItem {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
-        let mut expressions = Expressions::of(&mut request, Parameters::PUT, limits)?;
+        let returned = return_old_values(request.json())?;
+        let mut expressions = Expressions::of(&mut request, PUT_OR_DELETE, limits)?;
         let condition = expressions.condition(&mut request)?;
         expressions.finish()?;
         let item = request.attributes("Item", limits)?.ok_or_else(unexpected)?;
@@ -28,9 +25,9 @@ impl Operation for PutItem {
             table: request.table_name()?,
             change: Change::Put(item),
             condition,
-            shows_item: shows_item(&mut request)?,
+            shows_item: returns_item_on_failure(request.json()),
         };
-        Ok(Self(One::read(&mut request, write)?))
+        Ok(Self(One::read(&mut request, write, returned)?))
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
@@ -43,7 +40,8 @@ pub struct UpdateItem(One);
 
 impl Operation for UpdateItem {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
-        let mut expressions = Expressions::of(&mut request, Parameters::UPDATE, limits)?;
+        let returned = return_values(request.json());
+        let mut expressions = Expressions::of(&mut request, UPDATE, limits)?;
         let update = expressions.update(&mut request)?;
         let condition = expressions.condition(&mut request)?;
         expressions.finish()?;
@@ -52,9 +50,9 @@ impl Operation for UpdateItem {
             table: request.table_name()?,
             change: Change::Update(key, update),
             condition,
-            shows_item: shows_item(&mut request)?,
+            shows_item: returns_item_on_failure(request.json()),
         };
-        Ok(Self(One::read(&mut request, write)?))
+        Ok(Self(One::read(&mut request, write, returned)?))
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
@@ -67,7 +65,8 @@ pub struct DeleteItem(One);
 
 impl Operation for DeleteItem {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
-        let mut expressions = Expressions::of(&mut request, Parameters::PUT, limits)?;
+        let returned = return_old_values(request.json())?;
+        let mut expressions = Expressions::of(&mut request, PUT_OR_DELETE, limits)?;
         let condition = expressions.condition(&mut request)?;
         expressions.finish()?;
         let key = request.attributes("Key", limits)?.ok_or_else(unexpected)?;
@@ -75,9 +74,9 @@ impl Operation for DeleteItem {
             table: request.table_name()?,
             change: Change::Delete(key),
             condition,
-            shows_item: shows_item(&mut request)?,
+            shows_item: returns_item_on_failure(request.json()),
         };
-        Ok(Self(One::read(&mut request, write)?))
+        Ok(Self(One::read(&mut request, write, returned)?))
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {

@@ -8,43 +8,27 @@ use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
+use crate::dynamo::validate::write::ReturnValues;
 use crate::store::LockSet;
-
-/// Which attributes are returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Returned {
-    Nothing,
-    AllOld,
-    UpdatedOld,
-    AllNew,
-    UpdatedNew,
-}
 
 /// A write of one item, and what is to be said of it.
 pub struct One {
     write: Write,
-    returned: Returned,
+    returned: ReturnValues,
     detail: Detail,
     wants_metrics: bool,
 }
 
 impl One {
     /// Takes what such requests have in common; the rest is the write.
-    pub fn read(request: &mut Request, write: Write) -> Result<Self> {
-        let returned = match request.text("ReturnValues")?.as_deref() {
-            Some("ALL_OLD") => Returned::AllOld,
-            Some("UPDATED_OLD") => Returned::UpdatedOld,
-            Some("ALL_NEW") => Returned::AllNew,
-            Some("UPDATED_NEW") => Returned::UpdatedNew,
-            _ => Returned::Nothing,
-        };
+    pub fn read(request: &mut Request, write: Write, returned: ReturnValues) -> Result<Self> {
         let wants_metrics = request.text("ReturnItemCollectionMetrics")?.as_deref() == Some("SIZE");
         Ok(Self { write, returned, detail: Detail::of(request)?, wants_metrics })
     }
 
     /// Carries it out.
     pub fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let tells_old = matches!(self.returned, Returned::AllOld | Returned::UpdatedOld);
+        let tells_old = matches!(self.returned, ReturnValues::AllOld | ReturnValues::UpdatedOld);
         let writes = (std::slice::from_ref(&self.write), LockSet::new());
         let tell = |aimed: &Aimed, staged: Result<Staged>| Ok(self.tell(aimed, &staged?));
         let told = write_all(context, writes, tells_old, |_| Ok(false), tell, |_, told| Ok(told))?;
@@ -74,11 +58,11 @@ impl One {
             _ => None,
         };
         match self.returned {
-            Returned::Nothing => None,
-            Returned::AllOld => staged.old.clone(),
-            Returned::AllNew => new(),
-            Returned::UpdatedOld => touched(staged.old.as_ref()),
-            Returned::UpdatedNew => touched(staged.new.as_deref()),
+            ReturnValues::None => None,
+            ReturnValues::AllOld => staged.old.clone(),
+            ReturnValues::AllNew => new(),
+            ReturnValues::UpdatedOld => touched(staged.old.as_ref()),
+            ReturnValues::UpdatedNew => touched(staged.new.as_deref()),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Refusal, Result, invalid};
 use crate::dynamo::expression::{Condition, ItemLimits, Update};
 use crate::dynamo::rows::{item_lock, table_key, table_lock};
-use crate::dynamo::schema::Schema;
+use crate::dynamo::schema::{KeyPart, Schema};
 use crate::dynamo::validate::keys::{check_index_keys, check_item, check_key, check_key_unchanged};
 use crate::store::{LockSet, Txn};
 
@@ -62,25 +62,39 @@ impl Write {
         let table = context.table(&self.table)?;
         let key = match &self.change {
             Change::Put(item) => {
-                check_item(&table.definition, item)?;
+                check_item(&table.definition, item, context.limits())?;
                 if size(item) > context.limits().item_bytes {
                     return Err(invalid("Item size has exceeded the maximum allowed size"));
                 }
                 table_key(&table.keys, item)
             }
             Change::Update(key, update) => {
-                check_key(&table.definition, key)?;
+                check_key(&table.definition, key, context.limits())?;
                 check_key_unchanged(&table.definition, update.changed_attributes())?;
+                check_index_types(&table, update)?;
                 table_key(&table.keys, key)
             }
             Change::Delete(key) | Change::Check(key) => {
-                check_key(&table.definition, key)?;
+                check_key(&table.definition, key, context.limits())?;
                 table_key(&table.keys, key)
             }
         };
         let key = key.ok_or_else(|| invalid("The provided key element does not match the schema"))?;
         Ok(Aimed { write: self, table, key })
     }
+}
+
+/// Refuses an update that is known to make a key of an index something that cannot be one.
+fn check_index_types(table: &Schema, update: &Update) -> Result<()> {
+    let parts = table.indexes.iter().flat_map(|index| index.keys.parts());
+    let is_wrong =
+        |part: &KeyPart| update.static_type(&part.name).is_some_and(|kind| kind != part.kind.word());
+    if parts.into_iter().any(is_wrong) {
+        return Err(invalid(
+            "The update expression attempted to update the secondary index key to unsupported type",
+        ));
+    }
+    Ok(())
 }
 
 impl<'a> Aimed<'a> {
@@ -154,7 +168,7 @@ impl<'a> Aimed<'a> {
         let limits = context.limits();
         let limits = ItemLimits { bytes_max: limits.item_bytes, depth_max: limits.nesting_levels };
         let new = update.apply(old, key, &limits)?;
-        check_index_keys(&self.table.definition, &new)?;
+        check_index_keys(&self.table.definition, &new, context.limits())?;
         Ok(new)
     }
 }
@@ -173,7 +187,9 @@ pub fn write_all<'w, T, R>(
     loop {
         let aimed = writes.iter().map(|write| write.aim(context)).collect::<Result<Vec<_>>>()?;
         let mut locks = more_locks.clone();
-        aimed.iter().for_each(|one| one.lock(&mut locks));
+        for one in &aimed {
+            one.lock(&mut locks);
+        }
         let mut txn = context.txn(locks)?;
         if !aimed.iter().all(|one| context.is_current(&one.table)) {
             continue;

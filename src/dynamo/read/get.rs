@@ -7,7 +7,7 @@ use crate::dynamo::attribute::transcode::put_item;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
-use crate::dynamo::expression::{Parameters, Projection};
+use crate::dynamo::expression::Projection;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
@@ -15,6 +15,7 @@ use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, unexpected};
 use crate::dynamo::rows::{item_row, table_key};
 use crate::dynamo::schema::Schema;
+use crate::dynamo::validate::expressions::GET;
 use crate::dynamo::validate::keys::check_key;
 use crate::store::Reads;
 
@@ -29,7 +30,7 @@ pub struct GetItem {
 
 impl Operation for GetItem {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
-        let mut expressions = Expressions::of(&mut request, Parameters::GET, limits)?;
+        let mut expressions = Expressions::of(&mut request, GET, limits)?;
         let projection = expressions.projection(&mut request)?;
         expressions.finish()?;
         Ok(Self {
@@ -43,7 +44,7 @@ impl Operation for GetItem {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let table = context.table(&self.table)?;
-        let row = row_of(&table, &self.key)?;
+        let row = row_of(&table, &self.key, context.limits())?;
         let found = context.view().get(&row)?;
         let mut told = Object::new();
         if let Some(found) = &found {
@@ -58,8 +59,8 @@ impl Operation for GetItem {
 }
 
 /// The row of the item with this key.
-pub fn row_of(table: &Schema, key: &Attributes) -> Result<Vec<u8>> {
-    check_key(&table.definition, key)?;
+pub fn row_of(table: &Schema, key: &Attributes, limits: &Limits) -> Result<Vec<u8>> {
+    check_key(&table.definition, key, limits)?;
     let key = table_key(&table.keys, key)
         .ok_or_else(|| invalid("The provided key element does not match the schema"))?;
     Ok(item_row(table.id, &key))

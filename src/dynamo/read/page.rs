@@ -8,8 +8,10 @@ use crate::dynamo::attribute::encoding::{decode, size_of};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::item::load;
+use crate::dynamo::limits::Limits;
 use crate::dynamo::rows::{BUCKET_BYTES, index_key, items_prefix, table_key};
 use crate::dynamo::schema::{Index, Schema};
+use crate::dynamo::validate::keys::check_start_key;
 use crate::store::{self, Reads, RowScan, Tier, View, after_prefix};
 
 /// Inline, no more than so many bytes are gone through; what takes longer would hold up others.
@@ -46,18 +48,16 @@ impl Source<'_> {
     }
 
     /// The key that `ExclusiveStartKey` stands for.
-    pub fn start(self, place: &Attributes) -> Result<Vec<u8>> {
-        let wrong = || {
-            invalid(
-                "The provided starting key is invalid: The provided key element does not match the schema",
-            )
-        };
-        if self.place(place).len() != place.len() {
-            return Err(wrong());
-        }
-        self.key(place).ok_or_else(wrong)
+    pub fn start(self, place: &Attributes, limits: &Limits) -> Result<Vec<u8>> {
+        let definition = &self.table.definition;
+        let index = self.index.and_then(|index| definition.indexes().find(|one| one.name == index.name));
+        check_start_key(definition, index, place, limits)?;
+        self.key(place).ok_or_else(|| invalid("The provided starting key is invalid"))
     }
 }
+
+/// The first key and the last one, without the prefix of all rows.
+pub type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// Which rows: keys between two bounds, in which direction, and how many.
 pub struct Range {
@@ -128,9 +128,9 @@ pub fn read_page(
     };
     let mut scan = view.scan(from.as_ref().map(|row| &row[..]), to.as_ref().map(|row| &row[..]));
     if range.is_reverse {
-        scan.last()?
+        scan.last()?;
     } else {
-        scan.first()?
+        scan.first()?;
     }
     let mut page = Page::default();
     while scan.valid() {
@@ -188,16 +188,13 @@ fn take(view: &View, source: Source, row: &[u8], shown: &Shown, page: &mut Page)
 }
 
 /// The bounds of the keys that begin with this; all of them if it is nothing.
-pub fn beginning_with(beginning: Vec<u8>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+pub fn beginning_with(beginning: Vec<u8>) -> Bounds {
     let end = after_prefix(&beginning).map_or(Bound::Unbounded, Bound::Excluded);
     (Bound::Included(beginning), end)
 }
 
 /// The bounds of the keys in some buckets.
-pub fn in_buckets(
-    from: Option<[u8; BUCKET_BYTES]>,
-    to: Option<[u8; BUCKET_BYTES]>,
-) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+pub fn in_buckets(from: Option<[u8; BUCKET_BYTES]>, to: Option<[u8; BUCKET_BYTES]>) -> Bounds {
     let to = to.map_or(Bound::Unbounded, |bucket| Bound::Excluded(bucket.to_vec()));
     match from {
         Some(bucket) => (Bound::Included(bucket.to_vec()), to),

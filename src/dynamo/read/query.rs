@@ -2,15 +2,13 @@
 
 use std::ops::Bound;
 
-use super::page::{Page, Range, Source, beginning_with, in_buckets, read_page};
-use super::shown::{Select, Shown};
+use super::page::{Bounds, Page, Range, Source, beginning_with, in_buckets, read_page};
+use super::shown::Shown;
 use crate::dynamo::attribute::{Attributes, Value};
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
-use crate::dynamo::expression::{
-    self, Condition, KeyAttribute, KeyCondition, KeySchema, Parameters, Projection, SortBound, SortedKeys,
-};
+use crate::dynamo::expression::{Condition, KeyCondition, Projection, SortBound, SortedKeys};
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
@@ -18,7 +16,8 @@ use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
 use crate::dynamo::rows::{bucket_start, partition_of, put_key_beginning, put_key_value, segment};
 use crate::dynamo::schema::{Index, KeyPart, Keys, Schema};
-use crate::dynamo::validate::table::KeyType;
+use crate::dynamo::validate::expressions::{QUERY, SCAN};
+use crate::dynamo::validate::read::{Select, segment as part_of_scan, select_of_query, select_of_scan};
 use crate::store::after_prefix;
 
 /// What queries and scans have in common.
@@ -37,17 +36,15 @@ struct Asked {
 impl Asked {
     fn read(
         request: &mut Request,
-        expressions: &mut Expressions,
-        older: &str,
+        select: Select,
+        (expressions, older): (&mut Expressions, &str),
         limits: &Limits,
     ) -> Result<Self> {
-        let index = request.text("IndexName")?;
-        let select = Select::of(request, index.is_some())?;
         let filter = expressions.filter(request, older)?;
         let projection = expressions.projection(request)?;
         Ok(Self {
             table: request.table_name()?,
-            index,
+            index: request.text("IndexName")?,
             select,
             filter,
             projection,
@@ -76,8 +73,8 @@ impl Asked {
     }
 
     /// The key that the page begins after.
-    fn start(&self, source: Source) -> Result<Option<Vec<u8>>> {
-        self.start.as_ref().map(|place| source.start(place)).transpose()
+    fn start(&self, source: Source, limits: &Limits) -> Result<Option<Vec<u8>>> {
+        self.start.as_ref().map(|place| source.start(place, limits)).transpose()
     }
 
     fn reply(&self, source: Source, page: Page, shown: &Shown) -> Vec<u8> {
@@ -108,7 +105,7 @@ impl Asked {
         let shown =
             Shown::new((&table, source.index), self.select, self.filter.as_ref(), self.projection.as_ref())?;
         let mut range = range(source)?;
-        if let Some(start) = self.start(source)? {
+        if let Some(start) = self.start(source, context.limits())? {
             range.begin_after(start)?;
         }
         let page = read_page(context, &context.view(), source, &range, &shown)?;
@@ -121,29 +118,30 @@ pub struct Query {
     asked: Asked,
     keys: KeyCondition,
     is_reverse: bool,
+    /// What refusals call the filter.
+    filter_name: &'static str,
 }
 
 impl Operation for Query {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
-        let mut expressions = Expressions::of(&mut request, Parameters::QUERY, limits)?;
+        let select = select_of_query(request.json())?;
+        let filter_name = if request.has("QueryFilter") { "QueryFilter" } else { "Filter Expression" };
+        let mut expressions = Expressions::of(&mut request, QUERY, limits)?;
         let keys = expressions.key_condition(&mut request)?.ok_or_else(|| {
             invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
         })?;
-        let asked = Asked::read(&mut request, &mut expressions, "QueryFilter", limits)?;
+        let asked = Asked::read(&mut request, select, (&mut expressions, "QueryFilter"), limits)?;
         expressions.finish()?;
         let is_reverse = !request.boolean("ScanIndexForward")?.unwrap_or(true);
-        Ok(Self { asked, keys, is_reverse })
+        Ok(Self { asked, keys, is_reverse, filter_name })
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         self.asked.run(context, |source| {
             let keys = source.index.map_or(&source.table.keys, |index| &index.keys);
-            let sorted = self
-                .keys
-                .clone()
-                .resolve(&KeySchema { hash: &attributes(&keys.hash), range: &attributes(&keys.range) })?;
+            let sorted = self.keys.clone().resolve(keys)?;
             if let Some(filter) = &self.asked.filter {
-                filter.check_no_keys(keys.parts().map(|part| &part.name[..]), "Filter Expression")?;
+                filter.check_no_keys(keys.parts().map(|part| &part.name[..]), self.filter_name)?;
             }
             let (from, to) = bounds(keys, &sorted)?;
             Ok(Range { from, to, is_reverse: self.is_reverse, rows_max: self.asked.rows_max })
@@ -151,17 +149,8 @@ impl Operation for Query {
     }
 }
 
-fn attributes(parts: &[KeyPart]) -> Vec<KeyAttribute<'_>> {
-    let kind = |kind| match kind {
-        KeyType::S => expression::KeyType::S,
-        KeyType::N => expression::KeyType::N,
-        KeyType::B => expression::KeyType::B,
-    };
-    parts.iter().map(|part| KeyAttribute { name: &part.name, key_type: kind(part.kind) }).collect()
-}
-
 /// The bounds of the keys that a condition on them stands for.
-fn bounds(keys: &Keys, sorted: &SortedKeys) -> Result<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+fn bounds(keys: &Keys, sorted: &SortedKeys) -> Result<Bounds> {
     let wrong = || {
         invalid(
             "One or more parameter values were invalid: Condition parameter type does not match schema type",
@@ -207,28 +196,12 @@ pub struct Scan {
 
 impl Operation for Scan {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
-        let mut expressions = Expressions::of(&mut request, Parameters::SCAN, limits)?;
-        let asked = Asked::read(&mut request, &mut expressions, "ScanFilter", limits)?;
+        let select = select_of_scan(request.json())?;
+        let part = part_of_scan(request.json())?;
+        let mut expressions = Expressions::of(&mut request, SCAN, limits)?;
+        let asked = Asked::read(&mut request, select, (&mut expressions, "ScanFilter"), limits)?;
         expressions.finish()?;
-        let (segment, total) = match (request.integer("Segment")?, request.integer("TotalSegments")?) {
-            (None, None) => (0, 1),
-            (Some(segment), Some(total)) if segment < total => (segment, total),
-            (Some(segment), Some(total)) => {
-                return Err(invalid(format!(
-                    "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: {segment} is not less than TotalSegments: {total}"
-                )));
-            }
-            (Some(_), None) => {
-                return Err(invalid(
-                    "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
-                ));
-            }
-            (None, Some(_)) => {
-                return Err(invalid(
-                    "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
-                ));
-            }
-        };
+        let (segment, total) = part.map_or((0, 1), |(segment, total)| (segment.into(), total.into()));
         Ok(Self { asked, segment, total })
     }
 

@@ -4,57 +4,9 @@ use crate::dynamo::attribute::Attributes;
 use crate::dynamo::attribute::json::put_attributes;
 use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expression::{Condition, Projection};
-use crate::dynamo::request::Request;
 use crate::dynamo::schema::{Index, Schema};
+use crate::dynamo::validate::read::Select;
 use crate::dynamo::validate::table::Projection as Held;
-
-/// What a request selects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Select {
-    /// Whole items.
-    All,
-    /// What the index holds.
-    Projected,
-    /// Parts of them, as the projection says.
-    Specific,
-    /// Their number.
-    Count,
-}
-
-impl Select {
-    /// Takes `Select`, in a request that has a projection or not.
-    pub fn of(request: &mut Request, has_index: bool) -> Result<Self> {
-        let projections = ["ProjectionExpression", "AttributesToGet"];
-        let projection = projections.into_iter().find(|name| request.has(name));
-        let select = request.text("Select")?;
-        let cannot = |what: &str| {
-            let name = match projection {
-                Some("ProjectionExpression") => "ProjectionExpression",
-                _ => "AttributesToGet",
-            };
-            invalid(format!("Cannot specify the {name} when choosing to get {what}"))
-        };
-        Ok(match (select.as_deref(), projection) {
-            (None | Some("SPECIFIC_ATTRIBUTES"), Some(_)) => Self::Specific,
-            (None, None) if has_index => Self::Projected,
-            (None | Some("ALL_ATTRIBUTES"), None) => Self::All,
-            (Some("COUNT"), None) => Self::Count,
-            (Some("ALL_PROJECTED_ATTRIBUTES"), None) if has_index => Self::Projected,
-            (Some("ALL_PROJECTED_ATTRIBUTES"), None) => {
-                return Err(invalid(
-                    "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
-                ));
-            }
-            (Some("SPECIFIC_ATTRIBUTES"), None) => {
-                return Err(invalid(
-                    "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
-                ));
-            }
-            (Some("COUNT"), Some(_)) => return Err(cannot("only the Count")),
-            (Some(other), _) => return Err(cannot(other)),
-        })
-    }
-}
 
 /// What is returned.
 pub struct Shown<'a> {

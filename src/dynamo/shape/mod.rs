@@ -18,7 +18,7 @@ pub use table_name::table_name;
 use super::error::{Kind, Refusal};
 
 /// Checks a request against the input of its operation. What has passed holds no member of a wrong type, no null in lists
-/// and maps but those within attribute values, and all that is required.
+/// and maps but among attribute values, and all that is required.
 pub fn check(operation: &Shape, request: &Json) -> Result<(), Refusal> {
     types::check(operation, request, types::Place::Element)
         .map_err(|message| Refusal::new(Kind::Serialization, message))?;

@@ -45,15 +45,12 @@ fn repeated(rows: &str) -> String {
             let (letter, times) = inside.split_once('*')?;
             Some((letter.repeat(times.parse().ok()?), after))
         });
-        match inside {
-            Some((letters, after)) => {
-                text.push_str(&letters);
-                rest = after;
-            }
-            None => {
-                text.push('<');
-                rest = after;
-            }
+        if let Some((letters, after)) = inside {
+            text.push_str(&letters);
+            rest = after;
+        } else {
+            text.push('<');
+            rest = after;
         }
     }
     text + rest

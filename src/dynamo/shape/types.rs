@@ -160,7 +160,9 @@ fn check_attribute(value: &Json, place: Place) -> Result {
             "L" => check_elements(content, |one| check_attribute(one, Place::Element))?,
             "M" => {
                 let Json::Object(map) = content else { return Err(no_attributes(content)) };
-                map.values().try_for_each(|one| check_attribute(one, Place::Element))?;
+                map.values()
+                    .filter(|one| !one.is_null())
+                    .try_for_each(|one| check_attribute(one, Place::Element))?;
             }
             _ => {}
         }
@@ -170,7 +172,7 @@ fn check_attribute(value: &Json, place: Place) -> Result {
 
 fn check_elements(value: &Json, check: impl Fn(&Json) -> Result) -> Result {
     let Json::Array(list) = value else { return Err(no_list(value, Place::Member)) };
-    list.iter().try_for_each(check)
+    list.iter().filter(|one| !one.is_null()).try_for_each(check)
 }
 
 fn no_attributes(value: &Json) -> String {

@@ -64,8 +64,8 @@ impl Operation for GetShardIterator {
                 let view = context.view_newest();
                 changes::newest(&view, stream.id)?.saturating_add(1).min(end)
             }
-            Begin::At(number) => self.number(context, number)?,
-            Begin::After(number) => self.number(context, number)?.saturating_add(1),
+            Begin::At(number) => sequence(context, number)?,
+            Begin::After(number) => sequence(context, number)?.saturating_add(1),
         };
         let issued_ms = context.tables.store().now_ms();
         let iterator = Iterator { issued_ms, next, arn: self.arn.clone() };
@@ -73,18 +73,16 @@ impl Operation for GetShardIterator {
     }
 }
 
-impl GetShardIterator {
-    fn number(&self, context: &Context, text: &str) -> Result<u64> {
-        let number = parse_number(text)
-            .ok_or_else(|| invalid(format!("Invalid SequenceNumber: {text} is none of this stream")))?;
-        if created_ms(number).saturating_add(KEPT_MS) < context.tables.store().now_ms() {
-            return Err(refused(
-                Kind::TrimmedDataAccess,
-                "The operation attempted to read past the oldest stream record in a shard.",
-            ));
-        }
-        Ok(number)
+fn sequence(context: &Context, text: &str) -> Result<u64> {
+    let number = parse_number(text)
+        .ok_or_else(|| invalid(format!("Invalid SequenceNumber: {text} is none of this stream")))?;
+    if created_ms(number).saturating_add(KEPT_MS) < context.tables.store().now_ms() {
+        return Err(refused(
+            Kind::TrimmedDataAccess,
+            "The operation attempted to read past the oldest stream record in a shard.",
+        ));
     }
+    Ok(number)
 }
 
 /// Records from an iterator on.

@@ -24,10 +24,10 @@ pub struct CreateTable {
 
 impl Operation for CreateTable {
     fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        let json = request.whole();
-        let definition = create_table(&json)?;
-        let tags =
-            tags::of_request(&json)?.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let definition = create_table(request.json())?;
+        let tags = tags::of_request(request.json())?
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
         Ok(Self { definition, tags: tags.collect(), name: request.table_name()? })
     }
 

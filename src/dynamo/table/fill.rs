@@ -22,6 +22,9 @@ use crate::workers::Lane;
 const LOT_ITEMS: usize = 100;
 const LOT_BYTES: usize = 1 << 20;
 
+/// An item's key.
+type Key = Vec<u8>;
+
 /// Whether somebody is at it.
 #[derive(Default)]
 pub struct Filling(AtomicBool);
@@ -65,7 +68,9 @@ impl Tables {
             locks = LockSet::new();
             locks.shared(table_lock(&table.name));
         }
-        keys.iter().for_each(|key| locks.exclusive(item_lock(table.id, key)));
+        for key in &keys {
+            locks.exclusive(item_lock(table.id, key));
+        }
         let mut txn = context.txn(locks)?;
         if !context.is_current(table) {
             return Ok(None);
@@ -93,7 +98,7 @@ impl Tables {
     }
 
     /// The keys of a lot, and where the next one begins.
-    fn lot(&self, table: &Schema, from: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>)> {
+    fn lot(&self, table: &Schema, from: &[u8]) -> Result<(Vec<Key>, Option<Key>)> {
         let view = self.store.view_newest(Tier::Disk);
         let prefix = items_prefix(table.id);
         let (start, end) = (item_row(table.id, from), after_prefix(&prefix).unwrap_or_default());

@@ -23,7 +23,7 @@ pub struct UpdateContinuousBackups {
 
 impl Operation for UpdateContinuousBackups {
     fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        let is_on = is_recoverable(&request.whole())?;
+        let is_on = is_recoverable(request.json())?;
         let table = request.table_name()?;
         let mut asked = request.structure("PointInTimeRecoverySpecification")?.ok_or_else(unexpected)?;
         let days = asked.integer("RecoveryPeriodInDays")?.unwrap_or(DAYS);

@@ -2,39 +2,17 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::dynamo::context::Context;
-use crate::dynamo::error::{Error, Kind, Result, invalid, refused};
+use crate::dynamo::error::{Error, Kind, Result, refused};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::{Operation, reply};
 use crate::dynamo::request::Request;
 use crate::dynamo::schema::Schema;
+use crate::dynamo::validate::tags;
 
 use super::describe::table_arn;
-
-/// The most tags of a table.
-const TAGS_MAX: usize = 50;
-
-/// Reads a list of tags.
-pub fn tags(list: Vec<Json>) -> Result<Vec<(String, String)>> {
-    let tag = |json| {
-        let mut tag = Request::new(json)?;
-        Ok((tag.needed_text("Key")?, tag.needed_text("Value")?))
-    };
-    list.into_iter().map(tag).collect()
-}
-
-/// The name of the table that a resource's ARN names.
-fn named(arn: &str) -> Result<String> {
-    let name = arn.rsplit_once(":table/").map(|(_, name)| name);
-    match name {
-        Some(name) if !name.is_empty() && !name.contains('/') && arn.starts_with("arn:aws") => {
-            Ok(name.to_owned())
-        }
-        _ => Err(invalid(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}"))),
-    }
-}
 
 fn not_found(name: &str) -> Error {
     refused(
@@ -54,20 +32,20 @@ pub struct TagResource {
 }
 
 impl Operation for TagResource {
-    fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        let table = named(&request.needed_text("ResourceArn")?)?;
-        Ok(Self { table, tags: tags(request.list("Tags")?.unwrap_or_default())? })
+    fn read(request: Request, _: &Limits) -> Result<Self> {
+        let table = tags::table_of_resource(request.json())?.to_owned();
+        let tags = tags::to_set(request.json())?;
+        Ok(Self {
+            table,
+            tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        })
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let txn = context.change(&self.table)?;
         let mut schema = (*find(context, &self.table)?).clone();
         schema.tags.extend(self.tags.iter().cloned());
-        if schema.tags.len() > TAGS_MAX {
-            return Err(invalid(format!(
-                "One or more parameter values were invalid: Too many tags: at most {TAGS_MAX}"
-            )));
-        }
+        tags::check_count(schema.tags.len())?;
         context.commit_schema(txn, &self.table, Some(schema))?;
         Ok(Vec::new())
     }
@@ -80,9 +58,10 @@ pub struct UntagResource {
 }
 
 impl Operation for UntagResource {
-    fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        let table = named(&request.needed_text("ResourceArn")?)?;
-        Ok(Self { table, keys: request.texts("TagKeys")?.unwrap_or_default() })
+    fn read(request: Request, _: &Limits) -> Result<Self> {
+        let table = tags::table_of_resource(request.json())?.to_owned();
+        let keys = tags::to_remove(request.json())?;
+        Ok(Self { table, keys: keys.into_iter().map(str::to_owned).collect() })
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
@@ -100,8 +79,8 @@ pub struct ListTagsOfResource {
 }
 
 impl Operation for ListTagsOfResource {
-    fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        Ok(Self { table: named(&request.needed_text("ResourceArn")?)? })
+    fn read(request: Request, _: &Limits) -> Result<Self> {
+        Ok(Self { table: tags::table_of_resource(request.json())?.to_owned() })
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {

@@ -24,7 +24,7 @@ pub struct UpdateTable {
 
 impl Operation for UpdateTable {
     fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        let update = update_table(&request.whole())?;
+        let update = update_table(request.json())?;
         Ok(Self { name: request.table_name()?, update })
     }
 
@@ -32,8 +32,8 @@ impl Operation for UpdateTable {
         let mut txn = context.change(&self.name)?;
         let mut schema = (*context.table_to_change(&self.name)?).clone();
         self.note(&mut schema, txn.now_ms())?;
-        if let Some(view) = self.update.stream {
-            set_stream(&mut txn, &mut schema, view)?;
+        if let Some(turn) = &self.update.stream {
+            set_stream(&mut txn, &mut schema, turn.on())?;
         }
         forget_streams(context, &mut txn, &mut schema);
         for index in &self.update.indexes {
@@ -81,7 +81,7 @@ impl UpdateTable {
             definition.throughput = Some(new);
         }
         if let Some(encryption) = &update.encryption {
-            definition.encryption.clone_from(encryption);
+            definition.encryption = encryption.on();
         }
         definition.class = update.class.unwrap_or(definition.class);
         definition.is_protected = update.is_protected.unwrap_or(definition.is_protected);

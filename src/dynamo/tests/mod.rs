@@ -3,5 +3,6 @@
 mod backups;
 mod departed;
 mod model;
+mod serializable;
 mod transcripts;
 mod world;

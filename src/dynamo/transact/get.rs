@@ -6,13 +6,14 @@ use crate::dynamo::attribute::json::put_list;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Error, Kind, Result, invalid};
-use crate::dynamo::expression::{Parameters, Projection};
+use crate::dynamo::expression::Projection;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::read::get::{put_shown, row_of};
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, unexpected};
+use crate::dynamo::validate::expressions::GET;
 use crate::store::Reads;
 
 use super::cancelled;
@@ -40,7 +41,7 @@ impl Operation for TransactGetItems {
         }
         let read = |json| {
             let mut get = Request::new(json)?.structure("Get")?.ok_or_else(unexpected)?;
-            let mut expressions = Expressions::of(&mut get, Parameters::GET, limits)?;
+            let mut expressions = Expressions::of(&mut get, GET, limits)?;
             let projection = expressions.projection(&mut get)?;
             expressions.finish()?;
             let key = get.attributes("Key", limits)?.ok_or_else(unexpected)?;
@@ -55,13 +56,13 @@ impl Operation for TransactGetItems {
         let (mut rows, mut reasons) = (Vec::new(), Vec::new());
         for get in &self.gets {
             let table = context.table(&get.table)?;
-            match row_of(&table, &get.key) {
+            match row_of(&table, &get.key, context.limits()) {
                 Ok(row) => {
                     rows.push(row);
                     reasons.push(None);
                 }
                 Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => {
-                    reasons.push(Some(*refusal))
+                    reasons.push(Some(*refusal));
                 }
                 Err(error) => return Err(error),
             }

@@ -18,9 +18,9 @@ fn cancelled(reasons: Vec<Option<Refusal>>) -> Error {
 }
 
 /// Appends what was wrong with an item.
-pub fn put_reason(out: &mut Vec<u8>, reason: &Option<Refusal>) {
+pub fn put_reason(out: &mut Vec<u8>, reason: Option<&Refusal>) {
     let mut told = Object::new();
-    told.text("Code", reason.as_ref().map_or("None", code));
+    told.text("Code", reason.map_or("None", code));
     if let Some(reason) = reason {
         told.text("Message", &reason.message);
         if let Some(item) = &reason.item {

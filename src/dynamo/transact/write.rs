@@ -1,7 +1,6 @@
 //! TransactWriteItems: all or nothing, in one commit.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
@@ -10,16 +9,17 @@ use super::token::Token;
 use crate::dynamo::attribute::size;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
-use crate::dynamo::error::{Error, Refusal, Result, invalid};
-use crate::dynamo::expression::Parameters;
+use crate::dynamo::error::{Error, Kind, Refusal, Result, invalid};
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::item::metrics::Metrics;
-use crate::dynamo::item::operations::shows_item;
 use crate::dynamo::item::write::{Change, Write, write_all};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, unexpected};
+use crate::dynamo::validate::expressions::{PUT_OR_DELETE, UPDATE};
+use crate::dynamo::validate::transaction::{Action, action, check_distinct};
+use crate::dynamo::validate::write::returns_item_on_failure;
 use crate::store::LockSet;
 
 /// The most bytes of the items of a transaction.
@@ -46,7 +46,7 @@ impl Operation for TransactWriteItems {
             )));
         }
         let writes =
-            items.into_iter().map(|item| read(Request::new(item)?, limits)).collect::<Result<_>>()?;
+            items.into_iter().map(|item| read(&Request::new(item)?, limits)).collect::<Result<_>>()?;
         let wants_metrics = request.text("ReturnItemCollectionMetrics")?.as_deref() == Some("SIZE");
         Ok(Self { writes, token, detail: Detail::of(&mut request)?, wants_metrics })
     }
@@ -98,36 +98,35 @@ impl Operation for TransactWriteItems {
 
 impl TransactWriteItems {
     fn check(&self, context: &Context) -> Result<()> {
-        let mut seen = BTreeSet::new();
-        let mut reasons = Vec::new();
+        let (mut keys, mut reasons) = (Vec::new(), Vec::new());
         for write in &self.writes {
             match write.aim(context) {
-                Ok(aimed) if !seen.insert((aimed.table.id, aimed.key.clone())) => {
-                    return Err(invalid(
-                        "Transaction request cannot include multiple operations on one item",
-                    ));
+                Ok(aimed) => {
+                    keys.push((aimed.table.id, aimed.key));
+                    reasons.push(None);
                 }
-                Ok(_) => reasons.push(None),
-                Err(Error::Refused(refusal)) if refusal.kind == crate::dynamo::error::Kind::Validation => {
-                    reasons.push(Some(*refusal));
+                Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => {
+                    reasons.push(Some(*refusal))
                 }
                 Err(error) => return Err(error),
             }
         }
+        check_distinct(keys)?;
         if reasons.iter().any(Option::is_some) { Err(cancelled(reasons)) } else { Ok(()) }
     }
 }
 
 /// Reads one of the actions.
-fn read(mut request: Request, limits: &Limits) -> Result<Write> {
-    let mut all = Vec::new();
-    for name in ["ConditionCheck", "Put", "Update", "Delete"] {
-        all.extend(request.structure(name)?.map(|action| (name, action)));
-    }
-    let (Some((name, mut action)), true) = (all.pop(), all.is_empty()) else {
-        return Err(invalid("TransactItems can only contain one of Check, Put, Update or Delete"));
+fn read(request: &Request, limits: &Limits) -> Result<Write> {
+    let (name, action) = match action(request.json())? {
+        Action::Check(json) => ("Check", json),
+        Action::Put(json) => ("Put", json),
+        Action::Delete(json) => ("Delete", json),
+        Action::Update(json) => ("Update", json),
     };
-    let parameters = if name == "Update" { Parameters::UPDATE } else { Parameters::PUT };
+    let mut action = Request::new(action.clone())?;
+    let shows_item = returns_item_on_failure(action.json());
+    let parameters = if name == "Update" { UPDATE } else { PUT_OR_DELETE };
     let mut expressions = Expressions::of(&mut action, parameters, limits)?;
     let update = if name == "Update" { Some(expressions.update(&mut action)?) } else { None };
     let condition = expressions.condition(&mut action)?;
@@ -143,5 +142,5 @@ fn read(mut request: Request, limits: &Limits) -> Result<Write> {
             }
         }
     };
-    Ok(Write { table: action.table_name()?, change, condition, shows_item: shows_item(&mut action)? })
+    Ok(Write { table: action.table_name()?, change, condition, shows_item })
 }

@@ -6,9 +6,6 @@ use serde_json::Value as Json;
 
 use super::{Result, elements, invalid, member};
 
-const GETS_MAX: usize = 100;
-const WRITES_MAX: usize = 25;
-
 /// A write of a batch: the item that it puts, or the key of the one that it deletes.
 #[derive(Clone, Copy, Debug)]
 pub enum Write<'a> {
@@ -19,17 +16,17 @@ pub enum Write<'a> {
 }
 
 /// Checks how many items a BatchGetItem asks for.
-pub fn check_gets(request: &Json) -> Result<()> {
+pub fn check_gets(request: &Json, gets_max: usize) -> Result<()> {
     let tables = request.get("RequestItems").and_then(Json::as_object).into_iter().flatten();
     let count: usize = tables.map(|(_, of)| of.get("Keys").map_or(0, |keys| elements(keys).count())).sum();
-    if count > GETS_MAX {
+    if count > gets_max {
         return Err(invalid("Too many items requested for the BatchGetItem call"));
     }
     Ok(())
 }
 
 /// The writes of a BatchWriteItem, with the names or ARNs of their tables.
-pub fn writes(request: &Json) -> Result<Vec<(&str, Write<'_>)>> {
+pub fn writes(request: &Json, writes_max: usize) -> Result<Vec<(&str, Write<'_>)>> {
     let mut writes = Vec::new();
     let tables = request.get("RequestItems").and_then(Json::as_object).into_iter().flatten();
     for (table, list) in tables {
@@ -50,7 +47,7 @@ pub fn writes(request: &Json) -> Result<Vec<(&str, Write<'_>)>> {
             writes.push((table.as_str(), write));
         }
     }
-    if writes.len() > WRITES_MAX {
+    if writes.len() > writes_max {
         return Err(invalid("Too many items requested for the BatchWriteItem call"));
     }
     Ok(writes)

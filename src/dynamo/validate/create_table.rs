@@ -10,6 +10,7 @@ use super::table::{
     TableDefinition, Throughput,
 };
 use super::throughput::{self, Of};
+use super::update_table::Turn;
 use super::{Result, boolean, duplicate, elements, invalid, member, parameter, text};
 
 const LOCAL_INDEXES_MAX: usize = 5;
@@ -21,7 +22,7 @@ pub(super) const PROJECTED_MAX: usize = 100;
 pub fn create_table(request: &Json) -> Result<TableDefinition> {
     refuse_unserved(
         request,
-        &["GlobalTableSourceArn", "GlobalTableSettingsReplicationMode", "ResourcePolicy"],
+        &["GlobalTableSourceArn", "GlobalTableSettingsReplicationMode", "ResourcePolicy", "VectorIndexes"],
     )?;
     let class = table_class(request)?.unwrap_or_default();
     let billing = throughput::billing(request).unwrap_or(Billing::Provisioned);
@@ -42,7 +43,10 @@ pub fn create_table(request: &Json) -> Result<TableDefinition> {
         on_demand,
         warm: throughput::warm(request),
         stream: stream(request)?,
-        encryption: encryption(request)?.flatten(),
+        encryption: match encryption(request)? {
+            Some(Turn::On(encryption)) => Some(encryption),
+            _ => None,
+        },
         class,
         is_protected: boolean(request, "DeletionProtectionEnabled").unwrap_or(false),
     })
@@ -254,20 +258,20 @@ pub(super) fn table_class(request: &Json) -> Result<Option<TableClass>> {
     })
 }
 
-/// How a request wants a table encrypted; `Some(None)`: as any table is.
-pub(super) fn encryption(request: &Json) -> Result<Option<Option<Encryption>>> {
+/// How a request wants a table encrypted.
+pub(super) fn encryption(request: &Json) -> Result<Option<Turn<Encryption>>> {
     let Some(asked) = member(request, "SSESpecification") else { return Ok(None) };
     let (kind, key) = (member(asked, "SSEType").and_then(Json::as_str), member(asked, "KMSMasterKeyId"));
     if !boolean(asked, "Enabled").unwrap_or(kind.is_some() || key.is_some()) {
         return match (kind, key) {
             (Some(_), _) => Err(parameter("SSEType can not be specified if Enabled is false")),
             (None, Some(_)) => Err(parameter("KMSMasterKeyId can not be specified if Enabled is false")),
-            (None, None) => Ok(Some(None)),
+            (None, None) => Ok(Some(Turn::Off)),
         };
     }
     match (kind, key) {
         (Some("AES256"), _) => Err(parameter("SSEType AES256 is not supported")),
         (None, Some(_)) => Err(parameter("SSEType KMS is required if KMSMasterKeyId is specified")),
-        (_, key) => Ok(Some(Some(Encryption { key: key.and_then(Json::as_str).map(str::to_owned) }))),
+        (_, key) => Ok(Some(Turn::On(Encryption { key: key.and_then(Json::as_str).map(str::to_owned) }))),
     }
 }

@@ -3,13 +3,10 @@
 use super::table::{IndexDefinition, KeySchema, KeyType, TableDefinition};
 use super::{Result, invalid, parameter};
 use crate::dynamo::attribute::{Attributes, Value};
-
-/// The most bytes of what is hashed, and of what is sorted by.
-const HASH_SIZE_MAX: usize = 2048;
-const RANGE_SIZE_MAX: usize = 1024;
+use crate::dynamo::limits::Limits;
 
 /// Checks an item that is to be stored: that its key is there, and that what its indexes sort by can be.
-pub fn check_item(table: &TableDefinition, item: &Attributes) -> Result<()> {
+pub fn check_item(table: &TableDefinition, item: &Attributes, limits: &Limits) -> Result<()> {
     for name in table.key.names() {
         let Some(value) = item.get(name) else {
             return Err(parameter(format_args!("Missing the key {name} in the item")));
@@ -24,16 +21,21 @@ pub fn check_item(table: &TableDefinition, item: &Attributes) -> Result<()> {
         }
         check_not_empty(name, value)?;
     }
-    check_sizes(&table.key, item)?;
-    check_index_keys(table, item)
+    check_sizes(&table.key, item, limits)?;
+    check_index_keys(table, item, limits)
 }
 
 /// Checks a key that names an item: the attributes of the table's key, all and no others.
-pub fn check_key(table: &TableDefinition, key: &Attributes) -> Result<()> {
-    check_key_of(table, &table.key, key)
+pub fn check_key(table: &TableDefinition, key: &Attributes, limits: &Limits) -> Result<()> {
+    check_key_of(table, &table.key, key, limits)
 }
 
-fn check_key_of(table: &TableDefinition, schema: &KeySchema, key: &Attributes) -> Result<()> {
+fn check_key_of(
+    table: &TableDefinition,
+    schema: &KeySchema,
+    key: &Attributes,
+    limits: &Limits,
+) -> Result<()> {
     let is_of_type =
         |name: &str| key.get(name).is_some_and(|value| table.type_of(name).is_none_or(|of| of.is_of(value)));
     if schema.names().count() != key.len() || !schema.names().all(is_of_type) {
@@ -44,7 +46,7 @@ fn check_key_of(table: &TableDefinition, schema: &KeySchema, key: &Attributes) -
             check_not_empty(name, value)?;
         }
     }
-    check_sizes(schema, key)
+    check_sizes(schema, key, limits)
 }
 
 fn check_not_empty(name: &str, value: &Value) -> Result<()> {
@@ -66,20 +68,21 @@ fn empty(value: &Value) -> Option<&'static str> {
     }
 }
 
-fn check_sizes(schema: &KeySchema, item: &Attributes) -> Result<()> {
+fn check_sizes(schema: &KeySchema, item: &Attributes, limits: &Limits) -> Result<()> {
+    let (hash_max, range_max) = (limits.partition_key_bytes, limits.sort_key_bytes);
     // The sizes of numbers are bounded by themselves.
     let size = |names: &[String]| -> usize {
         let values = names.iter().filter_map(|name| item.get(name));
         values.map(|value| if matches!(value, Value::N(_)) { 0 } else { value.size() }).sum()
     };
-    if size(&schema.hash) > HASH_SIZE_MAX {
+    if size(&schema.hash) > hash_max {
         return Err(parameter(format_args!(
-            "Size of hashkey has exceeded the maximum size limit of{HASH_SIZE_MAX} bytes"
+            "Size of hashkey has exceeded the maximum size limit of{hash_max} bytes"
         )));
     }
-    if size(&schema.range) > RANGE_SIZE_MAX {
+    if size(&schema.range) > range_max {
         return Err(parameter(format_args!(
-            "Aggregated size of all range keys has exceeded the size limit of {RANGE_SIZE_MAX} bytes"
+            "Aggregated size of all range keys has exceeded the size limit of {range_max} bytes"
         )));
     }
     Ok(())
@@ -87,7 +90,7 @@ fn check_sizes(schema: &KeySchema, item: &Attributes) -> Result<()> {
 
 /// Checks what indexes sort an item by, as far as it is there: without some of it, the item is not in the index. Of
 /// several indexes it is the first by name that is told of.
-pub fn check_index_keys(table: &TableDefinition, item: &Attributes) -> Result<()> {
+pub fn check_index_keys(table: &TableDefinition, item: &Attributes, limits: &Limits) -> Result<()> {
     let mut wrong: Option<(&IndexDefinition, &str, &Value, KeyType)> = None;
     for index in table.indexes() {
         for name in index.key.names() {
@@ -114,7 +117,7 @@ pub fn check_index_keys(table: &TableDefinition, item: &Attributes) -> Result<()
             )),
         });
     }
-    table.indexes().try_for_each(|index| check_sizes(&index.key, item))
+    table.indexes().try_for_each(|index| check_sizes(&index.key, item, limits))
 }
 
 /// Checks that an update leaves the key alone: `changed` are the attributes that it changes, whole or in part.
@@ -135,9 +138,10 @@ pub fn check_start_key(
     table: &TableDefinition,
     index: Option<&IndexDefinition>,
     key: &Attributes,
+    limits: &Limits,
 ) -> Result<()> {
     let Some(index) = index else {
-        return check_key(table, key).map_err(|refusal| {
+        return check_key(table, key, limits).map_err(|refusal| {
             invalid(format!("The provided starting key is invalid: {}", refusal.message))
         });
     };
@@ -150,8 +154,8 @@ pub fn check_start_key(
         return Err(invalid("The provided starting key is invalid"));
     }
     let of_index: Attributes = part(key, &index.key);
-    check_key_of(table, &index.key, &of_index)?;
-    check_key(table, &part(key, &table.key))
+    check_key_of(table, &index.key, &of_index, limits)?;
+    check_key(table, &part(key, &table.key), limits)
         .map_err(|refusal| invalid(format!("The provided starting key is invalid: {}", refusal.message)))
 }
 
@@ -191,7 +195,8 @@ mod tests {
     #[test]
     fn items_have_their_key_and_index_keys_of_the_right_type() {
         let told = |item: &str| {
-            check_item(&table(), &attributes(item)).map_or_else(|refusal| refusal.message, |()| "ok".into())
+            check_item(&table(), &attributes(item), &Limits::default())
+                .map_or_else(|refusal| refusal.message, |()| "ok".into())
         };
         let invalid = "One or more parameter values were invalid: ";
         let odd = "One or more parameter values are not valid. ";
@@ -229,7 +234,8 @@ mod tests {
     #[test]
     fn keys_are_the_whole_key_and_nothing_else() {
         let told = |key: &str| {
-            check_key(&table(), &attributes(key)).map_or_else(|refusal| refusal.message, |()| "ok".into())
+            check_key(&table(), &attributes(key), &Limits::default())
+                .map_or_else(|refusal| refusal.message, |()| "ok".into())
         };
         assert_eq!(told(r#"{"pk":{"S":"a"},"sk":{"B":"AA=="}}"#), "ok");
         for odd in [
@@ -247,7 +253,7 @@ mod tests {
         let table = table();
         let index = table.global_indexes.first();
         let told = |key: &str| {
-            check_start_key(&table, index, &attributes(key))
+            check_start_key(&table, index, &attributes(key), &Limits::default())
                 .map_or_else(|refusal| refusal.message, |()| "ok".into())
         };
         assert_eq!(told(r#"{"pk":{"S":"a"},"sk":{"B":"AA=="},"x":{"N":"1"}}"#), "ok");

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::schema::{global_key, projection, table_key};
 use super::table::{Billing, Encryption, IndexDefinition, OnDemandThroughput, Throughput};
 use super::throughput::{self, Of};
+use super::update_table::Turn;
 use super::{Result, create_table, elements, member, text};
 
 /// What is to be otherwise.
@@ -16,8 +17,8 @@ pub struct Overrides {
     pub throughput: Option<Throughput>,
     /// How much it may be used on demand.
     pub on_demand: Option<OnDemandThroughput>,
-    /// How it is encrypted; `Some(None)`: as any table is.
-    pub encryption: Option<Option<Encryption>>,
+    /// The key that encrypts it, or none of the user's.
+    pub encryption: Option<Turn<Encryption>>,
     /// The local indexes that it keeps, if not all.
     pub local: Option<Vec<IndexDefinition>>,
     /// The global indexes that it keeps, if not all.

@@ -23,10 +23,10 @@ pub struct TableUpdate {
     pub attributes: Vec<AttributeDefinition>,
     /// What becomes of indexes.
     pub indexes: Vec<IndexUpdate>,
-    /// The stream is turned on, with this in it, or off.
-    pub stream: Option<Option<StreamView>>,
-    /// The key that encrypts it, or none of the user's.
-    pub encryption: Option<Option<Encryption>>,
+    /// The stream, with this in it.
+    pub stream: Option<Turn<StreamView>>,
+    /// Encryption with a key of the user's.
+    pub encryption: Option<Turn<Encryption>>,
     /// Its class.
     pub class: Option<TableClass>,
     /// Whether it may not be deleted.
@@ -35,6 +35,25 @@ pub struct TableUpdate {
     pub on_demand: Option<OnDemandThroughput>,
     /// How much use it is to be ready for.
     pub warm: Option<WarmThroughput>,
+}
+
+/// Something is turned on or off.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Turn<T> {
+    /// On, in this way.
+    On(T),
+    /// Off.
+    Off,
+}
+
+impl<T: Clone> Turn<T> {
+    /// How it is on, if it is.
+    pub fn on(&self) -> Option<T> {
+        match self {
+            Self::On(how) => Some(how.clone()),
+            Self::Off => None,
+        }
+    }
 }
 
 /// What becomes of a global index.
@@ -77,6 +96,7 @@ const CHANGES: [(&str, &str); 13] = [
 
 /// What an UpdateTable asks for.
 pub fn update_table(request: &Json) -> Result<TableUpdate> {
+    refuse_unserved(request, &["VectorIndexUpdates", "DisassociationProtectionEnabled"])?;
     check_some_change(request)?;
     refuse_unserved(
         request,
@@ -203,7 +223,7 @@ fn index_change(index: &Json, billing: Option<Billing>) -> Result<IndexUpdate> {
     })
 }
 
-fn stream(request: &Json) -> Result<Option<Option<StreamView>>> {
+fn stream(request: &Json) -> Result<Option<Turn<StreamView>>> {
     let Some(asked) = member(request, "StreamSpecification") else { return Ok(None) };
     let view = StreamView::parse(text(asked, "StreamViewType"));
     match (boolean(asked, "StreamEnabled").unwrap_or(false), view) {
@@ -211,7 +231,7 @@ fn stream(request: &Json) -> Result<Option<Option<StreamView>>> {
         (false, Some(_)) => {
             Err(parameter("If stream is being disabled, then UpdateViewType must not be specified"))
         }
-        (_, view) => Ok(Some(view)),
+        (_, view) => Ok(Some(view.map_or(Turn::Off, Turn::On))),
     }
 }
 

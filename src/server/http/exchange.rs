@@ -6,6 +6,7 @@
 //!
 //! Whoever is not let in is told so before their body is read, but for what only the body can prove.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,8 +22,9 @@ use crate::engine::Tier;
 use crate::server::connection::FETCHES_MAX;
 use crate::store;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response};
 
 /// What AWS says to what is no request of the API.
@@ -142,8 +144,13 @@ impl Connection {
     fn admit<'a>(&self, head: &'a Parts) -> Result<Option<Pending<'a>>, Refusal> {
         let instance = &self.turn.instance;
         let signatures = &self.front_end.signatures;
-        if !signatures.has_credentials() && !self.is_local && instance.config().protected_mode {
-            return Err(Refusal::new(Kind::AccessDenied, DENIED));
+        if !signatures.has_credentials() && instance.config().protected_mode {
+            if !self.is_local {
+                return Err(Refusal::new(Kind::AccessDenied, DENIED));
+            }
+            if ![HOST, ORIGIN].iter().filter_map(|name| head.headers.get(name)).all(names_this_machine) {
+                return Err(Refusal::new(Kind::AccessDenied, FOREIGN));
+            }
         }
         let claim = Claim::of(head)?;
         if signatures.has_credentials() {
@@ -156,33 +163,41 @@ impl Connection {
     /// them, else on the blocking pool.
     async fn carry_out(&self, target: &str, body: &Bytes) -> Answer {
         let (tables, floor) = (&self.front_end.tables, self.floor.get());
-        let on_pool = if body.len() > READ_HERE_MAX {
+        if body.len() > READ_HERE_MAX {
             let (tables, target, body) = (tables.clone(), target.to_owned(), body.clone());
-            tokio::task::spawn_blocking(move || match tables.prepare(&target, &body) {
-                Ok(call) => finish(&call, floor),
-                Err(refusal) => refusal.answer(0),
-            })
-        } else {
-            let call = match tables.prepare(target, body) {
-                Ok(call) => call,
-                Err(refusal) => return refusal.answer(0),
-            };
-            let mut fetched = 0;
-            loop {
-                match call.run(Tier::Cached, floor) {
-                    Ok(answer) => return answer,
-                    Err(store::Error::WouldWait(Some(miss))) if fetched < FETCHES_MAX => {
-                        self.turn.fetcher.fetch(miss).await;
-                    }
-                    Err(store::Error::WouldWait(_)) => break,
-                    Err(error) => return internal(&error),
-                }
-                fetched += 1;
-            }
-            tokio::task::spawn_blocking(move || finish(&call, floor))
+            return self
+                .on_pool(move || match tables.prepare(&target, &body) {
+                    Ok(call) => finish(&call, floor),
+                    Err(refusal) => refusal.answer(0),
+                })
+                .await;
+        }
+        let call = match tables.prepare(target, body) {
+            Ok(call) => call,
+            Err(refusal) => return refusal.answer(0),
         };
+        let mut fetched = 0;
+        loop {
+            match call.run(Tier::Cached, floor) {
+                Ok(answer) => return answer,
+                Err(store::Error::WouldWait(Some(miss))) if fetched < FETCHES_MAX => {
+                    self.turn.fetcher.fetch(miss).await;
+                }
+                Err(store::Error::WouldWait(_)) => break,
+                Err(error) => return internal(&error),
+            }
+            fetched += 1;
+        }
+        self.on_pool(move || finish(&call, floor)).await
+    }
+
+    /// Does something that may take its time, on the blocking pool.
+    async fn on_pool(&self, work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+        // It is never closed.
+        let _permit = self.front_end.on_pool.acquire().await;
         self.turn.stats.moved.increment();
-        on_pool.await.unwrap_or_else(|_| Refusal::new(Kind::Internal, "The operation panicked").answer(0))
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|_| Refusal::new(Kind::Internal, "The operation panicked").answer(0))
     }
 }
 
@@ -196,7 +211,51 @@ fn internal(error: &store::Error) -> Answer {
     Refusal::new(Kind::Internal, format!("The request could not be carried out: {error}")).answer(0)
 }
 
+/// Whether a `Host` or an `Origin` is this machine. A browser on it also carries the requests of any page that it shows:
+/// they come from the page's site, or are for a name that the site had lead here.
+fn names_this_machine(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    let authority = text.rsplit_once("://").map_or(text, |(_, rest)| rest);
+    let Ok(authority) = authority.parse::<Authority>() else { return false };
+    let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// What is said to a browser that carries the request of some site.
+const FOREIGN: &str = "Siltstone is running in protected mode and knows no credentials, so that its table API only \
+answers requests for localhost, and those of pages from there. Name an AWS credentials file with the setting \
+table-credentials to use it by another name.";
+
 /// What is said to a client from another machine while nobody could be told from anybody else.
 const DENIED: &str = "Siltstone is running in protected mode and knows no credentials, so that its table API only \
 answers the machine that it runs on. To use it from others, name an AWS credentials file with the setting \
 table-credentials, or switch the setting protected-mode off, provided the server is not reachable from the internet.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_sites_are_told_from_this_machine() {
+        for (text, is_here) in [
+            ("localhost:8000", true),
+            ("LOCALHOST", true),
+            ("tables.localhost:8000", true),
+            ("127.0.0.1:8000", true),
+            ("[::1]:8000", true),
+            ("http://localhost:3000", true),
+            ("https://[::1]", true),
+            ("evil.example:8000", false),
+            ("http://evil.example", false),
+            ("http://localhost.evil.example", false),
+            ("192.168.0.1:8000", false),
+            ("null", false),
+            ("", false),
+            ("localhost:8000@evil.example", false),
+        ] {
+            assert_eq!(names_this_machine(&HeaderValue::from_static(text)), is_here, "{text}");
+        }
+    }
+}

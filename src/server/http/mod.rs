@@ -30,6 +30,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use super::event_loop::{Served, Turn};
 use super::tls::Tls;
@@ -57,12 +58,19 @@ pub(super) struct FrontEnd {
     tables: Arc<Tables>,
     signatures: Signatures,
     counts: Counts,
+    /// Who may be on the blocking pool.
+    on_pool: Semaphore,
 }
+
+/// How many calls may be on the blocking pools at once. Each thread that has read large requests keeps some memory of its
+/// own in the allocator; more of them do not make the disk faster, since single cold reads do not need a thread.
+const ON_POOL_MAX: usize = 12;
 
 impl FrontEnd {
     /// Over these tables, for those whom the file names; for whoever comes, if the path is empty.
     pub(super) fn open(tables: Arc<Tables>, credentials: &Path) -> Result<Self, String> {
-        Ok(Self { tables, signatures: Signatures::open(credentials)?, counts: Counts::default() })
+        let (signatures, on_pool) = (Signatures::open(credentials)?, Semaphore::new(ON_POOL_MAX));
+        Ok(Self { tables, signatures, counts: Counts::default(), on_pool })
     }
 
     /// What INFO tells of tables: names and values.

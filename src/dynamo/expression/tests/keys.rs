@@ -1,21 +1,23 @@
 //! Key conditions.
 
+use std::sync::LazyLock;
+
 use super::*;
+use crate::dynamo::schema::Keys;
+use crate::dynamo::validate::table::KeyType;
 
-const HASH: KeyAttribute<'_> = KeyAttribute { name: "pk", key_type: KeyType::S };
-const NUMBER: KeyAttribute<'_> = KeyAttribute { name: "n1", key_type: KeyType::N };
-const TEXT: KeyAttribute<'_> = KeyAttribute { name: "s1", key_type: KeyType::S };
+const HASH: (&str, KeyType) = ("pk", KeyType::S);
+const NUMBER: (&str, KeyType) = ("n1", KeyType::N);
+const TEXT: (&str, KeyType) = ("s1", KeyType::S);
 
-const HASH_ONLY: KeySchema<'_> = KeySchema { hash: &[HASH], range: &[] };
-const SORTED: KeySchema<'_> = KeySchema { hash: &[HASH], range: &[NUMBER] };
-const BY_TEXT: KeySchema<'_> = KeySchema { hash: &[HASH], range: &[TEXT] };
-const WIDE: KeySchema<'_> = KeySchema {
-    hash: &[HASH, KeyAttribute { name: "h2", key_type: KeyType::N }],
-    range: &[NUMBER, TEXT, KeyAttribute { name: "b1", key_type: KeyType::B }],
-};
+static HASH_ONLY: LazyLock<Keys> = LazyLock::new(|| Keys::of(&[HASH], &[]));
+static SORTED: LazyLock<Keys> = LazyLock::new(|| Keys::of(&[HASH], &[NUMBER]));
+static BY_TEXT: LazyLock<Keys> = LazyLock::new(|| Keys::of(&[HASH], &[TEXT]));
+static WIDE: LazyLock<Keys> =
+    LazyLock::new(|| Keys::of(&[HASH, ("h2", KeyType::N)], &[NUMBER, TEXT, ("b1", KeyType::B)]));
 
-fn resolve(text: &str, schema: &KeySchema<'_>) -> Result<SortedKeys, Error> {
-    KeyCondition::parse(text, &mut placeholders(), EXPRESSION_BYTES_MAX)?.resolve(schema)
+fn resolve(text: &str, keys: &Keys) -> Result<SortedKeys, Error> {
+    KeyCondition::parse(text, &mut placeholders(), EXPRESSION_BYTES_MAX)?.resolve(keys)
 }
 
 #[test]

@@ -4,6 +4,8 @@ use serde_json::Value as Json;
 
 use super::super::legacy::{attribute_updates, attributes_to_get, expected, filter, key_conditions};
 use super::*;
+use crate::dynamo::schema::Keys;
+use crate::dynamo::validate::table::KeyType;
 
 fn json(text: &str) -> Json {
     serde_json::from_str(text).unwrap()
@@ -133,10 +135,7 @@ fn comparisons_hold_or_do_not() {
 
 #[test]
 fn key_conditions_are_those_of_expressions() {
-    let schema = KeySchema {
-        hash: &[KeyAttribute { name: "pk", key_type: KeyType::S }],
-        range: &[KeyAttribute { name: "n", key_type: KeyType::N }],
-    };
+    let schema = Keys::of(&[("pk", KeyType::S)], &[("n", KeyType::N)]);
     let read = |range: &str| {
         let text = format!(
             r#"{{"pk": {{"ComparisonOperator": "EQ", "AttributeValueList": [{{"S": "x"}}]}}, "n": {{{range}}}}}"#
