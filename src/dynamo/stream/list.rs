@@ -31,10 +31,12 @@ impl Operation for ListStreams {
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let catalog = &context.tables.catalog;
         context.depends_on(catalog.seqno());
-        let tables = match &self.table {
+        let mut tables = match &self.table {
             Some(name) => catalog.find(name).into_iter().collect(),
             None => catalog.all(),
         };
+        let departed = catalog.departed(context.tables.store().now_ms()).into_iter();
+        tables.extend(departed.filter(|table| self.table.as_ref().is_none_or(|name| *name == table.name)));
         let mut streams: Vec<(String, Json)> = Vec::new();
         for table in &tables {
             for stream in &table.streams {

@@ -7,7 +7,7 @@ pub mod records;
 
 use std::sync::Arc;
 
-use super::catalog::Catalog;
+use super::Tables;
 use super::context::Context;
 use super::error::{Error, Kind, Result, refused};
 use super::schema::{Schema, Stream};
@@ -29,11 +29,12 @@ pub fn shard_id(stream: &Stream) -> String {
 }
 
 /// The stream of this ARN, and its table.
-fn find(catalog: &Catalog, arn: &str) -> Result<(Arc<Schema>, Stream)> {
+fn find(tables: &Tables, arn: &str) -> Result<(Arc<Schema>, Stream)> {
     let name =
         arn.rsplit_once(":table/").and_then(|(_, rest)| rest.split_once("/stream/")).map(|(name, _)| name);
-    let table = name.and_then(|name| catalog.find(name));
-    let found = table.and_then(|table| {
+    let now = name.and_then(|name| tables.catalog.find(name));
+    let departed = tables.catalog.departed(tables.store.now_ms());
+    let found = now.into_iter().chain(departed).find_map(|table| {
         let stream = table.streams.iter().find(|stream| stream_arn(&table.name, stream) == arn)?.clone();
         Some((table, stream))
     });
@@ -55,6 +56,6 @@ impl Context<'_> {
     /// The stream of this ARN, to be told of.
     fn stream_to_tell(&self, arn: &str) -> Result<(Arc<Schema>, Stream)> {
         self.depends_on(self.tables.catalog.seqno());
-        find(&self.tables.catalog, arn)
+        find(self.tables, arn)
     }
 }

@@ -100,7 +100,7 @@ impl Operation for GetRecords {
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let now_ms = context.tables.store().now_ms();
         let iterator = Iterator::parse(&self.iterator, now_ms)?;
-        let (_, stream) = find(&context.tables.catalog, &iterator.arn)?;
+        let (_, stream) = find(context.tables, &iterator.arn)?;
         // Before the view is pinned: what is not on its way any more by now is in it.
         let end = context.tables.sequences.end(stream.id);
         let view = context.view_newest();

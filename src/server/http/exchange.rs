@@ -131,6 +131,7 @@ impl Connection {
         content.reserve_parsed()?;
         let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or("");
         let answer = self.carry_out(target, &content.bytes).await;
+        self.front_end.counts.answered(target, answer.status);
         self.floor.set(self.floor.get().max(answer.needs));
         if let Err(error) = self.turn.acknowledged(answer.needs).await {
             let what = format!("It is unknown whether this was written: {error}");

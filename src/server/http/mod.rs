@@ -8,6 +8,7 @@
 //! may stay.
 
 mod body;
+mod counts;
 mod exchange;
 mod progress;
 mod reply;
@@ -37,6 +38,7 @@ use crate::dynamo::Tables;
 use crate::engine::Seqno;
 use crate::random::Random;
 use crate::redis::clients::Client;
+use counts::Counts;
 use progress::{Phase, Progress};
 use signature::Signatures;
 use wire::Wire;
@@ -55,6 +57,7 @@ Content-Length: 107\r\nConnection: close\r\n\r\n\
 pub(super) struct FrontEnd {
     tables: Arc<Tables>,
     signatures: Signatures,
+    counts: Counts,
     /// Who may be on the blocking pool.
     on_pool: Semaphore,
 }
@@ -67,7 +70,12 @@ impl FrontEnd {
     /// Over these tables, for those whom the file names; for whoever comes, if the path is empty.
     pub(super) fn open(tables: Arc<Tables>, credentials: &Path) -> Result<Self, String> {
         let (signatures, on_pool) = (Signatures::open(credentials)?, Semaphore::new(ON_POOL_MAX));
-        Ok(Self { tables, signatures, on_pool })
+        Ok(Self { tables, signatures, counts: Counts::default(), on_pool })
+    }
+
+    /// What INFO tells of tables: names and values.
+    pub(super) fn told(&self) -> Vec<(String, String)> {
+        self.counts.told(&self.tables)
     }
 
     /// Reads the file again. If there is something wrong with it the old ones stay.
