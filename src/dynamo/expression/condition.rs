@@ -70,7 +70,7 @@ impl Comparator {
     }
 
     /// What holds for two values in the other order.
-    pub(super) fn reversed(self) -> Self {
+    pub fn reversed(self) -> Self {
         match self {
             Self::Less => Self::Greater,
             Self::LessOrEqual => Self::GreaterOrEqual,

@@ -42,6 +42,7 @@ mod update_parser;
 mod tests;
 
 pub use condition::{Comparator, Condition, Operand};
+pub use condition_parser::{Called, called, too_many, wrong_operands};
 pub use key_condition::{KeyAttribute, KeyCondition, KeySchema, KeyType, SortBound, SortedKeys};
 pub use parameters::Parameters;
 pub use path::{Path, Step, check_keys_are_whole};

@@ -13,7 +13,7 @@ use crate::dynamo::schema::{Index, Schema};
 use crate::store::{self, Reads, RowScan, Tier, View, after_prefix};
 
 /// Inline, no more than so many bytes are gone through; what takes longer would hold up others.
-const CACHED_BYTES_MAX: usize = 128 << 10;
+pub const CACHED_BYTES_MAX: usize = 128 << 10;
 
 /// What is read: a table, or one of its indexes.
 #[derive(Clone, Copy)]

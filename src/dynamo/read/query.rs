@@ -161,7 +161,7 @@ fn attributes(parts: &[KeyPart]) -> Vec<KeyAttribute<'_>> {
 }
 
 /// The bounds of the keys that a condition on them stands for.
-fn bounds(keys: &Keys, sorted: &SortedKeys) -> Result<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+pub fn bounds(keys: &Keys, sorted: &SortedKeys) -> Result<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
     let wrong = || {
         invalid(
             "One or more parameter values were invalid: Condition parameter type does not match schema type",
