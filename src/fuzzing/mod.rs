@@ -11,6 +11,8 @@ mod records;
 #[cfg(feature = "server")]
 mod requests;
 #[cfg(feature = "server")]
+mod statements;
+#[cfg(feature = "server")]
 mod values;
 
 pub use self::blocks::{block, filter, index, sealed, table};
@@ -19,6 +21,8 @@ pub use self::expressions::expressions;
 pub use self::records::{batch, edit};
 #[cfg(feature = "server")]
 pub use self::requests::resp;
+#[cfg(feature = "server")]
+pub use self::statements::statements;
 #[cfg(feature = "server")]
 pub use self::values::value;
 
@@ -40,4 +44,6 @@ pub const TARGETS: &[Target] = &[
     ("value", value, values::value_seeds),
     #[cfg(feature = "server")]
     ("expressions", expressions, expressions::expression_seeds),
+    #[cfg(feature = "server")]
+    ("statements", statements, statements::statement_seeds),
 ];

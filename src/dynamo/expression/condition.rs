@@ -70,6 +70,7 @@ impl Comparator {
     }
 
     /// What holds for two values in the other order.
+    #[must_use]
     pub fn reversed(self) -> Self {
         match self {
             Self::Less => Self::Greater,

@@ -1,6 +1,6 @@
 //! Document paths: `name`, `name.member`, `name[3].member`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::super::attribute::{Attributes, Value};
 use super::super::error::{Result, invalid};
@@ -65,7 +65,10 @@ impl Path {
         for step in &self.steps {
             match step {
                 Step::Name(name) => last.clone_from(name),
-                Step::Index(index) => last.push_str(&format!("[{index}]")),
+                Step::Index(index) => {
+                    // A text takes all that is written.
+                    let _ = write!(last, "[{index}]");
+                }
             }
         }
         last

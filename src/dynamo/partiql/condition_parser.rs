@@ -173,13 +173,10 @@ impl Parser<'_> {
             return Err(malformed("Expected type name"));
         }
         self.advance();
-        let left = match left {
-            Part::Operand(Operand::Path(path)) => path,
-            _ => {
-                return Err(invalid(
-                    "The left hand side argument to IS must be a Variable Reference, Literal, or Path",
-                ));
-            }
+        let Part::Operand(Operand::Path(left)) = left else {
+            return Err(invalid(
+                "The left hand side argument to IS must be a Variable Reference, Literal, or Path",
+            ));
         };
         let condition = match known {
             Some((_, name)) => Condition::HasType(Operand::Path(left), (*name).to_owned()),

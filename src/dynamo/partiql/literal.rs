@@ -1,6 +1,7 @@
 //! The parser of values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use super::malformed;
 use super::parse::{Parser, unquoted};
@@ -168,7 +169,10 @@ impl Parser<'_> {
         let mut place = "root".to_owned();
         for step in &self.place {
             match step {
-                Step::Index(index) => place.push_str(&format!("[{index}]")),
+                Step::Index(index) => {
+                    // A text takes all that is written.
+                    let _ = write!(place, "[{index}]");
+                }
                 Step::Name(name) => {
                     place.push('.');
                     place.push_str(name);

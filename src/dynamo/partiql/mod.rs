@@ -47,6 +47,9 @@ mod statement_parser;
 mod token;
 mod update_parser;
 
+#[cfg(test)]
+mod tests;
+
 use super::error::{Error, invalid};
 
 /// A statement that reads as none.

@@ -13,7 +13,7 @@ use super::statement::Select;
 use crate::dynamo::attribute::{Attributes, Value};
 use crate::dynamo::error::{Error, Result, invalid};
 use crate::dynamo::expression::{Comparator, Condition, Operand, SortBound, SortedKeys};
-use crate::dynamo::read::page::{Range, Source};
+use crate::dynamo::read::page::Range;
 use crate::dynamo::read::query::bounds;
 use crate::dynamo::rows::put_key_value;
 use crate::dynamo::schema::{KeyPart, Keys};
@@ -104,9 +104,8 @@ fn wrong_type(name: &str) -> Error {
 }
 
 impl Plan {
-    /// The plan of a read.
-    pub fn new(source: Source, select: &Select, rows_max: usize) -> Result<Self> {
-        let keys = source.index.map_or(&source.table.keys, |index| &index.keys);
+    /// The plan of a read, by the keys of a table or an index, of at most so many rows.
+    pub fn new(keys: &Keys, is_index: bool, select: &Select, rows_max: usize) -> Result<Self> {
         let ([hash], range @ ([] | [_])) = (keys.hash.as_slice(), keys.range.as_slice()) else {
             return Err(invalid(
                 "PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute \
@@ -130,8 +129,7 @@ impl Plan {
             None => !select.order.is_empty(),
         };
         let sorted = range.first().map(|part| take_sort_key(&mut rest, part)).transpose()?.flatten();
-        let is_item =
-            source.index.is_none() && (range.is_empty() || matches!(sorted, Some(Sorted::Equal(_))));
+        let is_item = !is_index && (range.is_empty() || matches!(sorted, Some(Sorted::Equal(_))));
         // Of one item there is no next page.
         let rows_max = if is_item && partitions.len() == 1 { usize::MAX } else { rows_max };
         let range_of = |partition: &Arc<Value>| {

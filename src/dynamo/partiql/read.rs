@@ -71,7 +71,7 @@ impl Select {
     ) -> Result<Selection> {
         let table = context.table(&self.source.table)?;
         let source = self.source(&table, is_consistent)?;
-        let mut plan = Plan::new(source, self, rows_max)?;
+        let mut plan = Plan::new(source.keys(), source.index.is_some(), self, rows_max)?;
         self.check_filter(source)?;
         let projection = self.projection();
         let selected = match (&projection, source.index) {
@@ -122,7 +122,7 @@ impl Select {
         let table = context.table(&self.source.table)?;
         if self.source.index.is_some() {
             // Indexes that no statement can read are told of first.
-            Plan::new(self.source(&table, false)?, self, usize::MAX)?;
+            Plan::new(self.source(&table, false)?.keys(), true, self, usize::MAX)?;
         }
         let wrong = || {
             invalid(format!(

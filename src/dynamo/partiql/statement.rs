@@ -56,7 +56,7 @@ pub struct Update {
     /// The table.
     pub source: Source,
     /// What changes.
-    pub update: expression::Update,
+    pub changes: expression::Update,
     /// Which item, and what must hold for it.
     pub condition: Option<Condition>,
     /// What is returned of it.

@@ -149,17 +149,17 @@ impl Parser<'_> {
     fn update(&mut self) -> Result<Update> {
         let source = self.target_path()?;
         self.check_no_alias()?;
-        let update = self.changes()?;
+        let changes = self.changes()?;
         let condition = self.filter()?;
-        Ok(Update { source, update, condition, returned: self.returning()? })
+        Ok(Update { source, changes, condition, returned: self.returning()? })
     }
 
     fn update_from(&mut self) -> Result<Update> {
         let source = self.target_path()?;
         self.check_no_alias()?;
         let condition = self.filter()?;
-        let update = self.changes()?;
-        Ok(Update { source, update, condition, returned: self.returning()? })
+        let changes = self.changes()?;
+        Ok(Update { source, changes, condition, returned: self.returning()? })
     }
 
     fn delete(&mut self) -> Result<Delete> {

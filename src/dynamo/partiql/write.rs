@@ -24,7 +24,7 @@ pub fn write_of(context: &Context, statement: &Statement, shows_item: bool) -> R
             let (key, rest) = item_key(keys, update.condition.as_ref())?;
             // An update makes no item.
             let all = is_there(keys).into_iter().chain(rest).collect();
-            (Change::Update(key, update.update.clone()), conjunction(all))
+            (Change::Update(key, update.changes.clone()), conjunction(all))
         }
         Statement::Delete(delete) => {
             let (key, rest) = item_key(keys, delete.condition.as_ref())?;

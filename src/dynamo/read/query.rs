@@ -137,7 +137,7 @@ impl Operation for Query {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         self.asked.run(context, |source| {
-            let keys = source.index.map_or(&source.table.keys, |index| &index.keys);
+            let keys = source.keys();
             let sorted = self
                 .keys
                 .clone()
