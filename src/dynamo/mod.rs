@@ -18,6 +18,7 @@ pub mod item;
 pub mod limits;
 pub mod number;
 pub mod operations;
+pub mod partiql;
 pub mod read;
 pub mod reply;
 pub mod request;

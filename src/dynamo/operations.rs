@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::Result;
 use super::limits::Limits;
 use super::request::Request;
-use super::{backup, batch, item, read, stream, table, transact};
+use super::{backup, batch, item, partiql, read, stream, table, transact};
 
 /// An operation that was asked for: what its request says, ready to be carried out, as often as it takes.
 pub trait Operation: Send + Sync {
@@ -46,6 +46,9 @@ pub const OPERATIONS: &[Entry] = &[
     entry::<item::operations::DeleteItem>("DeleteItem"),
     entry::<item::operations::PutItem>("PutItem"),
     entry::<item::operations::UpdateItem>("UpdateItem"),
+    entry::<partiql::batch::BatchExecuteStatement>("BatchExecuteStatement"),
+    entry::<partiql::execute::ExecuteStatement>("ExecuteStatement"),
+    entry::<partiql::transaction::ExecuteTransaction>("ExecuteTransaction"),
     entry::<read::get::GetItem>("GetItem"),
     entry::<read::query::Query>("Query"),
     entry::<read::query::Scan>("Scan"),

@@ -62,6 +62,18 @@ pub struct Index {
     pub is_filling: bool,
 }
 
+impl Index {
+    /// Whether it holds an attribute of the items of a table with these keys.
+    pub fn holds(&self, table: &Keys, name: &str) -> bool {
+        let is_projected = match &self.projection {
+            Projection::All => true,
+            Projection::KeysOnly => false,
+            Projection::Include(names) => names.iter().any(|one| one == name),
+        };
+        is_projected || table.part(name).is_some() || self.keys.part(name).is_some()
+    }
+}
+
 /// What stands in the catalog of an index, besides its definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexState {

@@ -10,12 +10,12 @@ use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::item::load;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::rows::{BUCKET_BYTES, index_key, items_prefix, table_key};
-use crate::dynamo::schema::{Index, Schema};
+use crate::dynamo::schema::{Index, Keys, Schema};
 use crate::dynamo::validate::keys::check_start_key;
 use crate::store::{self, Reads, RowScan, Tier, View, after_prefix};
 
 /// Inline, no more than so many bytes are gone through; what takes longer would hold up others.
-const CACHED_BYTES_MAX: usize = 128 << 10;
+pub const CACHED_BYTES_MAX: usize = 128 << 10;
 
 /// What is read: a table, or one of its indexes.
 #[derive(Clone, Copy)]
@@ -26,7 +26,12 @@ pub struct Source<'a> {
     pub index: Option<&'a Index>,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// What it is sorted by.
+    pub fn keys(self) -> &'a Keys {
+        self.index.map_or(&self.table.keys, |index| &index.keys)
+    }
+
     /// What its rows begin with.
     pub fn prefix(self) -> Vec<u8> {
         items_prefix(self.index.map_or(self.table.id, |index| index.id))
