@@ -92,6 +92,8 @@ pub(super) fn statement_seeds() -> Vec<Vec<u8>> {
 mod tests {
     #[test]
     fn seeds_break_nothing() {
-        super::statement_seeds().iter().for_each(|seed| super::statements(seed));
+        for seed in super::statement_seeds() {
+            super::statements(&seed);
+        }
     }
 }
