@@ -126,7 +126,7 @@ fn read(context: &Context, view: &View, member: &Member, consumed: &mut Consumed
     let Statement::Select(select) = &member.statement else { return Err(invalid("Unsupported operation")) };
     let get = select.get(context, "BatchExecuteStatement")?;
     let table = context.table(&get.table)?;
-    let found = view.get(&row_of(&table, &get.key)?)?;
+    let found = view.get(&row_of(&table, &get.key, context.limits())?)?;
     consumed.read(&table, None, found.as_deref().map_or(Ok(0), size_of)?, member.is_consistent);
     let mut told = response(&table.name, None);
     if let Some(row) = &found {

@@ -11,12 +11,12 @@ use crate::dynamo::attribute::json::{parse_value, put_attributes};
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
-use crate::dynamo::item::operations::shows_item;
 use crate::dynamo::item::write::{Aimed, Staged, write_all};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
+use crate::dynamo::validate::write::returns_item_on_failure;
 use crate::store::LockSet;
 
 /// A statement as a request has it.
@@ -50,7 +50,7 @@ impl Asked {
             text,
             parameters: parameters.into_iter().map(value).collect::<Result<_>>()?,
             binding,
-            shows_item: shows_item(request)?,
+            shows_item: returns_item_on_failure(request.json()),
             is_consistent: request.boolean("ConsistentRead")?.unwrap_or(false),
         })
     }

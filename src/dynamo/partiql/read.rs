@@ -9,9 +9,10 @@ use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expression::{Path, Projection};
 use crate::dynamo::read::page::{CACHED_BYTES_MAX, Source, read_page};
-use crate::dynamo::read::shown::{Select as Selected, Shown};
+use crate::dynamo::read::shown::Shown;
 use crate::dynamo::schema::Schema;
 use crate::dynamo::transact::get::Get;
+use crate::dynamo::validate::read::Select as Selected;
 use crate::store::{self, Tier};
 
 /// A page of what a statement selects.
@@ -83,7 +84,7 @@ impl Select {
         let first = place.range as usize;
         let Some(range) = plan.ranges.get_mut(first) else { return Err(invalid("Invalid NextToken")) };
         if let Some(after) = &place.after {
-            range.begin_after(source.start(after)?)?;
+            range.begin_after(source.start(after, context.limits())?)?;
         }
         let view = context.view();
         let mut selection = Selection::default();

@@ -237,7 +237,7 @@ impl Parser<'_> {
         if more.is_some() {
             return Err(invalid("A path may contain at most 2 components in the FROM clause"));
         }
-        Ok(Source { table: table_name(&table.unwrap_or_default()), index })
+        Ok(Source { table: table_name(&table.unwrap_or_default())?, index })
     }
 
     fn check_no_alias(&self) -> Result<()> {
