@@ -58,9 +58,9 @@ pub fn parse_value(json: Json, depth_max: usize) -> Result<Value> {
         ("NULL", Json::Bool(false)) => {
             return Err(parameter("Null attribute value types must have the value of true"));
         }
-        ("SS", Json::Array(list)) => Value::Ss(parse_set(list, "string", Ok)?),
-        ("NS", Json::Array(list)) => Value::Ns(parse_set(list, "number", |text| parse_number(&text))?),
-        ("BS", Json::Array(list)) => Value::Bs(parse_set(list, "binary", |text| parse_binary(&text))?),
+        ("SS", Json::Array(list)) => Value::Ss(parse_set(&list, &STRINGS, |text| Ok(text.to_owned()))?),
+        ("NS", Json::Array(list)) => Value::Ns(parse_set(&list, &NUMBERS, parse_number)?),
+        ("BS", Json::Array(list)) => Value::Bs(parse_set(&list, &BINARIES, parse_binary)?),
         ("L", Json::Array(list)) => {
             let depth_left = deeper(depth_max)?;
             Value::L(list.into_iter().map(|one| parse_value(one, depth_left)).collect::<Result<_>>()?)
@@ -90,18 +90,41 @@ fn parse_binary(text: &str) -> Result<Vec<u8>> {
     BASE64.decode(text).map_err(|_| refused(Kind::Serialization, "Invalid binary value: it is not base64"))
 }
 
-fn parse_set<T: Ord>(list: Vec<Json>, of: &str, parse: impl Fn(String) -> Result<T>) -> Result<BTreeSet<T>> {
+/// What is wrong about sets, which the service says of each type in its own way.
+struct SetTexts {
+    empty: &'static str,
+    /// What it says of a set's elements, as they were sent, if some are the same.
+    duplicates: fn(&str) -> Error,
+}
+
+const STRINGS: SetTexts = SetTexts {
+    empty: "An string set  may not be empty",
+    duplicates: |list| parameter(&format!("Input collection [{list}] contains duplicates.")),
+};
+const NUMBERS: SetTexts = SetTexts {
+    empty: "An number set  may not be empty",
+    duplicates: |_| invalid("Input collection contains duplicates"),
+};
+const BINARIES: SetTexts = SetTexts {
+    empty: "Binary sets should not be empty",
+    duplicates: |list| parameter(&format!("Input collection [{list}]of type BS contains duplicates.")),
+};
+
+fn parse_set<T: Ord>(
+    list: &[Json],
+    texts: &SetTexts,
+    parse: impl Fn(&str) -> Result<T>,
+) -> Result<BTreeSet<T>> {
     if list.is_empty() {
-        return Err(parameter(&format!("An {of} set  may not be empty")));
+        return Err(parameter(texts.empty));
     }
-    let mut set = BTreeSet::new();
+    let (mut set, mut sent) = (BTreeSet::new(), Vec::with_capacity(list.len()));
     for one in list {
-        let Json::String(text) = one else { return Err(unexpected()) };
-        if !set.insert(parse(text)?) {
-            return Err(parameter("Input collection contains duplicates."));
-        }
+        let text = one.as_str().ok_or_else(unexpected)?;
+        set.insert(parse(text)?);
+        sent.push(text);
     }
-    Ok(set)
+    if set.len() < sent.len() { Err((texts.duplicates)(&sent.join(", "))) } else { Ok(set) }
 }
 
 fn parameter(what: &str) -> Error {
@@ -203,7 +226,12 @@ mod tests {
             wrong(r#"{"SS":[]}"#),
             "One or more parameter values were invalid: An string set  may not be empty"
         );
-        assert!(wrong(r#"{"NS":["1","1.0"]}"#).ends_with("Input collection contains duplicates."));
+        assert!(wrong(r#"{"NS":["1","1.0"]}"#).ends_with("Input collection contains duplicates"));
+        assert!(
+            wrong(r#"{"SS":["a","b","a"]}"#).ends_with("Input collection [a, b, a] contains duplicates.")
+        );
+        assert!(wrong(r#"{"BS":["YQ==","YQ=="]}"#).ends_with("[YQ==, YQ==]of type BS contains duplicates."));
+        assert!(wrong(r#"{"BS":[]}"#).ends_with("Binary sets should not be empty"));
         assert!(wrong(r#"{"NULL":false}"#).ends_with("must have the value of true"));
         let deep =
             |levels: usize| format!("{}{{\"S\":\"\"}}{}", "{\"L\":[".repeat(levels), "]}".repeat(levels));
