@@ -66,33 +66,9 @@ pub fn parse_value(json: Json, depth_max: usize) -> Result<Value> {
         ("NULL", Json::Bool(false)) => {
             return Err(parameter("Null attribute value types must have the value of true"));
         }
-        ("SS", Json::Array(list)) => {
-            let told = || parameter("An string set  may not be empty");
-            Value::Ss(parse_set(
-                &list,
-                told,
-                |all| parameter(&format!("Input collection {all} contains duplicates.")),
-                |text| Ok(text.to_owned()),
-            )?)
-        }
-        ("NS", Json::Array(list)) => {
-            let told = || parameter("An number set  may not be empty");
-            Value::Ns(parse_set(
-                &list,
-                told,
-                |_| invalid("Input collection contains duplicates"),
-                parse_number,
-            )?)
-        }
-        ("BS", Json::Array(list)) => {
-            let told = || parameter("Binary sets should not be empty");
-            Value::Bs(parse_set(
-                &list,
-                told,
-                |all| parameter(&format!("Input collection {all}of type BS contains duplicates.")),
-                parse_binary,
-            )?)
-        }
+        ("SS", Json::Array(list)) => Value::Ss(parse_set(&list, &STRINGS, |text| Ok(text.to_owned()))?),
+        ("NS", Json::Array(list)) => Value::Ns(parse_set(&list, &NUMBERS, parse_number)?),
+        ("BS", Json::Array(list)) => Value::Bs(parse_set(&list, &BINARIES, parse_binary)?),
         ("L", Json::Array(list)) => {
             let depth_left = deeper(depth_max)?;
             Value::L(list.into_iter().map(|one| parse_value(one, depth_left)).collect::<Result<_>>()?)
@@ -131,25 +107,41 @@ fn parse_binary(text: &str) -> Result<Vec<u8>> {
         .map_err(|_| refused(Kind::Serialization, "Invalid last non-pad Base64 character dectected"))
 }
 
-/// Reads a set. What is told if it is empty, or if it has duplicates, differs by type; of the latter, all that was sent.
+/// What is wrong about sets, which the service says of each type in its own way.
+struct SetTexts {
+    empty: &'static str,
+    /// What it says of a set's elements, as they were sent, if some are the same.
+    duplicates: fn(&str) -> Error,
+}
+
+const STRINGS: SetTexts = SetTexts {
+    empty: "An string set  may not be empty",
+    duplicates: |list| parameter(&format!("Input collection [{list}] contains duplicates.")),
+};
+const NUMBERS: SetTexts = SetTexts {
+    empty: "An number set  may not be empty",
+    duplicates: |_| invalid("Input collection contains duplicates"),
+};
+const BINARIES: SetTexts = SetTexts {
+    empty: "Binary sets should not be empty",
+    duplicates: |list| parameter(&format!("Input collection [{list}]of type BS contains duplicates.")),
+};
+
 fn parse_set<T: Ord>(
     list: &[Json],
-    if_empty: impl FnOnce() -> Error,
-    if_duplicates: impl Fn(&str) -> Error,
+    texts: &SetTexts,
     parse: impl Fn(&str) -> Result<T>,
 ) -> Result<BTreeSet<T>> {
     if list.is_empty() {
-        return Err(if_empty());
+        return Err(parameter(texts.empty));
     }
-    let mut set = BTreeSet::new();
+    let (mut set, mut sent) = (BTreeSet::new(), Vec::with_capacity(list.len()));
     for one in list {
-        let Json::String(text) = one else { return Err(unexpected()) };
-        if !set.insert(parse(text)?) {
-            let all: Vec<&str> = list.iter().filter_map(Json::as_str).collect();
-            return Err(if_duplicates(&format!("[{}]", all.join(", "))));
-        }
+        let text = one.as_str().ok_or_else(unexpected)?;
+        set.insert(parse(text)?);
+        sent.push(text);
     }
-    Ok(set)
+    if set.len() < sent.len() { Err((texts.duplicates)(&sent.join(", "))) } else { Ok(set) }
 }
 
 fn parameter(what: &str) -> Error {

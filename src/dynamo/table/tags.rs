@@ -66,7 +66,9 @@ impl Operation for UntagResource {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let txn = context.change(&self.table)?;
-        let mut schema = (*find(context, &self.table)?).clone();
+        // The one operation on tags that does not say which resource is missing.
+        let missing = || refused(Kind::ResourceNotFound, "Requested resource not found");
+        let mut schema = (*context.tables.catalog.find(&self.table).ok_or_else(missing)?).clone();
         schema.tags.retain(|key, _| !self.keys.contains(key));
         context.commit_schema(txn, &self.table, Some(schema))?;
         Ok(Vec::new())
