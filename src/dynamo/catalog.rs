@@ -49,14 +49,16 @@ impl Catalog {
         Ok(Self(RwLock::new(Known { tables, seqno })))
     }
 
-    /// The table of this name, if there is one.
-    pub fn find(&self, name: &str) -> Option<Arc<Schema>> {
-        self.0.read().tables.get(name).cloned()
+    /// The table of this name, if there is one; and the last commit that changed any.
+    fn find(&self, name: &str) -> (Option<Arc<Schema>>, Seqno) {
+        let known = self.0.read();
+        (known.tables.get(name).cloned(), known.seqno)
     }
 
-    /// All tables, by name.
-    pub fn all(&self) -> Vec<Arc<Schema>> {
-        self.0.read().tables.values().cloned().collect()
+    /// All tables, by name; and the last commit that changed them.
+    pub fn all(&self) -> (Vec<Arc<Schema>>, Seqno) {
+        let known = self.0.read();
+        (known.tables.values().cloned().collect(), known.seqno)
     }
 
     /// Names after one, or from the first on, at most so many; and the last commit that changed them.
@@ -75,11 +77,6 @@ impl Catalog {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The last commit that changed them.
-    pub fn seqno(&self) -> Seqno {
-        self.0.read().seqno
     }
 
     fn set(&self, name: &str, schema: Option<Arc<Schema>>, seqno: Seqno) {
@@ -106,20 +103,27 @@ fn decode(row: &[u8]) -> store::Result<Schema> {
 }
 
 impl Context<'_> {
-    /// The table of this name.
+    /// The table of this name, if there is one. What is answered depends on it, and a view that is pinned from now on is not
+    /// older: of a table that is new it would know nothing, of an index that was just filled only a part.
+    pub fn find(&self, name: &str) -> Option<Arc<Schema>> {
+        let (table, seqno) = self.tables.catalog.find(name);
+        self.depends_on(seqno);
+        table
+    }
+
+    /// The table of this name, for those who need it.
     pub fn table(&self, name: &str) -> Result<Arc<Schema>> {
-        self.tables.catalog.find(name).ok_or_else(not_found)
+        self.find(name).ok_or_else(not_found)
     }
 
     /// The table of this name, for DescribeTable and its like.
     pub fn table_to_tell(&self, name: &str) -> Result<Arc<Schema>> {
-        self.depends_on(self.tables.catalog.seqno());
-        self.tables.catalog.find(name).ok_or_else(|| not_found_by_name(name))
+        self.find(name).ok_or_else(|| not_found_by_name(name))
     }
 
     /// Whether a table is still what it was.
     pub fn is_current(&self, table: &Arc<Schema>) -> bool {
-        self.tables.catalog.find(&table.name).is_some_and(|now| Arc::ptr_eq(&now, table))
+        self.tables.catalog.find(&table.name).0.is_some_and(|now| Arc::ptr_eq(&now, table))
     }
 
     /// A transaction that changes what a table is, or makes it: nobody else reads or changes it meanwhile.
