@@ -1,6 +1,7 @@
 //! Tables, asked as a client asks them, in a world held by hand.
 
 mod model;
+mod races;
 mod serializable;
 mod transcripts;
 mod world;

@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use serde_json::Value as Json;
 
-use super::cancelled;
 use super::token::Token;
+use super::{BYTES_MAX, cancelled, too_large};
 use crate::dynamo::attribute::size;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
@@ -21,9 +21,6 @@ use crate::dynamo::validate::expressions::{PUT_OR_DELETE, UPDATE};
 use crate::dynamo::validate::transaction::{Action, action, check_distinct};
 use crate::dynamo::validate::write::returns_item_on_failure;
 use crate::store::LockSet;
-
-/// The most bytes of the items of a transaction.
-const BYTES_MAX: usize = 4 << 20;
 
 /// Writes items, all of them or none.
 pub struct TransactWriteItems {
@@ -60,7 +57,7 @@ impl Operation for TransactWriteItems {
         let mut consumed = Consumed::in_transaction(self.detail, "WriteCapacityUnits");
         let mut metrics = Metrics::new(self.wants_metrics);
         let bytes = Cell::new(0);
-        write_all(
+        let happened = write_all(
             context,
             (&self.writes, locks),
             false,
@@ -81,7 +78,7 @@ impl Operation for TransactWriteItems {
                     return Err(cancelled(reasons));
                 }
                 if bytes.get() > BYTES_MAX {
-                    return Err(invalid("Collection size of items in transaction exceeds the limit of 4 MB"));
+                    return Err(too_large());
                 }
                 if let Some(token) = &self.token {
                     token.remember(txn);
@@ -89,6 +86,9 @@ impl Operation for TransactWriteItems {
                 Ok(())
             },
         )?;
+        if happened.is_none() {
+            consumed = self.reread(context);
+        }
         let mut told = Object::new();
         metrics.tell_by_table(&mut told);
         told.json_if("ConsumedCapacity", consumed.list());
@@ -97,6 +97,18 @@ impl Operation for TransactWriteItems {
 }
 
 impl TransactWriteItems {
+    /// What it costs to be told that it happened before: a read of its items, as far as the request knows them.
+    fn reread(&self, context: &Context) -> Consumed {
+        let mut consumed = Consumed::in_transaction(self.detail, "ReadCapacityUnits");
+        for write in &self.writes {
+            let bytes = if let Change::Put(item) = &write.change { size(item) } else { 0 };
+            if let Some(table) = context.find(&write.table) {
+                consumed.read(&table, None, bytes, true);
+            }
+        }
+        consumed
+    }
+
     fn check(&self, context: &Context) -> Result<()> {
         let (mut keys, mut reasons) = (Vec::new(), Vec::new());
         for write in &self.writes {
@@ -106,7 +118,7 @@ impl TransactWriteItems {
                     reasons.push(None);
                 }
                 Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => {
-                    reasons.push(Some(*refusal))
+                    reasons.push(Some(*refusal));
                 }
                 Err(error) => return Err(error),
             }
