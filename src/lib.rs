@@ -14,7 +14,8 @@
 //!
 //! The write path is `engine/write.rs`: every change goes through `commit`, and every promise that it is on disk through
 //! `sync_round`. The read path is `engine/read.rs` for one key and `engine/scan.rs` for many. What a Redis command does on
-//! its way is in `redis/dispatch.rs`, and where it meets sockets in `server/connection.rs`.
+//! its way is in `redis/dispatch.rs`, and where it meets sockets in `server/connection.rs`. What a request of the table API
+//! does is in `dynamo/mod.rs` and `dynamo/operations.rs`, and where it meets sockets in `server/http/exchange.rs`.
 
 #[cfg(feature = "server")]
 pub mod cli;

@@ -2,7 +2,8 @@
 local headers = {
     ["Content-Type"] = "application/x-amz-json-1.0",
     ["X-Amz-Target"] = "DynamoDB_20120810.BatchWriteItem",
-    ["Authorization"] = "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c",
+    ["X-Amz-Date"] = "20260101T000000Z",
+["Authorization"] = "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c",
 }
 local texts, next_item = {}, 0
 

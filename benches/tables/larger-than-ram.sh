@@ -29,7 +29,8 @@ until curl -s http://127.0.0.1:$port/ >/dev/null; do kill -0 $server; sleep 0.1;
 
 call() { # operation, request
     curl -s http://127.0.0.1:$port/ -H "X-Amz-Target: DynamoDB_20120810.$1" -H 'Content-Type: application/x-amz-json-1.0' \
-        -H 'Authorization: AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c' -d "$2"
+        -H 'X-Amz-Date: 20260101T000000Z' -H 'Authorization: AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c' \
+        -d "$2"
 }
 call CreateTable '{"TableName":"large","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[
     {"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"owner","AttributeType":"S"},{"AttributeName":"at","AttributeType":"N"}],
@@ -52,6 +53,8 @@ while [ "$loaded" -lt "$items" ]; do
 done
 awk -v began="$began" -v now="$(date +%s.%N)" -v n="$loaded" \
     'BEGIN { printf "load       %10.0f items/s (%d items)\n", n / (now - began), n }'
+own() { echo "own memory so far: at most $(sort -n "$own" | tail -1) KiB of 256 MiB"; }
+own
 for what in get query update; do
     wrk -t1 -c50 -d"${seconds}s" --latency -s benches/tables/read.lua http://127.0.0.1:$port -- $what "$items" |
         awk -v what=$what '
@@ -61,7 +64,7 @@ for what in get query update; do
             /Non-2xx/ { wrong = $NF }
             END { printf "%-10s %10.0f req/s, p50 %s, p99 %s, not 200: %d\n", what, rate, median, tail, wrong }'
     kill -0 $server || { echo "the server was killed"; exit 1; }
+    own
 done
-echo "own memory: at most $(sort -n "$own" | tail -1) KiB of 256 MiB"
 echo "on disk: $(du -sm "$dir/data" | cut -f1) MiB"
 rm -f "$own"

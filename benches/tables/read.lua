@@ -10,7 +10,8 @@ local function call(operation, body)
     return wrk.format("POST", "/", {
         ["Content-Type"] = "application/x-amz-json-1.0",
         ["X-Amz-Target"] = "DynamoDB_20120810." .. operation,
-        ["Authorization"] = "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c",
+        ["X-Amz-Date"] = "20260101T000000Z",
+["Authorization"] = "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c",
     }, body)
 end
 

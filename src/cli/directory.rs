@@ -42,10 +42,19 @@ impl Directory {
 
     /// For changing: nobody else may have it open, and it must be there.
     pub(super) fn change(&self) -> Result<Arc<Keyspace>, Failure> {
+        self.open(false)
+    }
+
+    /// The same, but it is made if it is missing.
+    pub(super) fn change_or_make(&self) -> Result<Arc<Keyspace>, Failure> {
+        self.open(true)
+    }
+
+    fn open(&self, create: bool) -> Result<Arc<Keyspace>, Failure> {
         let options = Options {
             memory: engine_memory(machine::memory_default()).min(1 << 30),
             fsync: Fsync::Never,
-            create: false,
+            create,
             ..Options::default()
         };
         open(&self.dir, Env::with_vfs(disk()), options)

@@ -12,6 +12,7 @@ mod inspect;
 mod progress;
 mod serve;
 mod shown;
+mod tables;
 mod verify;
 
 use std::ffi::OsString;
@@ -34,6 +35,8 @@ use crate::engine::Fsync;
   siltstone serve --memory 256MiB --fsync everysec
   siltstone verify --dir ./siltstone-data
   siltstone backup --dir ./siltstone-data --to /backup/monday
+  siltstone import dynamodb-export ./export --table orders --hash id:S
+  siltstone export table orders ./export
   siltstone bench fillrandom,readrandom --dir /tmp/bench
 
 Exit codes: 0 all is well, 1 it failed or a problem was found, 2 wrong usage or a bad setting"
@@ -57,6 +60,10 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Makes a data directory of a backup
     Restore(backup::RestoreArgs),
+    /// Puts items from elsewhere into a table
+    Import(tables::import::Args),
+    /// Writes the items of a table, for here or elsewhere
+    Export(tables::export::Args),
     /// Measures the engine, with workloads named as in db_bench
     Bench(Box<bench::Args>),
 }
@@ -110,6 +117,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Compact(args) => compact::run(args, &mut out),
         Command::Backup(args) => backup::backup(args, &mut out),
         Command::Restore(args) => backup::restore(args, &mut out),
+        Command::Import(args) => tables::import::run(args, &mut out),
+        Command::Export(args) => tables::export::run(args, &mut out),
         Command::Bench(args) => bench::run(args, &mut out),
     };
     match done.and_then(|()| Ok(out.flush()?)) {

@@ -4,6 +4,7 @@
 //! where it may wait for the disk. What came of it may be told once the commit that it names is acknowledged.
 
 pub mod attribute;
+pub mod backup;
 pub mod batch;
 pub mod capacity;
 pub mod catalog;
@@ -17,6 +18,7 @@ pub mod item;
 pub mod limits;
 pub mod number;
 pub mod operations;
+pub mod partiql;
 pub mod read;
 pub mod reply;
 pub mod request;
@@ -33,6 +35,8 @@ mod tests;
 
 use std::sync::Arc;
 
+use backup::Backups;
+use backup::refill::Refilling;
 use catalog::Catalog;
 use changes::Sequences;
 use context::Context;
@@ -58,8 +62,10 @@ pub struct Tables {
     store: Arc<Store>,
     limits: Limits,
     catalog: Catalog,
+    backups: Backups,
     sequences: Arc<Sequences>,
     filling: Filling,
+    refilling: Refilling,
 }
 
 /// A request that was read.
@@ -82,10 +88,19 @@ impl Tables {
     /// The tables of a store.
     pub fn open(store: Arc<Store>, limits: Limits) -> store::Result<Arc<Self>> {
         let catalog = Catalog::open(&store)?;
-        let tables =
-            Arc::new(Self { store, limits, catalog, sequences: Arc::default(), filling: Filling::default() });
+        let backups = Backups::open(&store)?;
+        let tables = Arc::new(Self {
+            store,
+            limits,
+            catalog,
+            backups,
+            sequences: Arc::default(),
+            filling: Filling::default(),
+            refilling: Refilling::default(),
+        });
         tables.store.set_reap(Arc::new(Reaper(Arc::downgrade(&tables))));
         tables.fill_soon();
+        tables.restore_soon();
         Ok(tables)
     }
 

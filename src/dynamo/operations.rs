@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::Result;
 use super::limits::Limits;
 use super::request::Request;
-use super::{batch, item, read, stream, table, transact};
+use super::{backup, batch, item, partiql, read, stream, table, transact};
 
 /// An operation that was asked for: what its request says, ready to be carried out, as often as it takes.
 pub trait Operation: Send + Sync {
@@ -36,11 +36,19 @@ const fn entry<T: Operation + 'static>(name: &'static str) -> Entry {
 
 /// All that are served.
 pub const OPERATIONS: &[Entry] = &[
+    entry::<backup::create::CreateBackup>("CreateBackup"),
+    entry::<backup::delete::DeleteBackup>("DeleteBackup"),
+    entry::<backup::list::DescribeBackup>("DescribeBackup"),
+    entry::<backup::list::ListBackups>("ListBackups"),
+    entry::<backup::restore::RestoreTableFromBackup>("RestoreTableFromBackup"),
     entry::<batch::get::BatchGetItem>("BatchGetItem"),
     entry::<batch::write::BatchWriteItem>("BatchWriteItem"),
     entry::<item::operations::DeleteItem>("DeleteItem"),
     entry::<item::operations::PutItem>("PutItem"),
     entry::<item::operations::UpdateItem>("UpdateItem"),
+    entry::<partiql::batch::BatchExecuteStatement>("BatchExecuteStatement"),
+    entry::<partiql::execute::ExecuteStatement>("ExecuteStatement"),
+    entry::<partiql::transaction::ExecuteTransaction>("ExecuteTransaction"),
     entry::<read::get::GetItem>("GetItem"),
     entry::<read::query::Query>("Query"),
     entry::<read::query::Scan>("Scan"),
@@ -48,6 +56,7 @@ pub const OPERATIONS: &[Entry] = &[
     entry::<transact::write::TransactWriteItems>("TransactWriteItems"),
     entry::<table::create::CreateTable>("CreateTable"),
     entry::<table::delete::DeleteTable>("DeleteTable"),
+    entry::<table::recovery::DescribeContinuousBackups>("DescribeContinuousBackups"),
     entry::<table::endpoints::DescribeEndpoints>("DescribeEndpoints"),
     entry::<table::endpoints::DescribeLimits>("DescribeLimits"),
     entry::<table::list::DescribeTable>("DescribeTable"),
@@ -56,6 +65,7 @@ pub const OPERATIONS: &[Entry] = &[
     entry::<table::tags::ListTagsOfResource>("ListTagsOfResource"),
     entry::<table::tags::TagResource>("TagResource"),
     entry::<table::tags::UntagResource>("UntagResource"),
+    entry::<table::recovery::UpdateContinuousBackups>("UpdateContinuousBackups"),
     entry::<table::update::UpdateTable>("UpdateTable"),
     entry::<table::ttl::UpdateTimeToLive>("UpdateTimeToLive"),
     entry::<stream::list::DescribeStream>("DescribeStream"),

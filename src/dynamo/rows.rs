@@ -3,11 +3,12 @@
 //! ```text
 //! row    := 2 (dynamo) ‖ …
 //!   0 ‖ name                                           → schema                   the catalog
+//!   0 ‖ name ‖ "/" ‖ uuid                               → schema                   of a deleted table, for its streams
 //!   1 ‖ space ‖ 0 ‖ key                                → item                     attribute/encoding.rs
 //!   1 ‖ space ‖ 3 ‖ due ‖ key                          → empty                    deadlines: `store::deadline`
 //!   1 ‖ space ‖ 4 ‖ sequence (8 bytes)                 → record                   a stream: changes/
 //!   2 ‖ token (16 bytes)                               → outcome                  of a transaction: transact/
-//!   3 ‖ arn                                            → backup                   backups
+//!   3 ‖ name                                           → backup                   backup/
 //! space  := ordered(id of a table, an index or a stream)
 //! key    := bucket ‖ part of the partition key ‖ part of the sort key             of a table
 //!         | bucket ‖ parts ‖ parts ‖ the table's parts                            of an index
@@ -41,6 +42,16 @@ pub const BUCKET_BYTES: usize = 2;
 /// The row of a table in the catalog.
 pub fn catalog_row(name: &str) -> Vec<u8> {
     [&[DYNAMO, CATALOG], name.as_bytes()].concat()
+}
+
+/// The row of a table that is no more and whose streams can still be read. No table's name has a slash.
+pub fn departed_row(name: &str, uuid: &str) -> Vec<u8> {
+    catalog_row(&format!("{name}/{uuid}"))
+}
+
+/// Whether a row of the catalog is of a table that is no more.
+pub fn is_departed(row: &[u8]) -> bool {
+    row.starts_with(&[DYNAMO, CATALOG]) && row.contains(&b'/')
 }
 
 /// The row of a transaction's token.
@@ -112,6 +123,11 @@ pub fn item_lock(table: u64, key: &[u8]) -> LockKey {
 /// What a transaction's token is locked by.
 pub fn token_lock(digest: [u8; 16]) -> LockKey {
     lock_key(1, &digest)
+}
+
+/// What a backup is locked by.
+pub fn backup_lock(name: &str) -> LockKey {
+    lock_key(2, name.as_bytes())
 }
 
 fn lock_key(space: u64, name: &[u8]) -> LockKey {

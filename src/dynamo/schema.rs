@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::changes::KEPT_MS;
 use super::validate::table::{KeySchema, KeyType, Projection, StreamView, TableDefinition};
 
 /// An attribute that is a key, or a part of one.
@@ -61,6 +62,18 @@ pub struct Index {
     pub is_filling: bool,
 }
 
+impl Index {
+    /// Whether it holds an attribute of the items of a table with these keys.
+    pub fn holds(&self, table: &Keys, name: &str) -> bool {
+        let is_projected = match &self.projection {
+            Projection::All => true,
+            Projection::KeysOnly => false,
+            Projection::Include(names) => names.iter().any(|one| one == name),
+        };
+        is_projected || table.part(name).is_some() || self.keys.part(name).is_some()
+    }
+}
+
 /// What stands in the catalog of an index, besides its definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexState {
@@ -95,6 +108,26 @@ pub struct Stream {
     pub closed_ms: Option<u64>,
 }
 
+impl Stream {
+    /// Whether it was closed so long ago that nothing of it is left at this time, in Unix milliseconds.
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        self.closed_ms.is_some_and(|closed| closed + KEPT_MS < now_ms)
+    }
+}
+
+/// How a table came of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The backup's ARN.
+    pub backup: String,
+    /// The ARN of the table that the backup is of.
+    pub table: String,
+    /// When it was asked for, in Unix milliseconds.
+    pub at_ms: u64,
+    /// Whether items are still missing.
+    pub is_going_on: bool,
+}
+
 /// What a table is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
@@ -120,6 +153,12 @@ pub struct Schema {
     pub is_arming: bool,
     /// The newest stream, and those before it that are not yet forgotten.
     pub streams: Vec<Stream>,
+    /// For how many days its past is to be recoverable; `None` if it is not.
+    #[serde(default)]
+    pub recovery_days: Option<u64>,
+    /// Which backup it was made of.
+    #[serde(default)]
+    pub restored: Option<Restored>,
     /// Names and values that were attached.
     pub tags: BTreeMap<String, String>,
     /// Its keys.
@@ -151,6 +190,16 @@ impl Schema {
         self.indexes = indexes.collect();
         self.keys = keys(definition, &definition.key);
         self
+    }
+
+    /// Whether its items are not all there yet.
+    pub fn is_being_restored(&self) -> bool {
+        self.restored.as_ref().is_some_and(|restored| restored.is_going_on)
+    }
+
+    /// The API's word for how far it is.
+    pub fn status(&self) -> &'static str {
+        if self.is_being_restored() { "CREATING" } else { "ACTIVE" }
     }
 
     /// The index of this name.

@@ -11,6 +11,8 @@ mod records;
 #[cfg(feature = "server")]
 mod requests;
 #[cfg(feature = "server")]
+mod statements;
+#[cfg(feature = "server")]
 mod tables;
 #[cfg(feature = "server")]
 mod values;
@@ -21,6 +23,8 @@ pub use self::expressions::expressions;
 pub use self::records::{batch, edit};
 #[cfg(feature = "server")]
 pub use self::requests::resp;
+#[cfg(feature = "server")]
+pub use self::statements::statements;
 #[cfg(feature = "server")]
 pub use self::tables::tables;
 #[cfg(feature = "server")]
@@ -44,6 +48,8 @@ pub const TARGETS: &[Target] = &[
     ("value", value, values::value_seeds),
     #[cfg(feature = "server")]
     ("expressions", expressions, expressions::expression_seeds),
+    #[cfg(feature = "server")]
+    ("statements", statements, statements::statement_seeds),
     #[cfg(feature = "server")]
     ("tables", tables, tables::request_seeds),
 ];

@@ -91,11 +91,16 @@ pub(crate) struct Instance {
     stop: Box<dyn Fn() + Send + Sync>,
     /// Reads the certificates of TLS again; there once it is served.
     reload: OnceLock<Reload>,
+    /// What is to be told of tables; there once the server has any.
+    tables: OnceLock<Tables>,
     this: Weak<Self>,
 }
 
 /// Reads certificates from a directory, with what `tls-auth-clients` was set to, or says why not.
 type Reload = Box<dyn Fn(&Path, Option<&str>) -> Result<(), String> + Send + Sync>;
+
+/// What INFO tells of tables, which are another protocol's: names and values.
+type Tables = Box<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
 
 impl Instance {
     /// A server over a keyspace. `stop` begins the orderly shutdown.
@@ -148,6 +153,7 @@ impl Instance {
             random: Mutex::new(random),
             stop,
             reload: OnceLock::new(),
+            tables: OnceLock::new(),
             env,
         });
         instance.store().set_noted(instance.parameters.events().published().bits());
@@ -198,6 +204,17 @@ impl Instance {
             self.acl.set_default_password(&config.requirepass);
         }
         self.config.store(Arc::new(config));
+    }
+
+    /// Tables are served, of which this is to be told.
+    pub(crate) fn serves_tables(&self, told: impl Fn() -> Vec<(String, String)> + Send + Sync + 'static) {
+        // There is only one server.
+        let _ = self.tables.set(Box::new(told));
+    }
+
+    /// What is to be told of tables: names and values.
+    pub(crate) fn tables(&self) -> Vec<(String, String)> {
+        self.tables.get().map(|told| told()).unwrap_or_default()
     }
 
     /// TLS is served, with certificates that this reads again.

@@ -83,6 +83,8 @@ pub fn run(setup: Setup, stop: impl Future<Output = ()>, ready: impl FnOnce(&Lis
             .map_err(|wrong| io::Error::other(format!("cannot load the users: {}", wrong.trim_end())))?;
         let first = listening.plain.first().or(listening.tls.first());
         instance.port.store(first.map_or(0, |address| usize::from(address.port())), Relaxed);
+        let told = front_end.clone();
+        instance.serves_tables(move || told.told());
         if let Some(certificates) = certificates.clone() {
             instance.serves_tls(move |dir, auth_clients| certificates.reload(dir, auth_clients));
         }

@@ -86,6 +86,7 @@ impl Store {
         let from_ms = self.reaper.next_ms.swap(u64::MAX, Ordering::SeqCst);
         let realms = self.reaper.realms.lock().clone();
         let mut total = Reaped { removed: 0, next_ms: None, settled_ms: now_ms };
+        let mut failed = None;
         for realm in realms {
             match realm.reap(self, from_ms, BUDGET) {
                 Ok(reaped) => {
@@ -93,11 +94,13 @@ impl Store {
                     total.next_ms = total.next_ms.into_iter().chain(reaped.next_ms).min();
                     total.settled_ms = total.settled_ms.min(reaped.settled_ms);
                 }
-                Err(error) => {
-                    self.due_at(from_ms);
-                    return Err(error);
-                }
+                // That does not keep the others from it.
+                Err(error) => failed = Some(error),
             }
+        }
+        if let Some(error) = failed {
+            self.due_at(from_ms);
+            return Err(error);
         }
         if let Some(next_ms) = total.next_ms {
             self.due_at(next_ms);

@@ -5,6 +5,7 @@
 mod bench;
 mod documents;
 mod serve;
+mod tables;
 mod tools;
 
 use std::io::{BufRead, BufReader, Read, Write};

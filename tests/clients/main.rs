@@ -10,6 +10,7 @@
 mod leaderboard;
 mod scripts;
 mod streams;
+mod tables;
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -23,30 +24,48 @@ use tempfile::TempDir;
 /// How long an application may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// In a server's directory, its data.
+const DATA: &str = "data";
+
+/// In a server's directory, who may use its tables; whoever is on this machine if it is not there.
+const CREDENTIALS: &str = "credentials";
+
 /// A server of its own for each application; killed when dropped.
 struct Server {
     child: Child,
     port: u16,
     tls_port: u16,
+    table_port: u16,
     dir: TempDir,
 }
 
 impl Server {
     fn start() -> Self {
-        let (port, tls_port, dir) = (free_port(), free_port(), tempfile::tempdir().unwrap());
-        certify(&dir.path().join("tls"));
-        Self { child: serve(port, tls_port, &dir), port, tls_port, dir }
+        Self::in_directory(tempfile::tempdir().unwrap())
+    }
+
+    /// One whose tables are only for who signs with a key of this credentials file.
+    fn with_credentials(content: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(CREDENTIALS), content).unwrap();
+        Self::in_directory(dir)
+    }
+
+    fn in_directory(dir: TempDir) -> Self {
+        let [port, tls_port, table_port] = [free_port(), free_port(), free_port()];
+        certify(&dir.path().join(DATA).join("tls"));
+        Self { child: serve([port, tls_port, table_port], &dir), port, tls_port, table_port, dir }
     }
 
     /// The certificate that clients have to trust.
     fn certificate(&self) -> PathBuf {
-        self.dir.path().join("tls/cert.pem")
+        self.dir.path().join(DATA).join("tls/cert.pem")
     }
 
     /// `kill -9`, and another one over what is on the disk.
     fn kill_and_restart(&mut self) {
         self.kill();
-        self.child = serve(self.port, self.tls_port, &self.dir);
+        self.child = serve([self.port, self.tls_port, self.table_port], &self.dir);
     }
 
     fn kill(&mut self) {
@@ -80,30 +99,23 @@ fn free_port() -> u16 {
 /// A certificate that vouches for itself.
 fn certify(dir: &Path) {
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::create_dir(dir).unwrap();
+    std::fs::create_dir_all(dir).unwrap();
     std::fs::write(dir.join("cert.pem"), own.cert.pem()).unwrap();
     std::fs::write(dir.join("key.pem"), own.signing_key.serialize_pem()).unwrap();
 }
 
 /// Starts a server, and waits until it serves.
-fn serve(port: u16, tls_port: u16, dir: &TempDir) -> Child {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_siltstone"))
-        .args([
-            "serve",
-            "--bind",
-            "127.0.0.1",
-            "--memory",
-            "64MiB",
-            "--table-port",
-            "0",
-            "--port",
-            &port.to_string(),
-        ])
-        .args(["--tls-port", &tls_port.to_string(), "--dir"])
-        .arg(dir.path())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+fn serve(ports: [u16; 3], dir: &TempDir) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_siltstone"));
+    command.args(["serve", "--bind", "127.0.0.1", "--memory", "64MiB", "--dir"]).arg(dir.path().join(DATA));
+    for (flag, port) in ["--port", "--tls-port", "--table-port"].into_iter().zip(ports) {
+        command.args([flag, &port.to_string()]);
+    }
+    let credentials = dir.path().join(CREDENTIALS);
+    if credentials.exists() {
+        command.arg("--table-credentials").arg(credentials);
+    }
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("listening on") {

@@ -5,18 +5,18 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::{PATIENCE, Server};
+use crate::{PATIENCE, Server, tables};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients");
 
 /// Runs one to its end, with a server that is killed when it asks for that.
-fn run(mut command: Command, name: &str) {
-    let mut server = Server::start();
+fn run(mut command: Command, name: &str, mut server: Server) {
     let mut application = command
         .args([server.port.to_string(), PATIENCE.as_secs().to_string()])
         .env("TLS_PORT", server.tls_port.to_string())
         .env("TLS_CERT", server.certificate())
+        .envs(tables::environment(&server))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -49,19 +49,26 @@ fn is_installed(language: &str) -> bool {
     is_there
 }
 
-fn python(name: &str) {
+pub(crate) fn python(name: &str) {
+    python_with(name, Server::start);
+}
+
+pub(crate) fn python_with(name: &str, start: fn() -> Server) {
     if is_installed("python") {
         let mut command = Command::new(format!("{INSTALLED}/python/bin/python"));
         command.env("PYTHONDONTWRITEBYTECODE", "1").arg(format!("{HERE}/python/{name}"));
-        run(command, name);
+        run(command, name, start());
     }
 }
 
-fn node(name: &str) {
+pub(crate) fn node(name: &str) {
     if is_installed("node") {
         let mut command = Command::new("node");
-        command.env("NODE_PATH", format!("{INSTALLED}/node/node_modules")).arg(format!("{HERE}/node/{name}"));
-        run(command, name);
+        command
+            .env("NODE_NO_WARNINGS", "1")
+            .env("NODE_PATH", format!("{INSTALLED}/node/node_modules"))
+            .arg(format!("{HERE}/node/{name}"));
+        run(command, name, Server::start());
     }
 }
 

@@ -1,9 +1,11 @@
 //! `siltstone inspect`: what is on disk. Changes nothing, and works beside a server that is running.
 
+mod item;
 mod key;
 mod levels;
 mod log;
 mod table;
+mod tables;
 
 use clap::Subcommand;
 
@@ -18,6 +20,8 @@ use super::{Failure, Out, shown};
   siltstone inspect block 17@4096
   siltstone inspect wal --records
   siltstone inspect key user:42
+  siltstone inspect tables
+  siltstone inspect item orders '{\"id\":{\"S\":\"42\"}}'
 
 Keys are shown with \\xNN for what is not printable.")]
 pub(super) struct Args {
@@ -64,6 +68,15 @@ enum What {
         #[arg(long)]
         raw: bool,
     },
+    /// The tables of DynamoDB's API, and their backups
+    Tables,
+    /// An item of such a table: its row, its deadline, its rows in indexes
+    Item {
+        /// The table's name
+        table: String,
+        /// The item's key, as in '{"pk":{"S":"a"}}'
+        key: String,
+    },
 }
 
 fn table_and_offset(text: &str) -> Result<(u64, u64), String> {
@@ -82,6 +95,8 @@ pub(super) fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {
         }
         What::Wal { records } => log::show(&args.directory.look()?, *records, json, out),
         What::Manifest => log::show_manifest(&args.directory.look()?, json, out),
+        What::Tables => tables::show(&args.directory.look()?, json, out),
+        What::Item { table, key } => item::show(&args.directory.look()?, (table, key), json, out),
         What::Key { key, db, raw } => {
             let inspection = args.directory.look()?;
             let row = if *raw {

@@ -131,11 +131,6 @@ pub fn put_value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// Takes a value off the front; `None` if there is none.
-pub fn take_value(bytes: &mut &[u8]) -> Option<Value> {
-    take_deep(bytes, 0)
-}
-
 fn put_count(out: &mut Vec<u8>, tag: u8, count: usize) {
     out.push(tag);
     varint::put_u64(out, count as u64);

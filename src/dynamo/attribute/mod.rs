@@ -57,6 +57,15 @@ impl Value {
         }
     }
 
+    /// How deep values lie in it.
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::L(list) => 1 + list.iter().map(Self::depth).max().unwrap_or(0),
+            Self::M(map) => 1 + map.values().map(Self::depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// How many bytes it counts for (Developer Guide, "DynamoDB item sizes and formats").
     pub fn size(&self) -> usize {
         match self {

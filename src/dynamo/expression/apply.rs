@@ -68,7 +68,7 @@ impl Update {
             }
             // Values of the request were checked by themselves.
             let is_checked = action.path.steps.is_empty() && matches!(source, Source::Value(_));
-            if !is_checked && action.path.steps.len() + depth(&value) > limits.depth_max {
+            if !is_checked && action.path.steps.len() + value.depth() > limits.depth_max {
                 return Err(json::too_deep());
             }
             values.push(value);
@@ -156,15 +156,6 @@ impl Source {
                 _ => Err(incorrect_type()),
             },
         }
-    }
-}
-
-/// How deep values lie in it.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::L(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
-        Value::M(map) => 1 + map.values().map(depth).max().unwrap_or(0),
-        _ => 0,
     }
 }
 

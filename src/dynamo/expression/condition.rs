@@ -70,7 +70,8 @@ impl Comparator {
     }
 
     /// What holds for two values in the other order.
-    pub(super) fn reversed(self) -> Self {
+    #[must_use]
+    pub fn reversed(self) -> Self {
         match self {
             Self::Less => Self::Greater,
             Self::LessOrEqual => Self::GreaterOrEqual,

@@ -159,10 +159,9 @@ impl Parser<'_> {
         self.advance();
         let right = self.next_operand()?;
         self.check_distinct(comparator.symbol(), &left, &right);
-        if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
-            self.check_sorts(comparator.symbol(), [&left, &right]);
-        }
-        Ok(Condition::Compare(comparator, left, right))
+        let condition = Condition::Compare(comparator, left, right);
+        self.note(&condition);
+        Ok(condition)
     }
 
     fn between(&mut self, left: Part) -> Result<Condition> {
@@ -174,28 +173,9 @@ impl Parser<'_> {
             return Err(self.syntax_error());
         }
         let high = self.next_operand()?;
-        if let (Operand::Value(low), Operand::Value(high)) = (&low, &high) {
-            let rank = self.here(Detail::OperandType);
-            let bounds =
-                || format!("lower bound operand: {}, upper bound operand: {}", shown(low), shown(high));
-            if low.type_name() != high.type_name() {
-                self.fault(rank, || {
-                    format!(
-                        "The BETWEEN operator requires same data type for lower and upper bounds; {}",
-                        bounds()
-                    )
-                });
-            } else if compare(low, high).is_some_and(std::cmp::Ordering::is_gt) {
-                self.fault(rank, || {
-                    format!(
-                        "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {}",
-                        bounds()
-                    )
-                });
-            }
-        }
-        self.check_sorts("BETWEEN", [&left, &low, &high]);
-        Ok(Condition::Between(left, low, high))
+        let condition = Condition::Between(left, low, high);
+        self.note(&condition);
+        Ok(condition)
     }
 
     fn is_in(&mut self, left: Part) -> Result<Condition> {
@@ -205,11 +185,8 @@ impl Parser<'_> {
         self.expect(TokenKind::OpenParenthesis)?;
         let others = self.list(Self::next_operand)?;
         self.expect(TokenKind::CloseParenthesis)?;
-        if others.len() > IN_MAX {
-            let count = others.len();
-            self.fault(self.here(Detail::OperandCount), || {
-                format!("The IN operator is provided with too many operands; number of operands: {count}")
-            });
+        if let Some(what) = too_many(&others) {
+            self.fault(self.here(Detail::OperandCount), || what);
         }
         Ok(Condition::In(left, others))
     }
@@ -246,19 +223,15 @@ impl Parser<'_> {
             self.fault(Rank::UnknownFunction, || format!("{what}; function: {name}"));
             return Ok(Part::BadCall);
         };
-        if function.arguments != arguments.len() {
-            let count = arguments.len();
-            self.fault(self.here(Detail::OperandCount), || {
-                format!(
-                    "Incorrect number of operands for operator or function; operator or function: {name}, \
-                     number of operands: {count}"
-                )
-            });
+        if let Some(what) = wrong_count(function, &arguments) {
+            self.fault(self.here(Detail::OperandCount), || what);
         }
         if let [a, b] = arguments.as_slice() {
             self.check_distinct(name, a, b);
         }
-        self.check_arguments(name, &arguments);
+        if let Some(what) = wrong_argument(name, &arguments) {
+            self.fault(self.here(Detail::OperandType), || what);
+        }
         Ok(Part::Call(function, arguments))
     }
 
@@ -321,62 +294,124 @@ impl Parser<'_> {
         }
     }
 
-    /// Values of the request must be of a type that sorts.
-    fn check_sorts<const N: usize>(&mut self, operator: &str, operands: [&Operand; N]) {
-        for operand in operands {
-            if let Operand::Value(value) = operand
-                && !matches!(**value, Value::S(_) | Value::N(_) | Value::B(_))
-            {
-                self.wrong_type(operator, value.type_name());
-            }
+    /// Notes what is wrong with the types of what is compared.
+    fn note(&mut self, condition: &Condition) {
+        if let Some(what) = wrong_operands(condition) {
+            self.fault(self.here(Detail::OperandType), || what);
         }
     }
+}
 
-    fn wrong_type(&mut self, operator: &str, type_name: &str) {
-        self.fault(self.here(Detail::OperandType), || {
-            format!(
-                "Incorrect operand type for operator or function; operator or function: {operator}, \
-                 operand type: {type_name}"
-            )
-        });
+/// What a function says of an item.
+pub enum Called {
+    /// That something holds.
+    Condition(Condition),
+    /// A value.
+    Operand(Operand),
+}
+
+/// What a function says of an item, or what is wrong with its arguments; `None` if there is no such function.
+pub fn called(name: &str, arguments: Vec<Operand>) -> Option<std::result::Result<Called, String>> {
+    let function = FUNCTIONS.iter().find(|function| function.name == name)?;
+    if let Some(what) = wrong_count(function, &arguments).or_else(|| wrong_argument(name, &arguments)) {
+        return Some(Err(what));
     }
+    let mut arguments = arguments.into_iter();
+    let first = arguments.next()?;
+    Some(Ok(match function.condition {
+        Some(condition) => Called::Condition(condition(first, arguments.next())),
+        None => Called::Operand(Operand::Size(Box::new(first))),
+    }))
+}
 
-    /// The types that arguments of a function have whatever the item is.
-    fn check_arguments(&mut self, function: &str, arguments: &[Operand]) {
-        match (function, arguments) {
-            ("attribute_exists" | "attribute_not_exists", [Operand::Path(_)]) => {}
-            ("attribute_exists" | "attribute_not_exists", [_]) => {
-                self.fault(self.here(Detail::OperandType), || {
-                    format!("Operator or function requires a document path; operator or function: {function}")
-                });
+/// What is wrong with the number of a function's arguments.
+fn wrong_count(function: &Function, arguments: &[Operand]) -> Option<String> {
+    let (name, count) = (function.name, arguments.len());
+    (function.arguments != count).then(|| {
+        format!(
+            "Incorrect number of operands for operator or function; operator or function: {name}, \
+             number of operands: {count}"
+        )
+    })
+}
+
+/// What is wrong with the number of values after `IN`.
+pub fn too_many(values: &[Operand]) -> Option<String> {
+    let count = values.len();
+    (count > IN_MAX)
+        .then(|| format!("The IN operator is provided with too many operands; number of operands: {count}"))
+}
+
+/// What is wrong with the types of what is compared: values of the request must be of a type that sorts.
+pub fn wrong_operands(condition: &Condition) -> Option<String> {
+    let (operator, operands) = match condition {
+        Condition::Compare(Comparator::Equal | Comparator::NotEqual, ..) => return None,
+        Condition::Compare(comparator, a, b) => (comparator.symbol(), vec![a, b]),
+        Condition::Between(a, low, high) => {
+            if let Some(what) = wrong_bounds(low, high) {
+                return Some(what);
             }
-            ("begins_with", [_, _]) => {
-                for name in arguments.iter().filter_map(static_type) {
-                    if !matches!(name, "S" | "B") {
-                        self.wrong_type(function, name);
-                    }
-                }
-            }
-            ("attribute_type", [_, Operand::Value(name)]) => match &**name {
-                Value::S(name) if TYPE_NAMES.contains(&name.as_str()) => {}
-                Value::S(name) => self.fault(self.here(Detail::OperandType), || {
-                    format!(
-                        "Invalid attribute type name found; type: {name}, \
-                         valid types: {{B,NULL,SS,BOOL,L,BS,N,NS,S,M}}"
-                    )
-                }),
-                other => self.wrong_type(function, other.type_name()),
-            },
-            ("attribute_type", [_, second]) => {
-                self.wrong_type(function, static_type(second).unwrap_or("{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"));
-            }
-            ("size", [argument]) => {
-                if let Some(name @ ("N" | "BOOL" | "NULL")) = static_type(argument) {
-                    self.wrong_type(function, name);
-                }
-            }
-            _ => {}
+            ("BETWEEN", vec![a, low, high])
         }
+        _ => return None,
+    };
+    operands.into_iter().find_map(|operand| match operand {
+        Operand::Value(value) if !matches!(**value, Value::S(_) | Value::N(_) | Value::B(_)) => {
+            Some(wrong_type(operator, value.type_name()))
+        }
+        _ => None,
+    })
+}
+
+/// What is wrong with two bounds.
+fn wrong_bounds(low: &Operand, high: &Operand) -> Option<String> {
+    let (Operand::Value(low), Operand::Value(high)) = (low, high) else { return None };
+    let what = if low.type_name() != high.type_name() {
+        "same data type for lower and upper bounds"
+    } else if compare(low, high).is_some_and(std::cmp::Ordering::is_gt) {
+        "upper bound to be greater than or equal to lower bound"
+    } else {
+        return None;
+    };
+    let (low, high) = (shown(low), shown(high));
+    Some(format!(
+        "The BETWEEN operator requires {what}; lower bound operand: {low}, upper bound operand: {high}"
+    ))
+}
+
+fn wrong_type(operator: &str, type_name: &str) -> String {
+    format!(
+        "Incorrect operand type for operator or function; operator or function: {operator}, \
+         operand type: {type_name}"
+    )
+}
+
+/// What is wrong with the types that arguments of a function have whatever the item is.
+fn wrong_argument(function: &str, arguments: &[Operand]) -> Option<String> {
+    match (function, arguments) {
+        ("attribute_exists" | "attribute_not_exists", [Operand::Path(_)]) => None,
+        ("attribute_exists" | "attribute_not_exists", [_]) => {
+            Some(format!("Operator or function requires a document path; operator or function: {function}"))
+        }
+        ("begins_with", [_, _]) => {
+            let mut types = arguments.iter().filter_map(static_type);
+            types.find(|name| !matches!(*name, "S" | "B")).map(|name| wrong_type(function, name))
+        }
+        ("attribute_type", [_, Operand::Value(name)]) => match &**name {
+            Value::S(name) if TYPE_NAMES.contains(&name.as_str()) => None,
+            Value::S(name) => Some(format!(
+                "Invalid attribute type name found; type: {name}, valid types: {{B,NULL,SS,BOOL,L,BS,N,NS,S,M}}"
+            )),
+            other => Some(wrong_type(function, other.type_name())),
+        },
+        ("attribute_type", [_, second]) => {
+            Some(wrong_type(function, static_type(second).unwrap_or("{NS,SS,L,BS,N,M,B,BOOL,NULL,S}")))
+        }
+        ("size", [argument]) => match static_type(argument) {
+            Some(name @ ("N" | "BOOL" | "NULL")) => Some(wrong_type(function, name)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

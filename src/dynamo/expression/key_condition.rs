@@ -71,7 +71,8 @@ impl SortBound {
         }
     }
 
-    fn values(&self) -> impl Iterator<Item = &Value> {
+    /// What it compares with.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
         let (first, second) = match self {
             Self::Less(value)
             | Self::LessOrEqual(value)

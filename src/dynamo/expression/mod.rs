@@ -41,6 +41,7 @@ mod update_parser;
 mod tests;
 
 pub use condition::{Comparator, Condition, Operand};
+pub use condition_parser::{Called, called, too_many, wrong_operands};
 pub use key_condition::{KeyCondition, SortBound, SortedKeys};
 pub use path::{Path, Step, check_keys_are_whole};
 pub use placeholders::Placeholders;

@@ -329,15 +329,10 @@ impl<'t> Parser<'t> {
     /// Notes that not all paths can be meant, if it is so.
     pub(super) fn check_paths<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) {
         let Some((clash, one, two)) = first_clash(paths) else { return };
-        let (detail, how) = match clash {
-            Clash::Overlap => (Detail::Overlap, "overlap"),
-            Clash::Conflict => (Detail::Conflict, "conflict"),
+        let detail = match clash {
+            Clash::Overlap => Detail::Overlap,
+            Clash::Conflict => Detail::Conflict,
         };
-        self.fault(self.here(detail), || {
-            format!(
-                "Two document paths {how} with each other; must remove or rewrite one of these paths; \
-                 path one: {one}, path two: {two}"
-            )
-        });
+        self.fault(self.here(detail), || clash.message(one, two));
     }
 }

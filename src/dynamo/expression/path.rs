@@ -1,6 +1,6 @@
 //! Document paths: `name`, `name.member`, `name[3].member`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::super::attribute::{Attributes, Value};
 use super::super::error::{Result, invalid};
@@ -39,10 +39,39 @@ pub(super) enum Clash {
     Conflict,
 }
 
+impl Clash {
+    /// As the API tells of it.
+    pub(super) fn message(self, one: &Path, two: &Path) -> String {
+        let how = match self {
+            Self::Overlap => "overlap",
+            Self::Conflict => "conflict",
+        };
+        format!(
+            "Two document paths {how} with each other; must remove or rewrite one of these paths; \
+             path one: {one}, path two: {two}"
+        )
+    }
+}
+
 impl Path {
     /// To an attribute.
     pub fn to(head: impl Into<String>) -> Self {
         Self { head: head.into(), steps: Vec::new() }
+    }
+
+    /// Its last name, and the indexes after it: `b[0]` for `a.b[0]`.
+    pub fn last_name(&self) -> String {
+        let mut last = self.head.clone();
+        for step in &self.steps {
+            match step {
+                Step::Name(name) => last.clone_from(name),
+                Step::Index(index) => {
+                    // A text takes all that is written.
+                    let _ = write!(last, "[{index}]");
+                }
+            }
+        }
+        last
     }
 
     /// The value there, if there is one.

@@ -7,10 +7,20 @@ use super::parse::Parser;
 use super::path::{Path, Step};
 use super::placeholders::Placeholders;
 
-/// Paths of which none leads into another one, ascending.
+/// The paths of what is returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Projection {
     paths: Vec<Path>,
+    shape: Shape,
+}
+
+/// How what lies at the paths is returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// In the lists and maps that it is in. The paths are ascending, and none leads into another one.
+    Nested,
+    /// Each under the last name of its path.
+    Flat,
 }
 
 impl Projection {
@@ -26,7 +36,12 @@ impl Projection {
     /// Of paths of which none leads into another one.
     pub(super) fn of(mut paths: Vec<Path>) -> Self {
         paths.sort_unstable();
-        Self { paths }
+        Self { paths, shape: Shape::Nested }
+    }
+
+    /// Of any paths, each returned under its last name with the indexes after it: `b[0]` for `a.b[0]`.
+    pub fn flat(paths: Vec<Path>) -> Self {
+        Self { paths, shape: Shape::Flat }
     }
 
     /// Its paths.
@@ -36,7 +51,14 @@ impl Projection {
 
     /// The parts of an item.
     pub fn project(&self, item: &Attributes) -> Attributes {
-        project_sorted(self.paths.iter(), item)
+        match self.shape {
+            Shape::Nested => project_sorted(self.paths.iter(), item),
+            Shape::Flat => {
+                let found =
+                    self.paths.iter().filter_map(|path| Some((path.last_name(), path.get(item)?.clone())));
+                found.collect()
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::attribute::{Attributes, Value};
 use super::super::error::{Result, invalid};
-use super::path::Path;
+use super::path::{Path, first_clash};
 use super::projection::project_sorted;
 
 /// What an update changes.
@@ -66,6 +66,16 @@ pub enum Source {
 }
 
 impl Update {
+    /// Of any actions, unless two of them clash.
+    pub fn new(actions: Vec<Action>) -> Result<Self> {
+        match first_clash(actions.iter().map(|action| &action.path)) {
+            Some((clash, one, two)) => {
+                Err(invalid(format!("Invalid UpdateExpression: {}", clash.message(one, two))))
+            }
+            None => Ok(Self::of(actions, false)),
+        }
+    }
+
     /// Of actions of which no two clash.
     pub(super) fn of(mut actions: Vec<Action>, is_legacy: bool) -> Self {
         actions.sort_unstable_by(|a, b| a.path.cmp(&b.path));

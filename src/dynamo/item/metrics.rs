@@ -27,8 +27,11 @@ impl Metrics {
         if !self.is_wanted || !aimed.table.indexes.iter().any(|index| index.is_local) {
             return;
         }
-        let (Change::Put(item) | Change::Update(item, _) | Change::Delete(item) | Change::Check(item)) =
-            aimed.change();
+        let (Change::Put(item)
+        | Change::Insert(item)
+        | Change::Update(item, _)
+        | Change::Delete(item)
+        | Change::Check(item)) = aimed.change();
         let parts = aimed.table.keys.hash.iter();
         let key = parts.filter_map(|part| Some((part.name.clone(), item.get(&part.name)?.clone()))).collect();
         let keys = self.collections.entry(aimed.table.name.clone()).or_default();

@@ -11,6 +11,30 @@ use crate::dynamo::request::Request;
 use crate::dynamo::validate::write::ReturnValues;
 use crate::store::LockSet;
 
+impl ReturnValues {
+    /// Whether the item before must be known.
+    pub fn tells_old(self) -> bool {
+        matches!(self, Self::AllOld | Self::UpdatedOld)
+    }
+
+    /// They, of a change that was made.
+    pub fn of(self, change: &Change, staged: &Staged) -> Option<Attributes> {
+        let touched = |item: Option<&Attributes>| match (change, item) {
+            (Change::Update(_, update), Some(item)) => {
+                Some(update.touched(item)).filter(|some| !some.is_empty())
+            }
+            _ => None,
+        };
+        match self {
+            Self::None => None,
+            Self::AllOld => staged.old.clone(),
+            Self::AllNew => staged.new.as_deref().cloned(),
+            Self::UpdatedOld => touched(staged.old.as_ref()),
+            Self::UpdatedNew => touched(staged.new.as_deref()),
+        }
+    }
+}
+
 /// A write of one item, and what is to be said of it.
 pub struct One {
     write: Write,
@@ -28,7 +52,7 @@ impl One {
 
     /// Carries it out.
     pub fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let tells_old = matches!(self.returned, ReturnValues::AllOld | ReturnValues::UpdatedOld);
+        let tells_old = self.returned.tells_old();
         let writes = (std::slice::from_ref(&self.write), LockSet::new());
         let tell = |aimed: &Aimed, staged: Result<Staged>| Ok(self.tell(aimed, &staged?));
         let told = write_all(context, writes, tells_old, |_| Ok(false), tell, |_, told| Ok(told))?;
@@ -37,7 +61,7 @@ impl One {
 
     fn tell(&self, aimed: &Aimed, staged: &Staged) -> Vec<u8> {
         let mut told = Object::new();
-        if let Some(attributes) = self.attributes(staged) {
+        if let Some(attributes) = self.returned.of(&self.write.change, staged) {
             told.attributes("Attributes", &attributes);
         }
         let mut consumed = Consumed::new(self.detail);
@@ -47,22 +71,5 @@ impl One {
         metrics.add(aimed);
         metrics.tell_one(&mut told);
         told.end()
-    }
-
-    fn attributes(&self, staged: &Staged) -> Option<Attributes> {
-        let new = || staged.new.as_deref().cloned();
-        let touched = |item: Option<&Attributes>| match (&self.write.change, item) {
-            (Change::Update(_, update), Some(item)) => {
-                Some(update.touched(item)).filter(|some| !some.is_empty())
-            }
-            _ => None,
-        };
-        match self.returned {
-            ReturnValues::None => None,
-            ReturnValues::AllOld => staged.old.clone(),
-            ReturnValues::AllNew => new(),
-            ReturnValues::UpdatedOld => touched(staged.old.as_ref()),
-            ReturnValues::UpdatedNew => touched(staged.new.as_deref()),
-        }
     }
 }

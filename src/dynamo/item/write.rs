@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Written, is_plain, load, overwrite, replace, units};
 use crate::dynamo::attribute::{Attributes, size};
 use crate::dynamo::context::Context;
-use crate::dynamo::error::{Kind, Refusal, Result, invalid};
+use crate::dynamo::error::{Kind, Refusal, Result, invalid, refused};
 use crate::dynamo::expression::{Condition, ItemLimits, Update};
 use crate::dynamo::rows::{item_lock, table_key, table_lock};
 use crate::dynamo::schema::{KeyPart, Schema};
@@ -17,6 +17,8 @@ use crate::store::{LockSet, Txn};
 pub enum Change {
     /// It is replaced, or made.
     Put(Attributes),
+    /// It is made, and must not be there yet.
+    Insert(Attributes),
     /// It is changed in part, or made of its key.
     Update(Attributes, Update),
     /// It is removed.
@@ -61,7 +63,7 @@ impl Write {
     pub fn aim(&self, context: &Context) -> Result<Aimed<'_>> {
         let table = context.table(&self.table)?;
         let key = match &self.change {
-            Change::Put(item) => {
+            Change::Put(item) | Change::Insert(item) => {
                 check_item(&table.definition, item, context.limits())?;
                 if size(item) > context.limits().item_bytes {
                     return Err(invalid("Item size has exceeded the maximum allowed size"));
@@ -132,7 +134,10 @@ impl<'a> Aimed<'a> {
         let old = load(txn, &self.table, &self.key)?;
         self.check(old.as_ref())?;
         let new = match &write.change {
-            Change::Put(item) => Some(Cow::Borrowed(item)),
+            Change::Insert(_) if old.is_some() => {
+                return Err(refused(Kind::DuplicateItem, "Duplicate primary key exists in table"));
+            }
+            Change::Put(item) | Change::Insert(item) => Some(Cow::Borrowed(item)),
             // What only takes something away leaves nothing where nothing was.
             Change::Update(_, update) if old.is_none() && !update.creates() => None,
             Change::Update(key, update) => {

@@ -10,7 +10,7 @@ use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::item::load;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::rows::{BUCKET_BYTES, index_key, items_prefix, table_key};
-use crate::dynamo::schema::{Index, Schema};
+use crate::dynamo::schema::{Index, Keys, Schema};
 use crate::dynamo::validate::keys::check_start_key;
 use crate::store::{self, Reads, RowScan, View, after_prefix};
 
@@ -26,7 +26,12 @@ pub struct Source<'a> {
     pub index: Option<&'a Index>,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// What it is sorted by.
+    pub fn keys(self) -> &'a Keys {
+        self.index.map_or(&self.table.keys, |index| &index.keys)
+    }
+
     /// What its rows begin with.
     pub fn prefix(self) -> Vec<u8> {
         items_prefix(self.index.map_or(self.table.id, |index| index.id))

@@ -138,7 +138,7 @@ impl Operation for Query {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         self.asked.run(context, |source| {
-            let keys = source.index.map_or(&source.table.keys, |index| &index.keys);
+            let keys = source.keys();
             let sorted = self.keys.clone().resolve(keys)?;
             if let Some(filter) = &self.asked.filter {
                 filter.check_no_keys(keys.parts().map(|part| &part.name[..]), self.filter_name)?;
@@ -150,7 +150,7 @@ impl Operation for Query {
 }
 
 /// The bounds of the keys that a condition on them stands for.
-fn bounds(keys: &Keys, sorted: &SortedKeys) -> Result<Bounds> {
+pub fn bounds(keys: &Keys, sorted: &SortedKeys) -> Result<Bounds> {
     let wrong = || {
         invalid(
             "One or more parameter values were invalid: Condition parameter type does not match schema type",

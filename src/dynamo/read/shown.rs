@@ -30,15 +30,9 @@ impl<'a> Shown<'a> {
         if index.projection == Held::All {
             return Ok(shown);
         }
-        let holds = |name: &str| {
-            let more = if let Held::Include(names) = &index.projection { &names[..] } else { &[] };
-            table.keys.part(name).is_some()
-                || index.keys.part(name).is_some()
-                || more.iter().any(|one| one == name)
-        };
         let paths = projection.map(Projection::paths).unwrap_or_default();
         let lacking: Vec<&str> =
-            paths.iter().map(|path| &path.head[..]).filter(|name| !holds(name)).collect();
+            paths.iter().map(|path| &path.head[..]).filter(|name| !index.holds(&table.keys, name)).collect();
         let wants_more = select == Select::All || !lacking.is_empty();
         if wants_more && !index.is_local {
             return Err(invalid(if select == Select::All {

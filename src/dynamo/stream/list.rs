@@ -29,13 +29,15 @@ impl Operation for ListStreams {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let tables = if let Some(name) = &self.table {
+        let mut tables: Vec<_> = if let Some(name) = &self.table {
             context.find(name).into_iter().collect()
         } else {
             let (tables, seqno) = context.tables.catalog.all();
             context.depends_on(seqno);
             tables
         };
+        let departed = context.tables.catalog.departed(context.tables.store().now_ms()).into_iter();
+        tables.extend(departed.filter(|table| self.table.as_ref().is_none_or(|name| *name == table.name)));
         let mut streams: Vec<(String, Json)> = Vec::new();
         for table in &tables {
             for stream in &table.streams {

@@ -42,8 +42,9 @@ impl Context<'_> {
     /// The stream of this ARN, and its table.
     fn stream(&self, arn: &str) -> Result<(Arc<Schema>, Stream)> {
         let name = arn.rsplit_once(":table/").and_then(|(_, rest)| rest.split_once("/stream/"));
-        let table = name.and_then(|(name, _)| self.find(name));
-        let found = table.and_then(|table| {
+        let now = name.and_then(|(name, _)| self.find(name));
+        let departed = self.tables.catalog.departed(self.tables.store.now_ms());
+        let found = now.into_iter().chain(departed).find_map(|table| {
             let stream = table.streams.iter().find(|stream| stream_arn(&table.name, stream) == arn)?.clone();
             Some((table, stream))
         });

@@ -37,7 +37,7 @@ impl Operation for CreateTable {
             return Err(refused(Kind::ResourceInUse, format!("Table already exists: {}", self.name)));
         }
         let schema = new_schema(&mut txn, &self.name, self.definition.clone(), self.tags.clone())?;
-        let told = reply(&json!({"TableDescription": context.describe(&schema, "ACTIVE")}));
+        let told = reply(&json!({"TableDescription": context.describe(&schema, schema.status())}));
         context.commit_schema(txn, &self.name, Some(schema))?;
         Ok(told)
     }
@@ -72,6 +72,8 @@ pub fn new_schema(
         ttl: None,
         is_arming: false,
         streams,
+        recovery_days: None,
+        restored: None,
         tags,
         keys: Keys::default(),
         indexes: Vec::new(),

@@ -1,4 +1,4 @@
-//! DeleteTable: at the price of a few rows, however large the table is.
+//! DeleteTable: at the price of a few rows, however large the table is. Its streams can be read for another day.
 
 use serde_json::json;
 
@@ -23,6 +23,10 @@ impl Operation for DeleteTable {
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let mut txn = context.change(&self.name)?;
         let table = context.table_to_tell(&self.name)?;
+        // One that cannot be restored can be deleted.
+        if context.tables.refilling.is_at(table.id) {
+            context.table_to_change(&self.name)?;
+        }
         if table.definition.is_protected {
             return Err(invalid(
                 "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
@@ -32,7 +36,7 @@ impl Operation for DeleteTable {
         txn.frees();
         bury(context, &mut txn, table.id);
         table.indexes.iter().for_each(|index| bury(context, &mut txn, index.id));
-        table.streams.iter().for_each(|stream| bury(context, &mut txn, stream.id));
+        context.stage_departure(&mut txn, &table)?;
         context.commit_schema(txn, &self.name, None)?;
         Ok(told)
     }

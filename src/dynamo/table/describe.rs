@@ -33,7 +33,7 @@ pub fn timestamp(ms: u64) -> Json {
 }
 
 /// A time as text: `2026-01-31T12:00:00.000`.
-fn timestamp_text(ms: u64) -> String {
+pub fn timestamp_text(ms: u64) -> String {
     let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
     let (year, month, day) = civil(days);
     let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
@@ -111,6 +111,17 @@ impl Context<'_> {
                 tell(member, indexes.into());
             }
         }
+        if let Some(restored) = &table.restored {
+            tell(
+                "RestoreSummary",
+                json!({
+                    "SourceBackupArn": restored.backup,
+                    "SourceTableArn": restored.table,
+                    "RestoreDateTime": timestamp(restored.at_ms),
+                    "RestoreInProgress": restored.is_going_on,
+                }),
+            );
+        }
         if let Some(stream) = table.stream() {
             tell("StreamSpecification", json!({"StreamEnabled": true, "StreamViewType": stream.view.word()}));
         }
@@ -143,7 +154,8 @@ impl Context<'_> {
             }
         }
         if !index.is_local {
-            told["IndexStatus"] = if index.is_filling { "CREATING" } else { "ACTIVE" }.into();
+            told["IndexStatus"] =
+                if index.is_filling || table.is_being_restored() { "CREATING" } else { "ACTIVE" }.into();
             if index.is_filling {
                 told["Backfilling"] = true.into();
             }
@@ -168,7 +180,8 @@ fn throughput(provisioned: Option<Throughput>) -> Json {
     })
 }
 
-fn on_demand_throughput(on_demand: OnDemandThroughput) -> Json {
+/// Bounds of use on demand.
+pub fn on_demand_throughput(on_demand: OnDemandThroughput) -> Json {
     json!({
         "MaxReadRequestUnits": on_demand.reads.unwrap_or(-1),
         "MaxWriteRequestUnits": on_demand.writes.unwrap_or(-1),

@@ -48,6 +48,6 @@ impl Operation for DescribeTable {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let table = context.table_to_tell(&self.name)?;
-        Ok(reply(&json!({"Table": context.describe(&table, "ACTIVE")})))
+        Ok(reply(&json!({"Table": context.describe(&table, table.status())})))
     }
 }

@@ -6,6 +6,8 @@ pub mod describe;
 pub mod endpoints;
 pub mod fill;
 pub mod list;
+pub mod recovery;
 pub mod tags;
+pub mod totals;
 pub mod ttl;
 pub mod update;

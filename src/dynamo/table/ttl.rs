@@ -25,7 +25,7 @@ impl Operation for UpdateTimeToLive {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let txn = context.change(&self.table)?;
-        let mut schema = (*context.table_to_tell(&self.table)?).clone();
+        let mut schema = (*context.table_to_change(&self.table)?).clone();
         match (&schema.ttl, self.enabled) {
             (Some(_), true) => return Err(invalid("TimeToLive is already enabled")),
             (None, false) => return Err(invalid("TimeToLive is already disabled")),

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::delete::bury;
-use crate::dynamo::changes::KEPT_MS;
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Result, invalid, refused};
 use crate::dynamo::limits::Limits;
@@ -31,7 +30,7 @@ impl Operation for UpdateTable {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let mut txn = context.change(&self.name)?;
-        let mut schema = (*context.table_to_tell(&self.name)?).clone();
+        let mut schema = (*context.table_to_change(&self.name)?).clone();
         self.note(&mut schema, txn.now_ms())?;
         if let Some(turn) = &self.update.stream {
             set_stream(&mut txn, &mut schema, turn.on())?;
@@ -41,7 +40,7 @@ impl Operation for UpdateTable {
             update_index(context, &mut txn, &mut schema, (index, &self.update.attributes))?;
         }
         let schema = schema.resolved();
-        let told = reply(&json!({"TableDescription": context.describe(&schema, "ACTIVE")}));
+        let told = reply(&json!({"TableDescription": context.describe(&schema, schema.status())}));
         context.commit_schema(txn, &self.name, Some(schema))?;
         context.tables.fill_soon();
         Ok(told)
@@ -118,9 +117,9 @@ fn set_stream(txn: &mut Txn, schema: &mut Schema, view: Option<StreamView>) -> R
 /// Lets go of streams that were switched off more than a day ago.
 fn forget_streams(context: &Context, txn: &mut Txn, schema: &mut Schema) {
     let now_ms = txn.now_ms();
-    let is_over = |stream: &Stream| stream.closed_ms.is_some_and(|closed| closed + KEPT_MS < now_ms);
-    schema.streams.iter().filter(|stream| is_over(stream)).for_each(|stream| bury(context, txn, stream.id));
-    schema.streams.retain(|stream| !is_over(stream));
+    let over = schema.streams.iter().filter(|stream| stream.is_over(now_ms));
+    over.for_each(|stream| bury(context, txn, stream.id));
+    schema.streams.retain(|stream| !stream.is_over(now_ms));
 }
 
 fn update_index(

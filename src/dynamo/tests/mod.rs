@@ -1,5 +1,7 @@
 //! Tables, asked as a client asks them, in a world held by hand.
 
+mod backups;
+mod departed;
 mod model;
 mod races;
 mod serializable;

@@ -14,6 +14,9 @@ use crate::random::Random;
 /// An item's keys, and the item.
 type Items = BTreeMap<(String, i64), BTreeMap<String, Json>>;
 
+/// An index: its name, its own keys, and which attributes it holds if not all.
+type Held = (&'static str, &'static [&'static str], Option<&'static [&'static str]>);
+
 const PARTITIONS: u64 = 4;
 const SORTS: u64 = 6;
 
@@ -299,7 +302,7 @@ impl Model {
         let found: Items = found.iter().map(|item| (key_of(item), as_item(item))).collect();
         assert_eq!(found, self.items);
         let mut counts = BTreeMap::from([("model", self.items.len())]);
-        let mut indexes: Vec<(&str, &[&str], Option<&[&str]>)> = vec![
+        let mut indexes: Vec<Held> = vec![
             ("local", &["p", "n"], Some(&["p", "s", "n"])),
             ("global", &["g", "n"], Some(&["p", "s", "g", "n", "x"])),
         ];

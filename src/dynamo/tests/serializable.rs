@@ -78,13 +78,11 @@ fn transact(tables: &Arc<Tables>, id: i64, random: &mut Random) -> Option<Happen
         }
     }
     let (status, told) = ask(tables, "TransactWriteItems", &json!({"TransactItems": actions}));
-    match status {
-        200 => Some(happened),
-        _ => {
-            assert!(told["__type"].as_str().unwrap().ends_with("TransactionCanceledException"), "{told}");
-            None
-        }
+    if status == 200 {
+        return Some(happened);
     }
+    assert!(told["__type"].as_str().unwrap().ends_with("TransactionCanceledException"), "{told}");
+    None
 }
 
 /// Who must come before whom.

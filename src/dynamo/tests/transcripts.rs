@@ -69,6 +69,7 @@ fn hold(text: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "what is recorded is written where it is kept")]
 fn every_conversation_goes_as_written() {
     let files = files();
     assert!(!files.is_empty());

@@ -57,6 +57,11 @@ impl World {
         self.workers.run_all();
     }
 
+    /// Does one thing of it.
+    pub(super) fn step(&self) {
+        self.workers.step();
+    }
+
     /// Removes what has expired.
     pub(super) fn reap(&self) {
         self.tables.store().reap().unwrap();

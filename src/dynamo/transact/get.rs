@@ -21,10 +21,14 @@ use super::{BYTES_MAX, cancelled, too_large};
 /// How many items are read at once.
 const ITEMS_AT_ONCE: usize = 100;
 
-struct Get {
-    table: String,
-    key: Attributes,
-    projection: Option<Projection>,
+/// A read of one item among others.
+pub struct Get {
+    /// The table's name.
+    pub table: String,
+    /// The item's key.
+    pub key: Attributes,
+    /// Which parts of it.
+    pub projection: Option<Projection>,
 }
 
 /// Reads items as they are at one moment.
@@ -55,52 +59,55 @@ impl Operation for TransactGetItems {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let mut tables = Vec::new();
-        let (mut rows, mut reasons) = (Vec::new(), Vec::new());
-        for get in &self.gets {
-            let table = context.table(&get.table)?;
-            match row_of(&table, &get.key, context.limits()) {
-                Ok(row) => {
-                    rows.push(row);
-                    reasons.push(None);
-                }
-                Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => {
-                    reasons.push(Some(*refusal));
-                }
-                Err(error) => return Err(error),
-            }
-            tables.push(table);
-        }
-        if reasons.iter().any(Option::is_some) {
-            return Err(cancelled(reasons));
-        }
-        let view = context.view();
-        let mut found = Vec::with_capacity(rows.len());
-        let mut bytes = 0;
-        for rows in rows.chunks(ITEMS_AT_ONCE) {
-            let some = view.multi_get(&rows.iter().map(|row| &row[..]).collect::<Vec<_>>())?;
-            for row in some.iter().flatten() {
-                bytes += size_of(row)?;
-            }
-            if bytes > BYTES_MAX {
-                return Err(too_large());
-            }
-            context.went_through(bytes)?;
-            found.extend(some);
-        }
-        let mut consumed = Consumed::in_transaction(self.detail, "ReadCapacityUnits");
-        let mut shown = Vec::with_capacity(found.len());
-        for ((get, table), row) in self.gets.iter().zip(&tables).zip(found) {
-            consumed.read(table, None, row.as_deref().map_or(Ok(0), size_of)?, true);
-            let mut told = Object::new();
-            if let Some(row) = row {
-                put_shown(told.member("Item"), &row, get.projection.as_ref())?;
-            }
-            shown.push(told.end());
-        }
-        let mut told = Object::new();
-        put_list(told.member("Responses"), shown, |out, one| out.extend_from_slice(&one));
-        told.json_if("ConsumedCapacity", consumed.list());
-        Ok(told.end())
+        read_together(context, &self.gets, self.detail)
     }
+}
+
+/// Reads items as they are at one moment; the reply's body.
+pub fn read_together(context: &Context, gets: &[Get], detail: Detail) -> Result<Vec<u8>> {
+    let mut tables = Vec::new();
+    let (mut rows, mut reasons) = (Vec::new(), Vec::new());
+    for get in gets {
+        let table = context.table(&get.table)?;
+        match row_of(&table, &get.key, context.limits()) {
+            Ok(row) => {
+                rows.push(row);
+                reasons.push(None);
+            }
+            Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => reasons.push(Some(*refusal)),
+            Err(error) => return Err(error),
+        }
+        tables.push(table);
+    }
+    if reasons.iter().any(Option::is_some) {
+        return Err(cancelled(reasons));
+    }
+    let view = context.view();
+    let mut found = Vec::with_capacity(rows.len());
+    let mut bytes = 0;
+    for rows in rows.chunks(ITEMS_AT_ONCE) {
+        let some = view.multi_get(&rows.iter().map(|row| &row[..]).collect::<Vec<_>>())?;
+        for row in some.iter().flatten() {
+            bytes += size_of(row)?;
+        }
+        if bytes > BYTES_MAX {
+            return Err(too_large());
+        }
+        context.went_through(bytes)?;
+        found.extend(some);
+    }
+    let mut consumed = Consumed::in_transaction(detail, "ReadCapacityUnits");
+    let mut shown = Vec::with_capacity(found.len());
+    for ((get, table), row) in gets.iter().zip(&tables).zip(found) {
+        consumed.read(table, None, row.as_deref().map_or(Ok(0), size_of)?, true);
+        let mut told = Object::new();
+        if let Some(row) = row {
+            put_shown(told.member("Item"), &row, get.projection.as_ref())?;
+        }
+        shown.push(told.end());
+    }
+    let mut told = Object::new();
+    put_list(told.member("Responses"), shown, |out, one| out.extend_from_slice(&one));
+    told.json_if("ConsumedCapacity", consumed.list());
+    Ok(told.end())
 }

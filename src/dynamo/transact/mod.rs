@@ -15,7 +15,7 @@ fn too_large() -> Error {
 }
 
 /// The refusal of a transaction: what was wrong with each of its items, in order; `None` for nothing.
-fn cancelled(reasons: Vec<Option<Refusal>>) -> Error {
+pub fn cancelled(reasons: Vec<Option<Refusal>>) -> Error {
     let codes: Vec<&str> = reasons.iter().map(|reason| reason.as_ref().map_or("None", code)).collect();
     let message = format!(
         "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
@@ -38,7 +38,7 @@ pub fn put_reason(out: &mut Vec<u8>, reason: Option<&Refusal>) {
 }
 
 /// A reason's code.
-fn code(reason: &Refusal) -> &'static str {
+pub fn code(reason: &Refusal) -> &'static str {
     match reason.kind {
         Kind::ConditionalCheckFailed => "ConditionalCheckFailed",
         Kind::ItemCollectionSizeLimitExceeded => "ItemCollectionSizeLimitExceeded",

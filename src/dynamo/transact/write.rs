@@ -49,83 +49,92 @@ impl Operation for TransactWriteItems {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        self.check(context)?;
-        let mut locks = LockSet::new();
-        if let Some(token) = &self.token {
-            locks.exclusive(token.lock());
-        }
-        let mut consumed = Consumed::in_transaction(self.detail, "WriteCapacityUnits");
-        let mut metrics = Metrics::new(self.wants_metrics);
-        let bytes = Cell::new(0);
-        let happened = write_all(
-            context,
-            (&self.writes, locks),
-            false,
-            |txn| self.token.as_ref().map_or(Ok(false), |token| token.is_done(txn)),
-            |aimed, staged| match staged {
-                Ok(staged) => {
-                    let new = staged.new.as_deref();
-                    bytes.set(bytes.get() + new.or(staged.old.as_ref()).map_or(0, size));
-                    consumed.write(&aimed.table, &staged.written);
-                    metrics.add(aimed);
-                    Ok(None)
-                }
-                Err(Error::Refused(refusal)) => Ok(Some(*refusal)),
-                Err(error) => Err(error),
-            },
-            |txn, reasons: Vec<Option<Refusal>>| {
-                if reasons.iter().any(Option::is_some) {
-                    return Err(cancelled(reasons));
-                }
-                if bytes.get() > BYTES_MAX {
-                    return Err(too_large());
-                }
-                if let Some(token) = &self.token {
-                    token.remember(txn);
-                }
-                Ok(())
-            },
-        )?;
-        if happened.is_none() {
-            consumed = self.reread(context);
-        }
-        let mut told = Object::new();
-        metrics.tell_by_table(&mut told);
-        told.json_if("ConsumedCapacity", consumed.list());
+        let told =
+            write_together(context, &self.writes, self.token.as_ref(), (self.detail, self.wants_metrics))?;
         Ok(told.end())
     }
 }
 
-impl TransactWriteItems {
-    /// What it costs to be told that it happened before: a read of its items, as far as the request knows them.
-    fn reread(&self, context: &Context) -> Consumed {
-        let mut consumed = Consumed::in_transaction(self.detail, "ReadCapacityUnits");
-        for write in &self.writes {
-            let bytes = if let Change::Put(item) = &write.change { size(item) } else { 0 };
-            if let Some(table) = context.find(&write.table) {
-                consumed.read(&table, None, bytes, true);
-            }
-        }
-        consumed
+/// Writes items, all of them or none, unless their token says that it happened before; what is to be told of it.
+pub fn write_together(
+    context: &Context,
+    writes: &[Write],
+    token: Option<&Token>,
+    (detail, wants_metrics): (Detail, bool),
+) -> Result<Object> {
+    check(context, writes)?;
+    let mut locks = LockSet::new();
+    if let Some(token) = token {
+        locks.exclusive(token.lock());
     }
+    let mut consumed = Consumed::in_transaction(detail, "WriteCapacityUnits");
+    let mut metrics = Metrics::new(wants_metrics);
+    let bytes = Cell::new(0);
+    let happened = write_all(
+        context,
+        (writes, locks),
+        false,
+        |txn| token.map_or(Ok(false), |token| token.is_done(txn)),
+        |aimed, staged| match staged {
+            Ok(staged) => {
+                let new = staged.new.as_deref();
+                bytes.set(bytes.get() + new.or(staged.old.as_ref()).map_or(0, size));
+                consumed.write(&aimed.table, &staged.written);
+                metrics.add(aimed);
+                Ok(None)
+            }
+            Err(Error::Refused(refusal)) => Ok(Some(*refusal)),
+            Err(error) => Err(error),
+        },
+        |txn, reasons: Vec<Option<Refusal>>| {
+            if reasons.iter().any(Option::is_some) {
+                return Err(cancelled(reasons));
+            }
+            if bytes.get() > BYTES_MAX {
+                return Err(too_large());
+            }
+            if let Some(token) = token {
+                token.remember(txn);
+            }
+            Ok(())
+        },
+    )?;
+    if happened.is_none() {
+        consumed = reread(context, writes, detail);
+    }
+    let mut told = Object::new();
+    metrics.tell_by_table(&mut told);
+    told.json_if("ConsumedCapacity", consumed.list());
+    Ok(told)
+}
 
-    fn check(&self, context: &Context) -> Result<()> {
-        let (mut keys, mut reasons) = (Vec::new(), Vec::new());
-        for write in &self.writes {
-            match write.aim(context) {
-                Ok(aimed) => {
-                    keys.push((aimed.table.id, aimed.key));
-                    reasons.push(None);
-                }
-                Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => {
-                    reasons.push(Some(*refusal));
-                }
-                Err(error) => return Err(error),
-            }
+/// What it costs to be told that it happened before: a read of its items, as far as the request knows them.
+fn reread(context: &Context, writes: &[Write], detail: Detail) -> Consumed {
+    let mut consumed = Consumed::in_transaction(detail, "ReadCapacityUnits");
+    for write in writes {
+        let bytes = if let Change::Put(item) = &write.change { size(item) } else { 0 };
+        if let Some(table) = context.find(&write.table) {
+            consumed.read(&table, None, bytes, true);
         }
-        check_distinct(keys)?;
-        if reasons.iter().any(Option::is_some) { Err(cancelled(reasons)) } else { Ok(()) }
     }
+    consumed
+}
+
+/// Refuses what is wrong with any of them before the first is carried out.
+fn check(context: &Context, writes: &[Write]) -> Result<()> {
+    let (mut keys, mut reasons) = (Vec::new(), Vec::new());
+    for write in writes {
+        match write.aim(context) {
+            Ok(aimed) => {
+                keys.push((aimed.table.id, aimed.key));
+                reasons.push(None);
+            }
+            Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => reasons.push(Some(*refusal)),
+            Err(error) => return Err(error),
+        }
+    }
+    check_distinct(keys)?;
+    if reasons.iter().any(Option::is_some) { Err(cancelled(reasons)) } else { Ok(()) }
 }
 
 /// Reads one of the actions.

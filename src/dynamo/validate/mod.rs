@@ -8,6 +8,7 @@ pub mod create_table;
 pub mod expressions;
 pub mod keys;
 pub mod read;
+pub mod restore;
 mod schema;
 pub mod table;
 pub mod tags;

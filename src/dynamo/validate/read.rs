@@ -2,8 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::table::{IndexDefinition, Projection};
-use super::{Result, duplicate, integer, invalid, member, parameter, text, texts};
+use super::{Result, integer, invalid, member, text};
 
 /// What a Query or Scan returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,27 +56,6 @@ fn select(request: &Json) -> std::result::Result<Select, String> {
             Err("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName".to_owned())
         }
         _ => Ok(select),
-    }
-}
-
-/// Checks what is to be read of a global index: it has only what is projected.
-pub fn check_select_of_global_index(select: Select, index: &IndexDefinition) -> Result<()> {
-    if select == Select::All && index.projection != Projection::All {
-        return Err(parameter(format_args!(
-            "Select type ALL_ATTRIBUTES is not supported for global secondary index {} because its projection type is \
-             not ALL",
-            index.name
-        )));
-    }
-    Ok(())
-}
-
-/// The attributes that an old request names; none of them twice.
-pub fn attributes_to_get(request: &Json) -> Result<Option<Vec<&str>>> {
-    let Some(list) = member(request, "AttributesToGet") else { return Ok(None) };
-    match duplicate(texts(list)) {
-        Some(name) => Err(parameter(format_args!("Duplicate value in attribute name: {name}"))),
-        None => Ok(Some(texts(list).collect())),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The files are read as the manifest names them. Whoever writes may remove a file between the two; then the
 //! manifest says something else by now, and everything is read again.
 
+mod content;
 mod copy;
 mod key;
 mod verify;
@@ -10,6 +11,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use self::content::Content;
 pub use self::key::{KeyPlace, KeyReport};
 pub use self::verify::{Verified, verify};
 use super::batch::{Op, Ops};

@@ -35,6 +35,7 @@ const SECTIONS: &[(&str, bool, Section)] = &[
     ("Latencystats", false, latencystats),
     ("Cluster", true, |_, out| line(out, "cluster_enabled", 0)),
     ("Keyspace", true, keyspace),
+    ("Tables", true, tables),
 ];
 
 fn line(out: &mut String, name: &str, value: impl std::fmt::Display) {
@@ -57,6 +58,12 @@ pub(super) fn info(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Resul
     }
     reply.verbatim(&out);
     Ok(())
+}
+
+fn tables(call: &Call<'_>, out: &mut String) {
+    for (name, value) in call.instance.tables() {
+        line(out, &name, value);
+    }
 }
 
 fn uptime_s(call: &Call<'_>) -> u64 {

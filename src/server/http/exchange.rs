@@ -135,6 +135,7 @@ impl Connection {
         let answer = self.carry_out(target, &content.bytes).await;
         // Many may wait for the disk at once, and need none of it any more.
         drop(content);
+        self.front_end.counts.answered(target, answer.status);
         self.floor.set(self.floor.get().max(answer.needs));
         if let Err(error) = self.turn.acknowledged(answer.needs).await {
             let what = format!("It is unknown whether this was written: {error}");
@@ -166,33 +167,41 @@ impl Connection {
     /// them, else on the blocking pool.
     async fn carry_out(&self, target: &str, body: &Bytes) -> Answer {
         let (tables, floor) = (&self.front_end.tables, self.floor.get());
-        let on_pool = if body.len() > READ_HERE_MAX {
+        if body.len() > READ_HERE_MAX {
             let (tables, target, body) = (tables.clone(), target.to_owned(), body.clone());
-            tokio::task::spawn_blocking(move || match tables.prepare(&target, &body) {
-                Ok(call) => finish(&call, floor),
-                Err(refusal) => refusal.answer(0),
-            })
-        } else {
-            let call = match tables.prepare(target, body) {
-                Ok(call) => call,
-                Err(refusal) => return refusal.answer(0),
-            };
-            let mut fetched = 0;
-            loop {
-                match call.run(Tier::Cached, floor) {
-                    Ok(answer) => return answer,
-                    Err(store::Error::WouldWait(Some(miss))) if fetched < FETCHES_MAX => {
-                        self.turn.fetcher.fetch(miss).await;
-                    }
-                    Err(store::Error::WouldWait(_)) => break,
-                    Err(error) => return internal(&error),
-                }
-                fetched += 1;
-            }
-            tokio::task::spawn_blocking(move || finish(&call, floor))
+            return self
+                .on_pool(move || match tables.prepare(&target, &body) {
+                    Ok(call) => finish(&call, floor),
+                    Err(refusal) => refusal.answer(0),
+                })
+                .await;
+        }
+        let call = match tables.prepare(target, body) {
+            Ok(call) => call,
+            Err(refusal) => return refusal.answer(0),
         };
+        let mut fetched = 0;
+        loop {
+            match call.run(Tier::Cached, floor) {
+                Ok(answer) => return answer,
+                Err(store::Error::WouldWait(Some(miss))) if fetched < FETCHES_MAX => {
+                    self.turn.fetcher.fetch(miss).await;
+                }
+                Err(store::Error::WouldWait(_)) => break,
+                Err(error) => return internal(&error),
+            }
+            fetched += 1;
+        }
+        self.on_pool(move || finish(&call, floor)).await
+    }
+
+    /// Does something that may take its time, on the blocking pool.
+    async fn on_pool(&self, work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+        // It is never closed.
+        let _permit = self.front_end.on_pool.acquire().await;
         self.turn.stats.moved.increment();
-        on_pool.await.unwrap_or_else(|_| Refusal::new(Kind::Internal, "The operation panicked").answer(0))
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|_| Refusal::new(Kind::Internal, "The operation panicked").answer(0))
     }
 }
 

@@ -8,6 +8,7 @@
 //! may stay.
 
 mod body;
+mod counts;
 mod exchange;
 mod progress;
 mod reply;
@@ -29,6 +30,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use super::event_loop::{Served, Turn};
 use super::tls::Tls;
@@ -36,6 +38,7 @@ use crate::dynamo::Tables;
 use crate::engine::Seqno;
 use crate::random::Random;
 use crate::redis::clients::Client;
+use counts::Counts;
 use progress::{Phase, Progress};
 use signature::Signatures;
 use wire::Wire;
@@ -54,12 +57,25 @@ Content-Length: 107\r\nConnection: close\r\n\r\n\
 pub(super) struct FrontEnd {
     tables: Arc<Tables>,
     signatures: Signatures,
+    counts: Counts,
+    /// Who may be on the blocking pool.
+    on_pool: Semaphore,
 }
+
+/// How many calls may be on the blocking pools at once. Each thread that has read large requests keeps some memory of its
+/// own in the allocator; more of them do not make the disk faster, since single cold reads do not need a thread.
+const ON_POOL_MAX: usize = 8;
 
 impl FrontEnd {
     /// Over these tables, for those whom the file names; for whoever comes, if the path is empty.
     pub(super) fn open(tables: Arc<Tables>, credentials: &Path) -> Result<Self, String> {
-        Ok(Self { tables, signatures: Signatures::open(credentials)? })
+        let (signatures, on_pool) = (Signatures::open(credentials)?, Semaphore::new(ON_POOL_MAX));
+        Ok(Self { tables, signatures, counts: Counts::default(), on_pool })
+    }
+
+    /// What INFO tells of tables: names and values.
+    pub(super) fn told(&self) -> Vec<(String, String)> {
+        self.counts.told(&self.tables)
     }
 
     /// Reads the file again. If there is something wrong with it the old ones stay.

@@ -1,0 +1,172 @@
+//! BatchExecuteStatement: statements about single items, each with its own success. What of them is written is one commit,
+//! so that none happens twice if the request is begun again where it may wait.
+
+use super::execute::Member;
+use super::statement::Statement;
+use super::write::write_of;
+use crate::dynamo::attribute::Attributes;
+use crate::dynamo::attribute::encoding::size_of;
+use crate::dynamo::attribute::json::put_list;
+use crate::dynamo::capacity::{Consumed, Detail};
+use crate::dynamo::context::Context;
+use crate::dynamo::error::{Error, Kind, Refusal, Result, invalid};
+use crate::dynamo::item::write::write_all;
+use crate::dynamo::limits::Limits;
+use crate::dynamo::operations::Operation;
+use crate::dynamo::read::get::{put_shown, row_of};
+use crate::dynamo::reply::Object;
+use crate::dynamo::request::Request;
+use crate::dynamo::transact;
+use crate::dynamo::validate::write::ReturnValues;
+use crate::store::{LockSet, Reads, View};
+
+/// Carries out statements, each for itself.
+pub struct BatchExecuteStatement {
+    members: Vec<std::result::Result<Member, Refusal>>,
+    detail: Detail,
+}
+
+/// What came of a statement: the reply to it.
+type Response = std::result::Result<Object, Refusal>;
+
+impl Operation for BatchExecuteStatement {
+    fn read(mut request: Request, limits: &Limits) -> Result<Self> {
+        let statements = request.list("Statements")?.unwrap_or_default();
+        if statements.len() > limits.batch_write_items {
+            return Err(invalid(format!(
+                "Member must have length less than or equal to {}",
+                limits.batch_write_items
+            )));
+        }
+        let read = |json| of_its_own(Member::of(&mut Request::new(json)?, limits));
+        let members = statements.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let mut reads = members.iter().flatten().map(|member| member.statement.is_read());
+        let first = reads.next();
+        if reads.any(|is_read| Some(is_read) != first) {
+            return Err(invalid("Read and write requests together in the same batch is not supported."));
+        }
+        Ok(Self { members, detail: Detail::of(&mut request)? })
+    }
+
+    fn run(&self, context: &Context) -> Result<Vec<u8>> {
+        let mut consumed = Consumed::new(self.detail);
+        let is_read = self.members.iter().flatten().any(|member| member.statement.is_read());
+        let responses =
+            if is_read { self.reads(context, &mut consumed)? } else { self.writes(context, &mut consumed)? };
+        let mut told = Object::new();
+        put_list(told.member("Responses"), responses, |out, response| {
+            let told = response.unwrap_or_else(|refusal| {
+                let mut told = Object::new();
+                told.raw("Error", &error(&refusal));
+                told
+            });
+            out.extend_from_slice(&told.end());
+        });
+        told.json_if("ConsumedCapacity", consumed.list());
+        Ok(told.end())
+    }
+}
+
+impl BatchExecuteStatement {
+    fn reads(&self, context: &Context, consumed: &mut Consumed) -> Result<Vec<Response>> {
+        let view = context.view();
+        let read = |member: &std::result::Result<Member, Refusal>| match member {
+            Ok(member) => of_its_own(read(context, &view, member, consumed)),
+            Err(refusal) => Ok(Err(refusal.clone())),
+        };
+        self.members.iter().map(read).collect()
+    }
+
+    fn writes(&self, context: &Context, consumed: &mut Consumed) -> Result<Vec<Response>> {
+        let (mut refused, mut writes, mut returned) = (Vec::new(), Vec::new(), Vec::new());
+        for member in &self.members {
+            let write = match member {
+                Ok(member) => {
+                    of_its_own(write_of(context, &member.statement, member.shows_item).and_then(|write| {
+                        write.aim(context)?;
+                        Ok((write, member.statement.returned()))
+                    }))?
+                }
+                Err(refusal) => Err(refusal.clone()),
+            };
+            refused.push(match write {
+                Ok((write, returns)) => {
+                    writes.push(write);
+                    returned.push(returns);
+                    None
+                }
+                Err(refusal) => Some(refusal),
+            });
+        }
+        let tells_old = returned.iter().any(|returned| returned.tells_old());
+        let mut returned = returned.into_iter();
+        let written = write_all(
+            context,
+            (&writes, LockSet::new()),
+            tells_old,
+            |_| Ok(false),
+            |aimed, staged| {
+                let returned = returned.next().unwrap_or(ReturnValues::None);
+                of_its_own(staged.map(|staged| {
+                    consumed.write(&aimed.table, &staged.written);
+                    let item = returned.of(aimed.change(), &staged);
+                    response(&aimed.table.name, item.as_ref())
+                }))
+            },
+            |_, written| Ok(written),
+        )?;
+        let mut written = written.into_iter().flatten();
+        let responses = refused.into_iter().filter_map(|refusal| refusal.map(Err).or_else(|| written.next()));
+        Ok(responses.collect())
+    }
+}
+
+/// Reads the item that a statement selects.
+fn read(context: &Context, view: &View, member: &Member, consumed: &mut Consumed) -> Result<Object> {
+    let Statement::Select(select) = &member.statement else { return Err(invalid("Unsupported operation")) };
+    let get = select.get(context, "BatchExecuteStatement")?;
+    let table = context.table(&get.table)?;
+    let found = view.get(&row_of(&table, &get.key, context.limits())?)?;
+    consumed.read(&table, None, found.as_deref().map_or(Ok(0), size_of)?, member.is_consistent);
+    let mut told = response(&table.name, None);
+    if let Some(row) = &found {
+        put_shown(told.member("Item"), row, get.projection.as_ref())?;
+    }
+    Ok(told)
+}
+
+/// A refusal that is one of a single statement, and none of the request.
+fn of_its_own<T>(result: Result<T>) -> Result<std::result::Result<T, Refusal>> {
+    match result {
+        Ok(done) => Ok(Ok(done)),
+        Err(Error::Refused(refusal)) => Ok(Err(*refusal)),
+        Err(error @ Error::Store(_)) => Err(error),
+    }
+}
+
+fn response(table: &str, item: Option<&Attributes>) -> Object {
+    let mut told = Object::new();
+    told.text("TableName", table);
+    if let Some(item) = item {
+        told.attributes("Item", item);
+    }
+    told
+}
+
+fn error(refusal: &Refusal) -> Vec<u8> {
+    let mut told = Object::new();
+    told.text(
+        "Code",
+        match refusal.kind {
+            Kind::ResourceNotFound => "ResourceNotFound",
+            Kind::AccessDenied => "AccessDenied",
+            Kind::Internal => "InternalServerError",
+            _ => transact::code(refusal),
+        },
+    );
+    told.text("Message", &refusal.message);
+    if let Some(item) = &refusal.item {
+        told.attributes("Item", item);
+    }
+    told.end()
+}
