@@ -57,14 +57,21 @@ impl Catalog {
         Ok(Self(RwLock::new(Known { tables, departed, seqno })))
     }
 
-    /// The table of this name, if there is one.
-    pub fn find(&self, name: &str) -> Option<Arc<Schema>> {
-        self.0.read().tables.get(name).cloned()
+    /// The table of this name, if there is one; and the last commit that changed any.
+    fn find_at(&self, name: &str) -> (Option<Arc<Schema>>, Seqno) {
+        let known = self.0.read();
+        (known.tables.get(name).cloned(), known.seqno)
     }
 
-    /// All tables, by name.
-    pub fn all(&self) -> Vec<Arc<Schema>> {
-        self.0.read().tables.values().cloned().collect()
+    /// The table of this name, if there is one.
+    pub fn find(&self, name: &str) -> Option<Arc<Schema>> {
+        self.find_at(name).0
+    }
+
+    /// All tables, by name; and the last commit that changed them.
+    pub fn all(&self) -> (Vec<Arc<Schema>>, Seqno) {
+        let known = self.0.read();
+        (known.tables.values().cloned().collect(), known.seqno)
     }
 
     /// Deleted tables whose streams can still be read at this time, in Unix milliseconds.
@@ -89,11 +96,6 @@ impl Catalog {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The last commit that changed them.
-    pub fn seqno(&self) -> Seqno {
-        self.0.read().seqno
     }
 
     fn set(&self, name: &str, schema: Option<Arc<Schema>>, seqno: Seqno) {
@@ -126,9 +128,17 @@ pub fn decode(row: &[u8]) -> store::Result<Schema> {
 }
 
 impl Context<'_> {
+    /// The table of this name, if there is one. What is answered depends on it, and a view that is pinned from now on is not
+    /// older: of a table that is new it would know nothing, of an index that was just filled only a part.
+    pub fn find(&self, name: &str) -> Option<Arc<Schema>> {
+        let (table, seqno) = self.tables.catalog.find_at(name);
+        self.depends_on(seqno);
+        table
+    }
+
     /// The table of this name, for a request about its items.
     pub fn table(&self, name: &str) -> Result<Arc<Schema>> {
-        let table = self.tables.catalog.find(name).filter(|table| !table.is_being_restored());
+        let table = self.find(name).filter(|table| !table.is_being_restored());
         table.ok_or_else(not_found)
     }
 
@@ -146,8 +156,7 @@ impl Context<'_> {
 
     /// The table of this name, for DescribeTable and its like.
     pub fn table_to_tell(&self, name: &str) -> Result<Arc<Schema>> {
-        self.depends_on(self.tables.catalog.seqno());
-        self.tables.catalog.find(name).ok_or_else(|| not_found_by_name(name))
+        self.find(name).ok_or_else(|| not_found_by_name(name))
     }
 
     /// Whether a table is still what it was.

@@ -10,8 +10,8 @@
 //!
 //! A record is a row of the transaction that changes the item, so that neither is without the other. Numbers are given
 //! out while the item's lock is held: records of one item lie in the order of its changes. Records of different items may
-//! be committed in another order than they were numbered in; readers stop before the first number that is still on its
-//! way, so that they miss none.
+//! be committed in another order than they were numbered in; readers stop before the first number that was still on its
+//! way, or not given out, when they began, so that they miss none.
 //!
 //! A record is gone 24 hours after the time in its number; compaction drops it then, and nobody need delete it.
 
@@ -152,10 +152,24 @@ impl Sequences {
         Ok(Reserved { sequences: self.clone(), stream, sequence })
     }
 
-    /// The first number that a reader may not see yet; to be asked before the reader's view is pinned.
-    pub fn end(&self, stream: u64) -> u64 {
+    /// Pins a view; and the first number that its reader may not see yet. That is the first one on its way before, or that
+    /// was not given out: of those given out since, a later one may be in the view and an earlier one not.
+    pub fn pin<V>(&self, stream: u64, view: impl Fn() -> V) -> (V, u64) {
+        loop {
+            let end = self.end(stream);
+            let pinned = view();
+            // Where none was given out since the store was opened, all that there are are in the view.
+            if end.is_some() || self.end(stream).is_none() {
+                return (pinned, end.unwrap_or(u64::MAX));
+            }
+        }
+    }
+
+    /// The first number that is on its way or not given out; `None` if none was since the store was opened.
+    fn end(&self, stream: u64) -> Option<u64> {
         let streams = self.0.lock();
-        streams.get(&stream).and_then(|numbers| numbers.on_their_way.first().copied()).unwrap_or(u64::MAX)
+        let numbers = streams.get(&stream)?;
+        Some(numbers.on_their_way.first().copied().unwrap_or(numbers.last + 1))
     }
 }
 

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use super::Tables;
 use super::error::Result;
 use super::limits::Limits;
-use crate::store::{LockSet, Reads, Seqno, Tier, Txn, View};
+use crate::store::{self, LockSet, Reads, Seqno, Tier, Txn, View};
+
+/// Inline, no more than so many bytes are gone through; what takes longer would hold up others.
+const CACHED_BYTES_MAX: usize = 128 << 10;
 
 /// One run of an operation.
 pub struct Context<'a> {
@@ -28,9 +31,9 @@ impl<'a> Context<'a> {
         &self.tables.limits
     }
 
-    /// A moment to read: of everything that was ever acknowledged.
+    /// A moment to read: of everything that was ever acknowledged, and of all that the answer depends on already.
     pub fn view(&self) -> View {
-        let view = self.tables.store.view(self.floor, self.tier);
+        let view = self.tables.store.view(self.floor.max(self.needs()), self.tier);
         self.depends_on(view.seqno());
         view
     }
@@ -70,6 +73,14 @@ impl<'a> Context<'a> {
     /// The newest commit that the answer depends on.
     pub fn needs(&self) -> Seqno {
         self.needs.get()
+    }
+
+    /// Refuses to go on once an operation went through so many bytes, where it holds up others.
+    pub fn went_through(&self, bytes: usize) -> store::Result<()> {
+        if self.tier == Tier::Cached && bytes > CACHED_BYTES_MAX {
+            return Err(store::Error::WouldWait(None));
+        }
+        Ok(())
     }
 
     /// How far reads go.

@@ -27,7 +27,7 @@ impl Reap for Reaper {
         let now_ms = store.now_ms();
         let mut total = Reaped { removed: 0, next_ms: None, settled_ms: now_ms };
         let Some(tables) = self.0.upgrade() else { return Ok(total) };
-        for table in tables.catalog.all() {
+        for table in tables.catalog.all().0 {
             // Also where it is switched off: rows may be left over.
             let (removed, next_ms) = tables.reap(&table, from_ms, now_ms, budget)?;
             total.removed += removed;
@@ -39,7 +39,7 @@ impl Reap for Reaper {
 
 impl Tables {
     /// Removes what is due in a table; how much, and when there is more to do.
-    fn reap(
+    pub(super) fn reap(
         self: &Arc<Self>,
         table: &Arc<Schema>,
         mut from_ms: u64,
@@ -53,9 +53,13 @@ impl Tables {
                 return Ok((removed, due.first().map(|(due_ms, _)| *due_ms).or(next_ms)));
             }
             seen += due.len();
-            from_ms = due.last().map_or(from_ms, |(due_ms, _)| *due_ms);
             match self.remove_due(table, &due) {
-                Ok(some) => removed += some,
+                Ok(Some(some)) => {
+                    removed += some;
+                    from_ms = due.last().map_or(from_ms, |(due_ms, _)| *due_ms);
+                }
+                // The next round sees what has become of it.
+                Ok(None) => return Ok((removed, due.first().map(|(due_ms, _)| *due_ms))),
                 Err(Error::Store(error)) => return Err(error),
                 Err(Error::Refused(_)) => return Err(store::Error::Damaged("an item that is due")),
             }
@@ -89,7 +93,8 @@ impl Tables {
         Ok((due, None))
     }
 
-    fn remove_due(self: &Arc<Self>, table: &Arc<Schema>, due: &[(u64, Vec<u8>)]) -> Result<u64> {
+    /// Removes what is due of these; how much. `None` if the table has become another one.
+    fn remove_due(self: &Arc<Self>, table: &Arc<Schema>, due: &[(u64, Vec<u8>)]) -> Result<Option<u64>> {
         let context = Context::new(self, Tier::Disk, 0);
         let mut locks = LockSet::new();
         locks.shared(table_lock(&table.name));
@@ -98,8 +103,7 @@ impl Tables {
         }
         let mut txn = context.txn(locks)?;
         if !context.is_current(table) {
-            // The next round sees what has become of it.
-            return Ok(0);
+            return Ok(None);
         }
         txn.frees();
         let (space, now_ms, mut removed) = (space_prefix(table.id), txn.now_ms(), 0);
@@ -114,6 +118,6 @@ impl Tables {
             txn.disarm(&space, *row_ms, key);
         }
         context.commit(txn)?;
-        Ok(removed)
+        Ok(Some(removed))
     }
 }

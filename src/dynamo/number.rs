@@ -116,10 +116,24 @@ impl Number {
             return Ok(low);
         }
         let shift = u32::from(high.exponent.abs_diff(low.exponent));
-        let raised = 10_i128.checked_pow(shift).and_then(|power| high.coefficient.checked_mul(power));
+        // A sum of 39 digits may end in 0, and what is too large to be one may be brought back by its opposite: 128 bits
+        // without a sign hold all of them. Whatever is larger still has more than 38 digits, the last of them not 0.
+        let raised = 10_u128.checked_pow(shift).and_then(|p| high.coefficient.unsigned_abs().checked_mul(p));
         let raised = raised.ok_or(NotNumber::Digits)?;
-        let sum = raised.checked_add(low.coefficient).ok_or(NotNumber::Digits)?;
-        Self::new(sum, i64::from(low.exponent))
+        let lowered = low.coefficient.unsigned_abs();
+        let (sign, mut size) = if high.coefficient.signum() == low.coefficient.signum() {
+            (high.coefficient.signum(), raised.checked_add(lowered).ok_or(NotNumber::Digits)?)
+        } else if raised >= lowered {
+            (high.coefficient.signum(), raised - lowered)
+        } else {
+            (low.coefficient.signum(), lowered - raised)
+        };
+        let mut exponent = i64::from(low.exponent);
+        while size != 0 && size.is_multiple_of(10) {
+            size /= 10;
+            exponent += 1;
+        }
+        Self::new(sign * i128::try_from(size).map_err(|_| NotNumber::Digits)?, exponent)
     }
 
     /// The difference, if it is a number.
@@ -366,6 +380,15 @@ mod tests {
         assert_eq!(n("1e125").plus(n("1e-130")), Err(NotNumber::Digits));
         assert_eq!(n("99999999999999999999999999999999999999").plus(n("1")), Ok(n("1e38")));
         assert_eq!(n("0").minus(n("7")), Ok(n("-7")));
+        let nines = n("99999999999999999999999999999999999999");
+        assert_eq!(
+            nines.plus(n("99999999999999999999999999999999999991")),
+            Ok(n("199999999999999999999999999999999999990"))
+        );
+        assert_eq!(nines.plus(nines), Err(NotNumber::Digits));
+        assert_eq!(nines.minus(n("1.8e38")), Ok(n("-80000000000000000000000000000000000001")));
+        assert_eq!(n("3.3e38").minus(nines), Err(NotNumber::Digits));
+        assert_eq!(n("3.4e38").plus(nines), Err(NotNumber::Digits));
     }
 
     #[test]

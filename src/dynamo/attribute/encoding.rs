@@ -19,8 +19,9 @@ use crate::store::Error;
 /// The version of items that this program writes.
 const VERSION: u8 = 1;
 
-/// How deep values on disk may lie in each other, lest damage exhaust the stack.
-pub(super) const DEPTH_MAX: usize = 128;
+/// How deep values on disk may lie in each other, lest damage exhaust the stack: the most that the limit on levels can be
+/// lifted to, and the item itself.
+pub(super) const DEPTH_MAX: usize = 257;
 
 pub(super) mod tag {
     pub(in super::super) const S: u8 = 0;

@@ -25,8 +25,7 @@ impl Operation for CreateBackup {
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         // Nobody changes an item meanwhile: the moment is one between two changes, and the counts are of it.
         let mut txn = context.change(&self.table)?;
-        let Some(table) = context.tables.catalog.find(&self.table) else {
-            context.depends_on(context.tables.catalog.seqno());
+        let Some(table) = context.find(&self.table) else {
             return Err(table_not_found(&self.table));
         };
         if table.is_being_restored() {

@@ -37,7 +37,7 @@ impl Operation for DeleteBackup {
 /// Whether a table is being restored from it.
 fn is_needed(context: &Context, backup: &Backup) -> bool {
     let arn = backup.arn();
-    context.tables.catalog.all().iter().any(|table| {
+    context.tables.catalog.all().0.iter().any(|table| {
         table.restored.as_ref().is_some_and(|restored| restored.is_going_on && restored.backup == arn)
     })
 }

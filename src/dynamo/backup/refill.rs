@@ -46,7 +46,7 @@ type Lot = Vec<(Vec<u8>, Attributes)>;
 impl Tables {
     /// Sees to it that tables which are being restored become complete.
     pub fn restore_soon(self: &Arc<Self>) {
-        for table in self.catalog.all() {
+        for table in self.catalog.all().0 {
             if table.is_being_restored() && self.refilling.0.lock().insert(table.id) {
                 self.restore_on(table.name.clone(), table.id);
             }

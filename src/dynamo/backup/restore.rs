@@ -41,8 +41,7 @@ impl Operation for RestoreTableFromBackup {
         if !backup.is_complete {
             return Err(refused(Kind::BackupInUse, format!("Backup is in use: {}", self.arn)));
         }
-        if let Some(table) = context.tables.catalog.find(&self.name) {
-            context.depends_on(context.tables.catalog.seqno());
+        if let Some(table) = context.find(&self.name) {
             return Err(if table.is_being_restored() {
                 refused(Kind::TableInUse, format!("Table is being restored from a backup: {}", self.name))
             } else {

@@ -22,6 +22,12 @@ use crate::store::Reads;
 /// The most bytes of items in one reply.
 const REPLY_BYTES_MAX: usize = 16 << 20;
 
+/// The length from which on a reply takes no more, whatever its items count for: short numbers may have many digits.
+const REPLY_TEXT_MAX: usize = 64 << 20;
+
+/// How many items are read at once.
+const ITEMS_AT_ONCE: usize = 100;
+
 /// Keys of a table that are asked for.
 struct Asked {
     /// As the request names it.
@@ -64,23 +70,30 @@ impl Operation for BatchGetItem {
                 .map(|key| row_of(&table, key, context.limits()))
                 .collect::<Result<Vec<_>>>()?;
             check_distinct(&rows)?;
-            let found = view.multi_get(&rows.iter().map(|row| &row[..]).collect::<Vec<_>>())?;
             let out = responses.member(&asked.named);
             out.push(b'[');
             let (mut is_first, mut left) = (true, Vec::new());
-            for (key, row) in asked.keys.iter().zip(found) {
-                let size = row.as_deref().map_or(Ok(0), size_of)?;
-                if bytes > 0 && bytes + size > REPLY_BYTES_MAX {
-                    left.push(key);
+            for (keys, rows) in asked.keys.chunks(ITEMS_AT_ONCE).zip(rows.chunks(ITEMS_AT_ONCE)) {
+                if !left.is_empty() {
+                    left.extend(keys);
                     continue;
                 }
-                bytes += size;
-                consumed.read(&table, None, size, asked.is_consistent);
-                let Some(row) = row else { continue };
-                if !std::mem::replace(&mut is_first, false) {
-                    out.push(b',');
+                let found = view.multi_get(&rows.iter().map(|row| &row[..]).collect::<Vec<_>>())?;
+                for (key, row) in keys.iter().zip(found) {
+                    let size = row.as_deref().map_or(Ok(0), size_of)?;
+                    if bytes > 0 && (bytes + size > REPLY_BYTES_MAX || out.len() > REPLY_TEXT_MAX) {
+                        left.push(key);
+                        continue;
+                    }
+                    bytes += size;
+                    context.went_through(bytes)?;
+                    consumed.read(&table, None, size, asked.is_consistent);
+                    let Some(row) = row else { continue };
+                    if !std::mem::replace(&mut is_first, false) {
+                        out.push(b',');
+                    }
+                    put_shown(out, &row, asked.projection.as_ref())?;
                 }
-                put_shown(out, &row, asked.projection.as_ref())?;
             }
             out.push(b']');
             if !left.is_empty() {

@@ -15,7 +15,7 @@ use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, table_name};
 use crate::dynamo::validate::batch::{Write as Asked, check_distinct, writes};
 use crate::dynamo::validate::keys::check_key;
-use crate::store::LockSet;
+use crate::store::{self, LockSet, Tier};
 
 /// Items of so many bytes are committed together. What is larger would only make others wait.
 const LOT_BYTES: usize = 1 << 20;
@@ -37,6 +37,10 @@ impl Operation for BatchWriteItem {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         self.check(context)?;
+        if context.tier() == Tier::Cached && lot_len(&self.writes) < self.writes.len() {
+            // If a later lot had to wait, the first ones would happen twice, over what others wrote in between.
+            return Err(store::Error::WouldWait(None).into());
+        }
         let mut consumed = Consumed::new(self.detail);
         let mut metrics = Metrics::new(self.wants_metrics);
         let mut rest = &self.writes[..];

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Written, is_plain, load, overwrite, replace};
+use super::{Written, is_plain, load, overwrite, replace, units};
 use crate::dynamo::attribute::{Attributes, size};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Refusal, Result, invalid, refused};
@@ -145,7 +145,7 @@ impl<'a> Aimed<'a> {
             }
             Change::Delete(_) => None,
             Change::Check(_) => {
-                let written = Written { table: 1, indexes: Vec::new() };
+                let written = Written { table: units(old.as_ref().map_or(0, size)), indexes: Vec::new() };
                 return Ok(Staged { old, new: None, written });
             }
         };

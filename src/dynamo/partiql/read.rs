@@ -8,12 +8,11 @@ use crate::dynamo::capacity::Consumed;
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expression::{Path, Projection};
-use crate::dynamo::read::page::{CACHED_BYTES_MAX, Source, read_page};
+use crate::dynamo::read::page::{Source, read_page};
 use crate::dynamo::read::shown::Shown;
 use crate::dynamo::schema::Schema;
 use crate::dynamo::transact::get::Get;
 use crate::dynamo::validate::read::Select as Selected;
-use crate::store::{self, Tier};
 
 /// A page of what a statement selects.
 #[derive(Default)]
@@ -98,9 +97,7 @@ impl Select {
             let page = read_page(context, &view, source, range, &shown)?;
             rows += page.scanned as usize;
             bytes += page.bytes;
-            if context.tier() == Tier::Cached && bytes > CACHED_BYTES_MAX {
-                return Err(store::Error::WouldWait(None).into());
-            }
+            context.went_through(bytes)?;
             if !selection.items.is_empty() && !page.items.is_empty() {
                 selection.items.push(b',');
             }

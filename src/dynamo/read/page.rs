@@ -12,10 +12,10 @@ use crate::dynamo::limits::Limits;
 use crate::dynamo::rows::{BUCKET_BYTES, index_key, items_prefix, table_key};
 use crate::dynamo::schema::{Index, Keys, Schema};
 use crate::dynamo::validate::keys::check_start_key;
-use crate::store::{self, Reads, RowScan, Tier, View, after_prefix};
+use crate::store::{self, Reads, RowScan, View, after_prefix};
 
-/// Inline, no more than so many bytes are gone through; what takes longer would hold up others.
-pub const CACHED_BYTES_MAX: usize = 128 << 10;
+/// How many times as long as a page's bytes its text may be: numbers that are short on disk may have 126 digits.
+const TEXT_TIMES_MAX: usize = 16;
 
 /// What is read: a table, or one of its indexes.
 #[derive(Clone, Copy)]
@@ -108,6 +108,8 @@ pub struct Page {
     pub bytes: usize,
     /// What was read of the table for an index, in bytes, item by item.
     pub fetched: Vec<usize>,
+    /// All that was read, in bytes.
+    read: usize,
     /// Where the next page goes on; `None` at the end.
     pub last: Option<Attributes>,
 }
@@ -140,17 +142,18 @@ pub fn read_page(
     let mut page = Page::default();
     while scan.valid() {
         let size = size_of(scan.value())?;
-        if page.scanned > 0 && page.bytes + size > context.limits().page_bytes {
+        let most = context.limits().page_bytes;
+        let is_full = page.read + size > most || page.items.len() > most.saturating_mul(TEXT_TIMES_MAX);
+        if page.scanned > 0 && is_full {
             // The row before is where the next page goes on after.
             step(&mut scan, !range.is_reverse)?;
             page.last = Some(source.place(&decode(scan.value())?));
             break;
         }
         page.bytes += size;
+        page.read += size;
         page.scanned += 1;
-        if context.tier() == Tier::Cached && page.bytes > CACHED_BYTES_MAX {
-            return Err(store::Error::WouldWait(None).into());
-        }
+        context.went_through(page.read)?;
         take(view, source, scan.value(), shown, &mut page)?;
         if page.scanned as usize >= range.rows_max {
             page.last = Some(source.place(&decode(scan.value())?));
@@ -183,7 +186,9 @@ fn take(view: &View, source: Source, row: &[u8], shown: &Shown, page: &mut Page)
         let key = table_key(&source.table.keys, &item).ok_or(store::Error::Damaged("an index's item"))?;
         // The index is never behind: what it names is there.
         item = load(view, source.table, &key)?.ok_or(store::Error::Damaged("an index's row"))?;
-        page.fetched.push(crate::dynamo::attribute::size(&item));
+        let size = crate::dynamo::attribute::size(&item);
+        page.fetched.push(size);
+        page.read += size;
     }
     if shown.passes(&item) {
         page.count += 1;

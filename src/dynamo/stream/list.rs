@@ -29,13 +29,14 @@ impl Operation for ListStreams {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let catalog = &context.tables.catalog;
-        context.depends_on(catalog.seqno());
-        let mut tables = match &self.table {
-            Some(name) => catalog.find(name).into_iter().collect(),
-            None => catalog.all(),
+        let mut tables: Vec<_> = if let Some(name) = &self.table {
+            context.find(name).into_iter().collect()
+        } else {
+            let (tables, seqno) = context.tables.catalog.all();
+            context.depends_on(seqno);
+            tables
         };
-        let departed = catalog.departed(context.tables.store().now_ms()).into_iter();
+        let departed = context.tables.catalog.departed(context.tables.store().now_ms()).into_iter();
         tables.extend(departed.filter(|table| self.table.as_ref().is_none_or(|name| *name == table.name)));
         let mut streams: Vec<(String, Json)> = Vec::new();
         for table in &tables {
@@ -77,7 +78,7 @@ impl Operation for DescribeStream {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let (table, stream) = context.stream_to_tell(&self.arn)?;
+        let (table, stream) = context.stream(&self.arn)?;
         let mut range = json!({"StartingSequenceNumber": number_text(first_at(stream.created_ms))});
         if let Some(closed_ms) = stream.closed_ms {
             range["EndingSequenceNumber"] = number_text(first_at(closed_ms + 1) - 1).into();

@@ -7,7 +7,6 @@ pub mod records;
 
 use std::sync::Arc;
 
-use super::Tables;
 use super::context::Context;
 use super::error::{Error, Kind, Result, refused};
 use super::schema::{Schema, Stream};
@@ -28,19 +27,6 @@ pub fn shard_id(stream: &Stream) -> String {
     format!("shardId-{:020}-{:08x}", stream.created_ms, stream.id as u32)
 }
 
-/// The stream of this ARN, and its table.
-fn find(tables: &Tables, arn: &str) -> Result<(Arc<Schema>, Stream)> {
-    let name =
-        arn.rsplit_once(":table/").and_then(|(_, rest)| rest.split_once("/stream/")).map(|(name, _)| name);
-    let now = name.and_then(|name| tables.catalog.find(name));
-    let departed = tables.catalog.departed(tables.store.now_ms());
-    let found = now.into_iter().chain(departed).find_map(|table| {
-        let stream = table.streams.iter().find(|stream| stream_arn(&table.name, stream) == arn)?.clone();
-        Some((table, stream))
-    });
-    found.ok_or_else(|| not_found(arn))
-}
-
 fn not_found(arn: &str) -> Error {
     refused(Kind::ResourceNotFound, format!("Requested resource not found: Stream: {arn} not found"))
 }
@@ -53,9 +39,15 @@ fn shard_not_found(shard: &str, arn: &str) -> Error {
 }
 
 impl Context<'_> {
-    /// The stream of this ARN, to be told of.
-    fn stream_to_tell(&self, arn: &str) -> Result<(Arc<Schema>, Stream)> {
-        self.depends_on(self.tables.catalog.seqno());
-        find(self.tables, arn)
+    /// The stream of this ARN, and its table.
+    fn stream(&self, arn: &str) -> Result<(Arc<Schema>, Stream)> {
+        let name = arn.rsplit_once(":table/").and_then(|(_, rest)| rest.split_once("/stream/"));
+        let now = name.and_then(|(name, _)| self.find(name));
+        let departed = self.tables.catalog.departed(self.tables.store.now_ms());
+        let found = now.into_iter().chain(departed).find_map(|table| {
+            let stream = table.streams.iter().find(|stream| stream_arn(&table.name, stream) == arn)?.clone();
+            Some((table, stream))
+        });
+        found.ok_or_else(|| not_found(arn))
     }
 }

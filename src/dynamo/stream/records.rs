@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::iterator::Iterator;
-use super::{find, number_text, parse_number, shard_id, shard_not_found};
+use super::{number_text, parse_number, shard_id, shard_not_found};
 use crate::codec::digest::digest;
 use crate::dynamo::attribute::json::put_list;
 use crate::dynamo::attribute::size;
@@ -52,7 +52,7 @@ impl Operation for GetShardIterator {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let (_, stream) = context.stream_to_tell(&self.arn)?;
+        let (_, stream) = context.stream(&self.arn)?;
         if self.shard != shard_id(&stream) {
             return Err(shard_not_found(&self.shard, &self.arn));
         }
@@ -60,8 +60,7 @@ impl Operation for GetShardIterator {
             Begin::Oldest => 0,
             Begin::Newest => {
                 // What is on its way now comes after now.
-                let end = context.tables.sequences.end(stream.id);
-                let view = context.view_newest();
+                let (view, end) = context.tables.sequences.pin(stream.id, || context.view_newest());
                 changes::newest(&view, stream.id)?.saturating_add(1).min(end)
             }
             Begin::At(number) => sequence(context, number)?,
@@ -100,16 +99,17 @@ impl Operation for GetRecords {
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let now_ms = context.tables.store().now_ms();
         let iterator = Iterator::parse(&self.iterator, now_ms)?;
-        let (_, stream) = find(context.tables, &iterator.arn)?;
-        // Before the view is pinned: what is not on its way any more by now is in it.
-        let end = context.tables.sequences.end(stream.id);
-        let view = context.view_newest();
+        let (_, stream) = context.stream(&iterator.arn)?;
+        let (view, end) = context.tables.sequences.pin(stream.id, || context.view_newest());
         let (mut count, mut bytes) = (0, 0);
+        let mut pace = Ok(());
         let (records, next) = changes::read(&view, stream.id, (iterator.next, end), |_, size| {
             count += 1;
             bytes += size;
-            count < self.max && bytes < PAGE_BYTES_MAX
+            pace = context.went_through(bytes);
+            count < self.max && bytes < PAGE_BYTES_MAX && pace.is_ok()
         })?;
+        pace?;
         let mut told = Object::new();
         put_list(told.member("Records"), &records, |out, record| {
             out.extend_from_slice(&show(record, &stream));

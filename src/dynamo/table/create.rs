@@ -33,8 +33,7 @@ impl Operation for CreateTable {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let mut txn = context.change(&self.name)?;
-        if context.tables.catalog.find(&self.name).is_some() {
-            context.depends_on(context.tables.catalog.seqno());
+        if context.find(&self.name).is_some() {
             return Err(refused(Kind::ResourceInUse, format!("Table already exists: {}", self.name)));
         }
         let schema = new_schema(&mut txn, &self.name, self.definition.clone(), self.tags.clone())?;

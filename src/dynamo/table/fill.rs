@@ -7,6 +7,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::dynamo::Tables;
 use crate::dynamo::attribute::encoding::decode;
@@ -22,6 +23,9 @@ use crate::workers::Lane;
 const LOT_ITEMS: usize = 100;
 const LOT_BYTES: usize = 1 << 20;
 
+/// How long nobody tries again after it went wrong.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// An item's key.
 type Key = Vec<u8>;
 
@@ -34,7 +38,7 @@ impl Tables {
     pub fn fill_soon(self: &Arc<Self>) {
         let needs =
             |table: &Arc<Schema>| table.is_arming || table.indexes.iter().any(|index| index.is_filling);
-        let Some(table) = self.catalog.all().into_iter().find(needs) else { return };
+        let Some(table) = self.catalog.all().0.into_iter().find(needs) else { return };
         if self.filling.0.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -53,6 +57,14 @@ impl Tables {
                 tables.filling.0.store(false, Ordering::SeqCst);
                 if done.is_ok() {
                     tables.fill_soon();
+                } else {
+                    // The disk may have been full.
+                    let weak = Arc::downgrade(&tables);
+                    tables.store.workers().after(Lane::Idle, AGAIN_AFTER, move || {
+                        if let Some(tables) = weak.upgrade() {
+                            tables.fill_soon();
+                        }
+                    });
                 }
             }
         });

@@ -32,7 +32,7 @@ impl Operation for UpdateContinuousBackups {
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let txn = context.change(&self.table)?;
-        let table = context.tables.catalog.find(&self.table).ok_or_else(|| table_not_found(&self.table))?;
+        let table = context.find(&self.table).ok_or_else(|| table_not_found(&self.table))?;
         let schema = Schema { recovery_days: self.days, ..(*table).clone() };
         let told = described(&schema);
         context.commit_schema(txn, &self.table, Some(schema))?;
@@ -51,8 +51,7 @@ impl Operation for DescribeContinuousBackups {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        context.depends_on(context.tables.catalog.seqno());
-        let table = context.tables.catalog.find(&self.table).ok_or_else(|| table_not_found(&self.table))?;
+        let table = context.find(&self.table).ok_or_else(|| table_not_found(&self.table))?;
         Ok(described(&table))
     }
 }

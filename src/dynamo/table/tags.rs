@@ -22,7 +22,7 @@ fn not_found(name: &str) -> Error {
 }
 
 fn find(context: &Context, name: &str) -> Result<Arc<Schema>> {
-    context.tables.catalog.find(name).ok_or_else(|| not_found(name))
+    context.find(name).ok_or_else(|| not_found(name))
 }
 
 /// Attaches tags.
@@ -86,7 +86,6 @@ impl Operation for ListTagsOfResource {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        context.depends_on(context.tables.catalog.seqno());
         let table = find(context, &self.table)?;
         let tags = table.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
         Ok(reply(&json!({"Tags": tags.collect::<Vec<_>>()})))

@@ -21,7 +21,7 @@ pub struct Totals {
 impl Tables {
     /// How much there is now.
     pub fn totals(&self) -> Totals {
-        let tables = self.catalog.all();
+        let tables = self.catalog.all().0;
         let mut totals = Totals { tables: tables.len(), backups: self.backups.len(), ..Totals::default() };
         for table in tables {
             let (items, bytes) = counters(table.id);

@@ -3,6 +3,7 @@
 mod backups;
 mod departed;
 mod model;
+mod races;
 mod serializable;
 mod transcripts;
 mod world;

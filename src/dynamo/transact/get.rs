@@ -16,7 +16,10 @@ use crate::dynamo::request::{Request, unexpected};
 use crate::dynamo::validate::expressions::GET;
 use crate::store::Reads;
 
-use super::cancelled;
+use super::{BYTES_MAX, cancelled, too_large};
+
+/// How many items are read at once.
+const ITEMS_AT_ONCE: usize = 100;
 
 /// A read of one item among others.
 pub struct Get {
@@ -80,7 +83,19 @@ pub fn read_together(context: &Context, gets: &[Get], detail: Detail) -> Result<
         return Err(cancelled(reasons));
     }
     let view = context.view();
-    let found = view.multi_get(&rows.iter().map(|row| &row[..]).collect::<Vec<_>>())?;
+    let mut found = Vec::with_capacity(rows.len());
+    let mut bytes = 0;
+    for rows in rows.chunks(ITEMS_AT_ONCE) {
+        let some = view.multi_get(&rows.iter().map(|row| &row[..]).collect::<Vec<_>>())?;
+        for row in some.iter().flatten() {
+            bytes += size_of(row)?;
+        }
+        if bytes > BYTES_MAX {
+            return Err(too_large());
+        }
+        context.went_through(bytes)?;
+        found.extend(some);
+    }
     let mut consumed = Consumed::in_transaction(detail, "ReadCapacityUnits");
     let mut shown = Vec::with_capacity(found.len());
     for ((get, table), row) in gets.iter().zip(&tables).zip(found) {

@@ -4,8 +4,15 @@ pub mod get;
 pub mod token;
 pub mod write;
 
-use super::error::{Error, Kind, Refusal};
+use super::error::{Error, Kind, Refusal, invalid};
 use super::reply::Object;
+
+/// The most bytes of the items of a transaction.
+const BYTES_MAX: usize = 4 << 20;
+
+fn too_large() -> Error {
+    invalid("Collection size of items in transaction exceeds the limit of 4 MB")
+}
 
 /// The refusal of a transaction: what was wrong with each of its items, in order; `None` for nothing.
 pub fn cancelled(reasons: Vec<Option<Refusal>>) -> Error {

@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use serde_json::Value as Json;
 
-use super::cancelled;
 use super::token::Token;
+use super::{BYTES_MAX, cancelled, too_large};
 use crate::dynamo::attribute::size;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
@@ -21,9 +21,6 @@ use crate::dynamo::validate::expressions::{PUT_OR_DELETE, UPDATE};
 use crate::dynamo::validate::transaction::{Action, action, check_distinct};
 use crate::dynamo::validate::write::returns_item_on_failure;
 use crate::store::LockSet;
-
-/// The most bytes of the items of a transaction.
-const BYTES_MAX: usize = 4 << 20;
 
 /// Writes items, all of them or none.
 pub struct TransactWriteItems {
@@ -73,7 +70,7 @@ pub fn write_together(
     let mut consumed = Consumed::in_transaction(detail, "WriteCapacityUnits");
     let mut metrics = Metrics::new(wants_metrics);
     let bytes = Cell::new(0);
-    write_all(
+    let happened = write_all(
         context,
         (writes, locks),
         false,
@@ -94,7 +91,7 @@ pub fn write_together(
                 return Err(cancelled(reasons));
             }
             if bytes.get() > BYTES_MAX {
-                return Err(invalid("Collection size of items in transaction exceeds the limit of 4 MB"));
+                return Err(too_large());
             }
             if let Some(token) = token {
                 token.remember(txn);
@@ -102,10 +99,25 @@ pub fn write_together(
             Ok(())
         },
     )?;
+    if happened.is_none() {
+        consumed = reread(context, writes, detail);
+    }
     let mut told = Object::new();
     metrics.tell_by_table(&mut told);
     told.json_if("ConsumedCapacity", consumed.list());
     Ok(told)
+}
+
+/// What it costs to be told that it happened before: a read of its items, as far as the request knows them.
+fn reread(context: &Context, writes: &[Write], detail: Detail) -> Consumed {
+    let mut consumed = Consumed::in_transaction(detail, "ReadCapacityUnits");
+    for write in writes {
+        let bytes = if let Change::Put(item) = &write.change { size(item) } else { 0 };
+        if let Some(table) = context.find(&write.table) {
+            consumed.read(&table, None, bytes, true);
+        }
+    }
+    consumed
 }
 
 /// Refuses what is wrong with any of them before the first is carried out.

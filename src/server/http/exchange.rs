@@ -15,7 +15,7 @@ use super::body::{self, Failure};
 use super::progress::Phase;
 use super::reply::{self, Reply};
 use super::reserved::Reserved;
-use super::signature::{Claim, Pending};
+use super::signature::{Claim, Pending, digest_of};
 use crate::dynamo::error::{Kind, Refusal};
 use crate::dynamo::{Answer, Call};
 use crate::engine::Tier;
@@ -26,6 +26,7 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response};
+use ring::digest::Digest;
 
 /// What AWS says to what is no request of the API.
 const UNKNOWN: &[u8] = b"<UnknownOperationException/>\n";
@@ -125,12 +126,15 @@ impl Connection {
         let content = body::read(instance, body).await?;
         self.progress.enter(Phase::Running);
         if let Some(pending) = pending {
-            self.front_end.signatures.verify(pending, head, &content.bytes)?;
+            let digest = digested(&content.bytes).await?;
+            self.front_end.signatures.verify(pending, head, &digest)?;
         }
         let mut content = body::decode(instance, &head.headers, content).await?;
         content.reserve_parsed()?;
         let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or("");
         let answer = self.carry_out(target, &content.bytes).await;
+        // Many may wait for the disk at once, and need none of it any more.
+        drop(content);
         self.front_end.counts.answered(target, answer.status);
         self.floor.set(self.floor.get().max(answer.needs));
         if let Err(error) = self.turn.acknowledged(answer.needs).await {
@@ -199,6 +203,16 @@ impl Connection {
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|_| Refusal::new(Kind::Internal, "The operation panicked").answer(0))
     }
+}
+
+/// What a signature says of a body; of a large one it takes the blocking pool to find out.
+async fn digested(body: &Bytes) -> Result<Digest, Refusal> {
+    if body.len() <= READ_HERE_MAX {
+        return Ok(digest_of(body));
+    }
+    let body = body.clone();
+    let digest = tokio::task::spawn_blocking(move || digest_of(&body)).await;
+    digest.map_err(|_| Refusal::new(Kind::Internal, "The body could not be read"))
 }
 
 /// Runs a call where it may wait.

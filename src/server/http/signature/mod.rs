@@ -22,7 +22,7 @@ use std::path::Path;
 use arc_swap::ArcSwap;
 use hyper::http::request::Parts;
 use parking_lot::Mutex;
-use ring::digest::{self, SHA256};
+use ring::digest::{self, Digest, SHA256};
 use ring::hmac::{self, HMAC_SHA256};
 
 use crate::dynamo::error::{Kind, Refusal};
@@ -112,7 +112,7 @@ impl Signatures {
     }
 
     /// Whether who is claimed to have signed the request did, with this body as it was sent.
-    pub(super) fn verify(&self, pending: Pending<'_>, head: &Parts, body: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn verify(&self, pending: Pending<'_>, head: &Parts, body: &Digest) -> Result<(), Refusal> {
         let Pending { claim, scope } = pending;
         let text = to_sign(&claim, &scope, head, body);
         let key = self.key(&claim, &scope).ok_or_else(unrecognized)?;
@@ -147,9 +147,14 @@ fn derive(secret: &str, day: &str, region: &str) -> hmac::Key {
         .fold(first, |key, part| hmac::Key::new(HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref()))
 }
 
+/// What a signature says of a body.
+pub(super) fn digest_of(body: &[u8]) -> Digest {
+    digest::digest(&SHA256, body)
+}
+
 /// The text that is signed.
-fn to_sign(claim: &Claim<'_>, scope: &Scope, head: &Parts, body: &[u8]) -> String {
-    let request = canonical::request(head, claim, &digest::digest(&SHA256, body));
+fn to_sign(claim: &Claim<'_>, scope: &Scope, head: &Parts, body: &Digest) -> String {
+    let request = canonical::request(head, claim, body);
     let mut text = String::with_capacity(160);
     let scope = claim.credential.get(scope.id + 1..).unwrap_or_default().trim_end_matches('/');
     for part in [ALGORITHM, &claim.date, scope] {

@@ -50,7 +50,7 @@ fn header_signed(authorization: &str) -> Parts {
 
 fn check_at(signatures: &Signatures, head: &Parts, body: &[u8], now_s: u64) -> Result<(), Refusal> {
     let pending = signatures.recognize(Claim::of(head)?, head, now_s)?;
-    signatures.verify(pending, head, body)
+    signatures.verify(pending, head, &digest_of(body))
 }
 
 fn check(head: &Parts, body: &[u8]) -> String {
