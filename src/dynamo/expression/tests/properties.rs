@@ -166,7 +166,7 @@ fn exercise(text: &str, item: &Attributes) {
     let _ = KeyCondition::parse(text, &mut placeholders(), bytes_max);
     if let Ok(projection) = Projection::parse(text, &mut placeholders(), bytes_max) {
         let projected = projection.project(item);
-        assert_eq!(projection.project(&projected).len(), projected.len());
+        assert!(projected.keys().all(|name| item.contains_key(name)));
     }
     if let Ok(update) = Update::parse(text, &mut placeholders(), bytes_max)
         && let Ok(after) = update.apply(Some(item), &Attributes::new(), &LIMITS)
