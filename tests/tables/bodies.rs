@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
-use crate::client::{LIST_TABLES, UNVERIFIED, list_tables, request};
+use crate::client::{LIST_TABLES, UNVERIFIED, list_tables, padded, request};
 use crate::running::Server;
 
 const NO_TABLES: &str = "{\"TableNames\":[]}";
@@ -61,7 +61,7 @@ fn after_being_asked_for() {
 fn compressed() {
     let server = Server::with(|config| config.memory = 512 << 20);
     let mut client = server.client();
-    for body in [&b"{}"[..], &b" ".repeat(1 << 20)] {
+    for body in [&b"{}"[..], &padded(1 << 20)] {
         for encoding in ["gzip", "GZIP"] {
             let headers = headers(&format!("Content-Encoding: {encoding}\r\n"));
             assert_eq!(client.ask(&request(&headers, &gzip(body))).text(), NO_TABLES);
@@ -125,7 +125,7 @@ fn too_large() {
     let bomb = request(&headers("Content-Encoding: gzip\r\n"), &bomb);
     assert_eq!(refused(&bomb).as_ref(), Some(&too_large));
     let mut client = server.client();
-    assert_eq!(client.ask(&request(&headers(""), &vec![b' '; LARGEST])).text(), NO_TABLES);
+    assert_eq!(client.ask(&request(&headers(""), &padded(LARGEST))).text(), NO_TABLES);
     assert_eq!(client.ask(&list_tables()).text(), NO_TABLES, "the connection goes on");
 }
 
@@ -146,6 +146,6 @@ fn larger_than_the_memory_for_them() {
     // All of what was reserved was given back.
     let mut client = server.client();
     for _ in 0..10 {
-        assert_eq!(client.ask(&request(&headers(""), &vec![b' '; 3 << 20])).text(), NO_TABLES);
+        assert_eq!(client.ask(&request(&headers(""), &padded(3 << 20))).text(), NO_TABLES);
     }
 }

@@ -19,6 +19,11 @@ pub(crate) fn request(headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+/// A body of so many bytes that says nothing.
+pub(crate) fn padded(bytes: usize) -> Vec<u8> {
+    [&b" ".repeat(bytes - 2)[..], b"{}"].concat()
+}
+
 /// A request for all tables.
 pub(crate) fn list_tables() -> Vec<u8> {
     request(&format!("{LIST_TABLES}{UNVERIFIED}"), b"{}")

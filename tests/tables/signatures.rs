@@ -37,7 +37,7 @@ fn who_is_known_is_let_in_and_nobody_else() {
     write(&file, &KNOWN);
     let server = serve(&file);
     let mut client = server.client();
-    for body in [&b"{}"[..], b"", b"{\"Limit\":3}"] {
+    for body in [&b"{}"[..], b" {}", b"{\"Limit\":3}"] {
         assert_eq!(client.ask(&KNOWN.request("ListTables", NOW, body)).text(), NO_TABLES);
     }
     let mut kind_of = |request: &[u8]| {

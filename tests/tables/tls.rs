@@ -10,7 +10,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::client::{Client, LIST_TABLES, UNVERIFIED, connect, list_tables, request};
+use crate::client::{Client, LIST_TABLES, UNVERIFIED, connect, list_tables, padded, request};
 use crate::running::Server;
 
 const NO_TABLES: &str = "{\"TableNames\":[]}";
@@ -63,7 +63,7 @@ fn either_is_served() {
     for _ in 0..500 {
         assert_eq!(secret.read().unwrap().text(), NO_TABLES);
     }
-    let large = request(&format!("{LIST_TABLES}{UNVERIFIED}"), &vec![b' '; 1 << 20]);
+    let large = request(&format!("{LIST_TABLES}{UNVERIFIED}"), &padded(1 << 20));
     assert_eq!(secret.ask(&large).text(), NO_TABLES);
     let bye = request(&format!("{LIST_TABLES}{UNVERIFIED}Connection: close\r\n"), b"{}");
     assert_eq!(secret.ask(&bye).text(), NO_TABLES);
