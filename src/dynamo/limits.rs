@@ -55,9 +55,9 @@ const LIMITS: &[Limit] = &[
     Limit { name: "batch-get-items-max", most: 10_000, of: |limits| &mut limits.batch_get_items },
     Limit { name: "batch-write-items-max", most: 10_000, of: |limits| &mut limits.batch_write_items },
     Limit { name: "transact-items-max", most: 10_000, of: |limits| &mut limits.transact_items },
-    Limit { name: "partition-key-bytes-max", most: 16 << 10, of: |limits| &mut limits.partition_key_bytes },
-    Limit { name: "sort-key-bytes-max", most: 16 << 10, of: |limits| &mut limits.sort_key_bytes },
-    Limit { name: "nesting-levels-max", most: 256, of: |limits| &mut limits.nesting_levels },
+    Limit { name: "partition-key-bytes-max", most: 8 << 10, of: |limits| &mut limits.partition_key_bytes },
+    Limit { name: "sort-key-bytes-max", most: 8 << 10, of: |limits| &mut limits.sort_key_bytes },
+    Limit { name: "nesting-levels-max", most: 60, of: |limits| &mut limits.nesting_levels },
     Limit { name: "expression-bytes-max", most: 1 << 20, of: |limits| &mut limits.expression_bytes },
 ];
 
@@ -105,10 +105,10 @@ mod tests {
     fn each_can_be_lifted() {
         assert_eq!(load("port = 1"), Ok(Limits::default()));
         let lifted = load(
-            "[tables]\nitem-bytes-max = \"1MiB\"\nbatch-write-items-max = 100\nnesting-levels-max = 64\n",
+            "[tables]\nitem-bytes-max = \"1MiB\"\nbatch-write-items-max = 100\nnesting-levels-max = 48\n",
         );
         let expected =
-            Limits { item_bytes: 1 << 20, batch_write_items: 100, nesting_levels: 64, ..Limits::default() };
+            Limits { item_bytes: 1 << 20, batch_write_items: 100, nesting_levels: 48, ..Limits::default() };
         assert_eq!(lifted, Ok(expected));
         let mut all = Limits::default();
         for limit in LIMITS {
@@ -130,7 +130,7 @@ mod tests {
         );
         assert_eq!(
             wrong("[tables]\nnesting-levels-max = 300"),
-            "s.toml:2: nesting-levels-max: `300` is not a whole number from 1 to 256"
+            "s.toml:2: nesting-levels-max: `300` is not a whole number from 1 to 60"
         );
         assert_eq!(
             wrong("[tables]\nitem-bytes-max = \"1GiB\""),

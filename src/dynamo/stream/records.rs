@@ -7,7 +7,7 @@ use super::{number_text, parse_number, shard_id, shard_not_found};
 use crate::codec::digest::digest;
 use crate::dynamo::attribute::json::put_list;
 use crate::dynamo::attribute::size;
-use crate::dynamo::changes::{self, Event, KEPT_MS, Record, created_ms};
+use crate::dynamo::changes::{self, Event, KEPT_MS, Record, created_ms, first_at};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Result, invalid, refused};
 use crate::dynamo::limits::Limits;
@@ -24,6 +24,8 @@ const PAGE_BYTES_MAX: usize = 1 << 20;
 enum Begin {
     Oldest,
     Newest,
+    /// A time, in Unix milliseconds.
+    Since(u64),
     At(String),
     After(String),
 }
@@ -46,6 +48,14 @@ impl Operation for GetShardIterator {
             "TRIM_HORIZON" => Begin::Oldest,
             "LATEST" => Begin::Newest,
             "AT_SEQUENCE_NUMBER" => Begin::At(number.ok_or_else(missing)?),
+            "AT_TIMESTAMP" => {
+                let seconds = request.take("Timestamp").and_then(|json| json.as_f64());
+                let seconds = seconds.filter(|seconds| *seconds >= 0.0);
+                let seconds = seconds.ok_or_else(|| {
+                    invalid("The ShardIteratorType AT_TIMESTAMP requires Timestamp to be specified")
+                })?;
+                Begin::Since((seconds * 1000.0) as u64)
+            }
             _ => Begin::After(number.ok_or_else(missing)?),
         };
         Ok(Self { arn, shard, begin })
@@ -63,6 +73,7 @@ impl Operation for GetShardIterator {
                 let (view, end) = context.tables.sequences.pin(stream.id, || context.view_newest());
                 changes::newest(&view, stream.id)?.saturating_add(1).min(end)
             }
+            Begin::Since(ms) => first_at(*ms),
             Begin::At(number) => sequence(context, number)?,
             Begin::After(number) => sequence(context, number)?.saturating_add(1),
         };
