@@ -64,7 +64,7 @@ pub(super) struct FrontEnd {
 
 /// How many calls may be on the blocking pools at once. Each thread that has read large requests keeps some memory of its
 /// own in the allocator; more of them do not make the disk faster, since single cold reads do not need a thread.
-const ON_POOL_MAX: usize = 8;
+const ON_POOL_MAX: usize = 4;
 
 impl FrontEnd {
     /// Over these tables, for those whom the file names; for whoever comes, if the path is empty.
