@@ -2,6 +2,7 @@
 
 mod backups;
 mod departed;
+mod every_write;
 mod model;
 mod races;
 mod serializable;

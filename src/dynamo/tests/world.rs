@@ -9,6 +9,7 @@ use crate::clock::ManualClock;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::{REALM, Tables};
 use crate::store::{Env, Options, Seqno, Store, Tier};
+use crate::vfs::faulty::FaultyVfs;
 use crate::vfs::memory::MemoryVfs;
 use crate::workers::Workers;
 
@@ -16,6 +17,8 @@ pub(super) struct World {
     pub(super) tables: Arc<Tables>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) vfs: MemoryVfs,
+    /// What the store sees of it.
+    pub(super) faulty: FaultyVfs,
     workers: Arc<Workers>,
     floor: Seqno,
 }
@@ -29,7 +32,8 @@ impl World {
 
     pub(super) fn on(vfs: MemoryVfs, clock: Arc<ManualClock>) -> Self {
         let workers = Workers::manual_with(clock.clone());
-        let mut env = Env::with_vfs(Arc::new(vfs.clone()));
+        let faulty = FaultyVfs::new(Arc::new(vfs.clone()));
+        let mut env = Env::with_vfs(Arc::new(faulty.clone()));
         env.clock = clock.clone();
         env.workers = workers.clone();
         let options = Options {
@@ -42,7 +46,7 @@ impl World {
         let store = Store::open(env, Path::new("/db"), options, &[REALM]).unwrap();
         store.db().sync().unwrap();
         let tables = Tables::open(store, Limits::default()).unwrap();
-        Self { tables, clock, vfs, workers, floor: 0 }
+        Self { tables, clock, vfs, faulty, workers, floor: 0 }
     }
 
     /// Loses power, so that of what was not acknowledged anything may be gone, and opens what is left.
@@ -50,6 +54,11 @@ impl World {
         let vfs = self.vfs.crash_clone(seed);
         self.workers.discard();
         Self::on(vfs, self.clock)
+    }
+
+    /// Leaves undone what waits to be done.
+    pub(super) fn stop(self) {
+        self.workers.discard();
     }
 
     /// Does what waits to be done in the background.
