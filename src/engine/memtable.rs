@@ -12,6 +12,7 @@
 //!
 //! One thread at a time applies (the one that holds the writer lock); any number read meanwhile.
 
+mod chunks;
 mod order;
 mod rows;
 

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
+use super::chunks::Chunks;
 use crate::engine::key::{KeyRef, Kind, Seqno, Trailer};
 
 /// What a row costs beyond its bytes in the batch: itself, its share of the buckets, and what sorting it takes.
@@ -79,7 +80,7 @@ pub(super) enum Sought<'a> {
 
 /// All rows.
 pub(super) struct Rows {
-    all: boxcar::Vec<Row>,
+    all: Chunks<Row>,
     buckets: Box<[AtomicU64]>,
     /// Unlike any other's, so that nobody can choose keys that all fall into one bucket.
     hasher: RandomState,
@@ -97,7 +98,7 @@ impl Rows {
     pub(super) fn new(bytes: u64) -> Self {
         let buckets = (bytes / BYTES_PER_BUCKET).clamp(16, BUCKETS_MAX).next_power_of_two();
         Self {
-            all: boxcar::Vec::new(),
+            all: Chunks::default(),
             buckets: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::default(),
         }
@@ -119,9 +120,7 @@ impl Rows {
         let before = place.bucket.load(Acquire);
         row.digest = place.digest;
         row.older = before as u32;
-        // Limits keep batches and memtables far from so many rows.
-        let newest =
-            u32::try_from(self.all.push(row) + 1).expect("a memtable of less than four billion rows");
+        let newest = self.all.push(row) + 1;
         place.bucket.store(before >> 32 << 32 | place.signs | u64::from(newest), Release);
     }
 
@@ -147,11 +146,11 @@ impl Rows {
 
     /// How many there are; fewer than this are all complete.
     pub(super) fn count(&self) -> u32 {
-        self.all.count() as u32
+        self.all.len()
     }
 
     /// A row by its number.
     pub(super) fn get(&self, number: u32) -> Option<&Row> {
-        self.all.get(number as usize)
+        self.all.get(number)
     }
 }
