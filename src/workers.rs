@@ -38,6 +38,12 @@ pub enum Lane {
 
 const LANES: usize = 4;
 
+/// How much less urgent than other threads those are that flush, merge and tidy up, as [`nice(2)`] counts it: with it they
+/// have a quarter of a core that two of them want. Much less, and writers would soon wait for them.
+///
+/// [`nice(2)`]: https://man7.org/linux/man-pages/man2/nice.2.html
+const NICER: i32 = 5;
+
 type Job = Box<dyn FnOnce() + Send>;
 type PanicListener = Arc<dyn Fn(Lane, &str) + Send + Sync>;
 
@@ -102,7 +108,12 @@ impl Workers {
             .flat_map(|&(lane, n)| std::iter::repeat_n(lane, n))
             .map(|lane| {
                 let shared = shared.clone();
-                spawn(format!("silt-{lane:?}").to_lowercase(), move || shared.run(lane))
+                spawn(format!("silt-{lane:?}").to_lowercase(), move || {
+                    if lane != Lane::Sync {
+                        give_way();
+                    }
+                    shared.run(lane);
+                })
             })
             .collect();
         let timed = shared.clone();
@@ -212,6 +223,14 @@ impl Workers {
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     std::thread::Builder::new().name(name).spawn(run).expect("the system gives us the threads we start with")
+}
+
+/// Lets threads on whose answers somebody waits go before this one, where there are not enough cores for all.
+fn give_way() {
+    // Of the calling thread alone, as Linux takes it. Where that is refused, all are equal.
+    if let Ok(now) = rustix::process::getpriority_process(None) {
+        let _ = rustix::process::setpriority_process(None, now + NICER);
+    }
 }
 
 impl Default for Shared {
