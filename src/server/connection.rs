@@ -299,7 +299,7 @@ impl Connection {
         Some(pace)
     }
 
-    /// Sends the output, or has it sent once it may leave.
+    /// Has the output sent, once the others have had their turn and it may leave.
     fn deliver(self: &Rc<Self>, turn: &Turn) {
         let mut state = self.state.borrow_mut();
         let Some(pipeline) = &mut state.pipeline else { return };
@@ -307,10 +307,7 @@ impl Connection {
             turn.keep_buffer(pipeline.reply().take());
             return;
         }
-        if turn.instance.store().db().is_acknowledged(state.needs) {
-            drop(state);
-            self.send(turn);
-        } else if !std::mem::replace(&mut state.held, true) {
+        if !std::mem::replace(&mut state.held, true) {
             drop(state);
             turn.hold(Held::Replies(self.clone()));
         }
