@@ -173,6 +173,28 @@ impl HistogramSnapshot {
         self.max_ns
     }
 
+    /// How many took less than each of these times, and no less than the one before it. Exact for powers of two; the times
+    /// ascend, in nanoseconds.
+    pub fn counts_within(&self, bounds_ns: &[u64]) -> Vec<u64> {
+        let mut counts = vec![0; bounds_ns.len()];
+        for (longest_ns, n) in self.buckets() {
+            let place = bounds_ns.partition_point(|bound_ns| *bound_ns <= longest_ns);
+            if let Some(count) = counts.get_mut(place) {
+                *count += n;
+            }
+        }
+        counts
+    }
+
+    /// Adds what another one counted.
+    pub fn add(&mut self, other: &Self) {
+        self.buckets.resize(BUCKETS, 0);
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(sum, n)| *sum += n);
+        self.count += other.count;
+        self.sum_ns += other.sum_ns;
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
     /// The buckets that are not empty: the longest time of each in nanoseconds, and how many.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.buckets.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| (bucket_end_ns(i) - 1, *n))
@@ -211,6 +233,19 @@ mod tests {
         assert_eq!(seen.buckets().map(|(_, n)| n).sum::<u64>(), 10_000);
         histogram.reset();
         assert_eq!(histogram.snapshot().quantile_ns(0.5), 0);
+    }
+
+    #[test]
+    fn histograms_add_up_and_tell_how_many_took_less_than_a_power_of_two() {
+        let mut sum = HistogramSnapshot::default();
+        for times in [&[0, 1023, 1024][..], &[5000, 1 << 40]] {
+            let histogram = Histogram::default();
+            times.iter().for_each(|ns| histogram.record_ns(*ns));
+            sum.add(&histogram.snapshot());
+        }
+        assert_eq!((sum.count(), sum.max_ns()), (5, 1 << 40));
+        assert_eq!(sum.counts_within(&[1 << 10, 1 << 12, 1 << 14]), [2, 1, 1]);
+        assert!(sum.counts_within(&[]).is_empty());
     }
 
     #[test]

@@ -37,6 +37,9 @@ macro_rules! kinds {
         pub enum Kind { $($kind,)* }
 
         impl Kind {
+            /// All of them, in this order.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
             /// Its name as in the member `__type` of a reply's body.
             pub fn type_name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
@@ -79,6 +82,13 @@ kinds! {
     TransactionConflict 400 "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
     TransactionInProgress 400 "com.amazonaws.dynamodb.v20120810#TransactionInProgressException",
     TrimmedDataAccess 400 "com.amazonaws.dynamodb.v20120810#TrimmedDataAccessException",
+}
+
+impl Kind {
+    /// Its name alone, as SDKs name it: `ValidationException`.
+    pub fn name(self) -> &'static str {
+        self.type_name().rsplit_once('#').map_or(self.type_name(), |(_, name)| name)
+    }
 }
 
 impl Refusal {

@@ -112,12 +112,12 @@ impl Tables {
             let item_ms = item.as_ref().and_then(|item| due_ms(table.ttl.as_ref()?, item, now_ms));
             if item_ms.is_some_and(|ms| ms <= now_ms) {
                 replace(&mut txn, &self.sequences, (table, key), (item.as_ref(), None), true)?;
-                txn.expires();
                 removed += 1;
             }
             txn.disarm(&space, *row_ms, key);
         }
         context.commit(txn)?;
+        self.expired.add(removed);
         Ok(Some(removed))
     }
 }

@@ -47,6 +47,7 @@ use operations::Operation;
 use request::Request;
 use table::fill::Filling;
 
+use crate::metrics::Counter;
 use crate::store::{self, DYNAMO, Realm, Seqno, Store, Tier};
 
 /// What the store must know of these rows.
@@ -66,6 +67,8 @@ pub struct Tables {
     sequences: Arc<Sequences>,
     filling: Filling,
     refilling: Refilling,
+    /// Items that were removed since they had expired.
+    expired: Counter,
 }
 
 /// A request that was read.
@@ -76,12 +79,19 @@ pub struct Call {
 
 /// What is to be sent.
 pub struct Answer {
-    /// The status of the HTTP reply.
-    pub status: u16,
+    /// Why the request was not carried out, if it was not.
+    pub refused: Option<Kind>,
     /// Its body, JSON.
     pub body: Vec<u8>,
     /// The commit that must be acknowledged before.
     pub needs: Seqno,
+}
+
+impl Answer {
+    /// The status of the HTTP reply.
+    pub fn status(&self) -> u16 {
+        self.refused.map_or(200, Kind::status)
+    }
 }
 
 impl Tables {
@@ -97,6 +107,7 @@ impl Tables {
             sequences: Arc::default(),
             filling: Filling::default(),
             refilling: Refilling::default(),
+            expired: Counter::default(),
         });
         tables.store.set_reap(Arc::new(Reaper(Arc::downgrade(&tables))));
         tables.fill_soon();
@@ -131,7 +142,7 @@ impl Call {
     pub fn run(&self, tier: Tier, floor: Seqno) -> store::Result<Answer> {
         let context = Context::new(&self.tables, tier, floor);
         match self.operation.run(&context) {
-            Ok(body) => Ok(Answer { status: 200, body, needs: context.needs() }),
+            Ok(body) => Ok(Answer { refused: None, body, needs: context.needs() }),
             Err(Error::Store(wait @ store::Error::WouldWait(_))) => Err(wait),
             Err(error) => Ok(Refusal::from(error).answer(context.needs())),
         }
@@ -165,6 +176,6 @@ impl Refusal {
             });
         }
         body.push(b'}');
-        Answer { status: self.kind.status(), body, needs }
+        Answer { refused: Some(self.kind), body, needs }
     }
 }

@@ -13,6 +13,7 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::block::DataBlock;
 use super::page_cache::PageCache;
+use super::status::CacheStatus;
 use super::table::Partition;
 
 /// What an entry costs beside its content: its slot, its key, the allocations' headers.
@@ -115,22 +116,6 @@ pub(crate) struct Cache {
     pages: PageCache,
 }
 
-/// What the cache did since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg(test)]
-pub(crate) struct CacheStats {
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
-    /// Entries now.
-    pub(crate) entries: u64,
-    /// Bytes now, overhead included.
-    pub(crate) used: u64,
-    /// Bytes of `used` that are filters and indexes, also such as were evicted but are still in use.
-    pub(crate) partitions: u64,
-    /// Bytes allowed.
-    pub(crate) capacity: u64,
-}
-
 impl Cache {
     /// A cache of so many bytes; 0 keeps nothing.
     pub(crate) fn new(bytes: u64) -> Self {
@@ -171,9 +156,9 @@ impl Cache {
         self.blocks.weight()
     }
 
-    #[cfg(test)]
-    pub(crate) fn stats(&self) -> CacheStats {
-        CacheStats {
+    /// What it is like now.
+    pub(crate) fn status(&self) -> CacheStatus {
+        CacheStatus {
             hits: self.hits.iter().map(|counter| counter.0.load(Ordering::Relaxed)).sum(),
             misses: self.misses.load(Ordering::Relaxed),
             entries: self.blocks.len() as u64,
@@ -271,7 +256,7 @@ mod tests {
         assert!(cache.used() > 900 << 10);
         cache.set_capacity(100 << 10);
         assert!(cache.used() <= 100 << 10);
-        assert_eq!(cache.stats().capacity, 100 << 10);
+        assert_eq!(cache.status().capacity, 100 << 10);
     }
 
     #[test]
@@ -298,7 +283,7 @@ mod tests {
             cache.insert_partition(1, i * 4096, partition(&cache));
             assert!(cache.used() <= 256 << 10);
         }
-        assert!(cache.stats().partitions <= 256 << 10);
+        assert!(cache.status().partitions <= 256 << 10);
     }
 
     #[test]
@@ -309,6 +294,6 @@ mod tests {
         cache.remove(1, 0);
         assert!(cache.data(1, 0).is_none());
         assert!(cache.data(2, 0).is_some());
-        assert_eq!((cache.stats().hits, cache.stats().misses), (1, 1));
+        assert_eq!((cache.status().hits, cache.status().misses), (1, 1));
     }
 }

@@ -60,6 +60,7 @@ use super::options::{Env, Options};
 use super::read::{self, Reading};
 use super::shared::Shared;
 use super::stats::Totals;
+use super::status::Status;
 use super::view::{self, Snapshot, Tier, View};
 use crate::vfs::disk::DiskVfs;
 
@@ -186,6 +187,11 @@ impl Db {
     /// What was done since it was opened.
     pub fn stats(&self) -> Totals {
         self.shared.stats.totals()
+    }
+
+    /// What it is like now.
+    pub fn status(&self) -> Status {
+        Status::of(&self.shared)
     }
 
     /// Writes the memtables to tables, and waits for it.

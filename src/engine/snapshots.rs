@@ -60,7 +60,6 @@ impl SnapshotList {
     }
 
     /// How many are held, clones counted.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.held.lock().values().sum()
     }

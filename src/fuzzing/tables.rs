@@ -55,7 +55,7 @@ fn ask(tables: &Arc<Tables>, operation: &str, body: &[u8]) {
         let is_json =
             answer.body.is_empty() || serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok();
         assert!(is_json, "{operation} answers {:?}", String::from_utf8_lossy(&answer.body));
-        assert!(answer.status < 500, "{operation} failed: {:?}", String::from_utf8_lossy(&answer.body));
+        assert!(answer.status() < 500, "{operation} failed: {:?}", String::from_utf8_lossy(&answer.body));
     }
 }
 

@@ -67,6 +67,7 @@ pub(crate) mod notify;
 pub(crate) mod number;
 pub mod parameters;
 pub(crate) mod pipeline;
+pub(crate) mod process;
 pub(crate) mod protocol;
 pub(crate) mod pubsub;
 pub(crate) mod recency;

@@ -8,6 +8,7 @@
 mod bodies;
 mod client;
 mod exchanges;
+mod metrics;
 mod running;
 mod signatures;
 mod signing;

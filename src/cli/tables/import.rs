@@ -296,7 +296,7 @@ fn make(tables: &Arc<Tables>, name: &str, hash: &KeyPart, range: Option<&KeyPart
     let call =
         tables.prepare("DynamoDB_20120810.CreateTable", request.to_string().as_bytes()).map_err(refused)?;
     let answer = call.run(Tier::Disk, 0)?;
-    if answer.status == 200 {
+    if answer.status() == 200 {
         return Ok(());
     }
     let told: Json = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -34,7 +34,7 @@ fn ask(tables: &Arc<Tables>, operation: &str, request: &Json) -> (u16, Json) {
         tables.prepare(&format!("DynamoDB_20120810.{operation}"), request.to_string().as_bytes()).unwrap();
     let answer = call.run(Tier::Cached, 0).or_else(|_| call.run(Tier::Disk, 0)).unwrap();
     tables.store().db().acknowledge(answer.needs).unwrap();
-    (answer.status, serde_json::from_slice(&answer.body).unwrap())
+    (answer.status(), serde_json::from_slice(&answer.body).unwrap())
 }
 
 fn key(name: &str) -> Json {

@@ -104,7 +104,7 @@ impl World {
         self.floor = self.floor.max(answer.needs);
         let body =
             if answer.body.is_empty() { Json::Null } else { serde_json::from_slice(&answer.body).unwrap() };
-        (answer.status, body, answer.needs)
+        (answer.status(), body, answer.needs)
     }
 
     /// Asks for what must succeed.

@@ -110,6 +110,11 @@ impl Pressure {
         self.changed.notify_all();
     }
 
+    /// Bytes by which levels exceed their targets.
+    pub(crate) fn pending_bytes(&self) -> u64 {
+        self.debt.lock().pending_bytes
+    }
+
     /// Whether background work should hurry: writers are being slowed down.
     pub(crate) fn is_felt(&self) -> bool {
         self.pace.load(Ordering::Relaxed) > 0

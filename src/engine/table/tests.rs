@@ -377,7 +377,7 @@ fn what_is_missing_is_fetched_together_past_the_page_cache_or_through_it() {
         cache.pages().sizes_are(1 << 20, page_cache);
         let table = fixture.open_with(Arc::clone(&cache)).unwrap();
         assert_eq!(fetch(&table, &fixture.disk, &["key000100", "key001000", "key000100", "key001999"]), 0);
-        assert!(cache.stats().entries >= 4, "three blocks, and a partition at least");
+        assert!(cache.status().entries >= 4, "three blocks, and a partition at least");
 
         // The first block: who fetches it says nothing and keeps nothing, who reads it is told.
         fixture.disk.flip_bit(&fixture.path, 99).unwrap();
@@ -398,7 +398,7 @@ fn a_scan_past_the_cache_leaves_it_alone() {
     while cursor.valid() {
         cursor.next().unwrap();
     }
-    assert_eq!((cache.stats().entries, cache.stats().hits, cache.stats().misses), (0, 0, 0));
+    assert_eq!((cache.status().entries, cache.status().hits, cache.status().misses), (0, 0, 0));
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn an_obsolete_table_takes_its_file_and_blocks_along() {
     assert!(fixture.vfs.exists(&fixture.path).unwrap(), "somebody still reads it");
     drop(cursor);
     assert!(!fixture.vfs.exists(&fixture.path).unwrap());
-    assert_eq!(cache.stats().entries, 0);
+    assert_eq!(cache.status().entries, 0);
 }
 
 #[test]

@@ -9,10 +9,10 @@ use super::super::command::Call;
 use super::super::connection::REDIS_VERSION;
 use super::super::error::Result;
 use super::super::keyspace::Databases;
+use super::super::process::{Resident, processor_s, resident};
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use super::super::table::table;
-use super::memory::{self, Resident};
 use crate::config::Fsync;
 use crate::config::machine::total_memory;
 use crate::metrics::{Histogram, HistogramSnapshot};
@@ -128,7 +128,7 @@ fn human(bytes: u64) -> String {
 }
 
 fn memory_section(call: &Call<'_>, out: &mut String) {
-    let Resident { all, own, peak } = memory::resident();
+    let Resident { all, own, peak } = resident();
     let budget = call.instance.config().memory;
     let buffers = call.instance.buffers() as u64;
     let part = |of: u64, whole: u64| of as f64 / whole.max(1) as f64;
@@ -246,12 +246,7 @@ fn replication(call: &Call<'_>, out: &mut String) {
 }
 
 fn cpu(_: &Call<'_>, out: &mut String) {
-    // Fields 14 and 15, in ticks of a hundredth: counted from behind the name, which may hold spaces.
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = text.rsplit(')').next().unwrap_or_default();
-    let mut ticks =
-        after_name.split_ascii_whitespace().skip(11).map(|n| n.parse::<f64>().unwrap_or(0.0) / 100.0);
-    let (user, system) = (ticks.next().unwrap_or(0.0), ticks.next().unwrap_or(0.0));
+    let (user, system) = processor_s();
     line(out, "used_cpu_sys", format!("{system:.6}"));
     line(out, "used_cpu_user", format!("{user:.6}"));
 }

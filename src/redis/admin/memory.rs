@@ -5,6 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use super::super::command::{Access, Call, Command, Keys, read, session};
 use super::super::error::{Error, Result};
 use super::super::keyspace::{self, Body, COUNTED, Collection, Contents, Databases, Type};
+use super::super::process::{Resident, resident};
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
 use crate::store::{Reads, Tier};
@@ -81,27 +82,6 @@ fn usage(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     }
     reply.int(bytes as i64);
     Ok(())
-}
-
-/// Bytes of memory that the process has.
-pub(super) struct Resident {
-    /// All.
-    pub(super) all: u64,
-    /// Those that are its own rather than mapped files.
-    pub(super) own: u64,
-    /// The most of its own that it ever had, give or take what it mapped then.
-    pub(super) peak: u64,
-}
-
-pub(super) fn resident() -> Resident {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let bytes = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let number = line.and_then(|line| line.trim().strip_suffix("kB")).map(str::trim);
-        number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
-    };
-    let (all, own) = (bytes("VmRSS:"), bytes("RssAnon:"));
-    Resident { all, own, peak: bytes("VmHWM:").saturating_sub(all - all.min(own)).max(own) }
 }
 
 fn stats(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Connection;
 use super::body::{self, Failure};
+use super::metrics;
 use super::progress::Phase;
 use super::reply::{self, Reply};
 use super::reserved::Reserved;
@@ -47,6 +48,7 @@ pub(super) async fn answer(
     let reply = match (&head.method, head.uri.path()) {
         (&Method::OPTIONS, _) if head.headers.contains_key(ORIGIN) => connection.preflight(&head),
         (&Method::GET, "/") => connection.plain(&head, 200, HEALTHY),
+        (&Method::GET, "/metrics") => connection.metrics(&head).await,
         (&Method::POST, "/") => match content_type(&head) {
             None => connection.plain(&head, 404, UNKNOWN),
             Some(content_type) => connection.operate(&head, content_type, body).await,
@@ -89,6 +91,30 @@ impl Connection {
         Reply::new(head, &mut self.random.borrow_mut(), status, content_type, Bytes::from_static(content))
     }
 
+    /// What is counted, to whoever may use the API, or could if they signed: who collects it does not sign.
+    async fn metrics(&self, head: &Parts) -> Reply {
+        if let Err(why) = self.welcome(head) {
+            return self.plain(head, 403, why.as_bytes());
+        }
+        // Whatever the settings: a page that anybody shows in a browser here has no business with it.
+        if !head.headers.get(ORIGIN).is_none_or(names_this_machine) {
+            return self.plain(head, 403, ELSEWHERE);
+        }
+        let (instance, front_end) = (self.turn.instance.clone(), self.front_end.clone());
+        let page = tokio::task::spawn_blocking(move || metrics::page(instance, front_end)).await;
+        // It only fails where the server ends.
+        let page = page.unwrap_or_default().into_bytes();
+        let mut reserved = Reserved::none(&self.turn.instance);
+        if reserved.grow(page.capacity()).is_err() {
+            return self.plain(head, 503, CROWDED);
+        }
+        let (body, is_gzipped) = reply::encode(head, page).await;
+        let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
+        let random = &mut self.random.borrow_mut();
+        let reply = Reply::new(head, random, 200, content_type, reserved.keep(body));
+        if is_gzipped { reply.gzipped() } else { reply }
+    }
+
     fn preflight(&self, head: &Parts) -> Reply {
         Reply::preflight(head, &mut self.random.borrow_mut())
     }
@@ -97,7 +123,10 @@ impl Connection {
     async fn operate(&self, head: &Parts, content_type: HeaderValue, body: Incoming) -> Reply {
         let outcome = match self.called(head, body).await {
             Ok(outcome) => outcome,
-            Err(Failure::Refused(refusal)) => refusal.into(),
+            Err(Failure::Refused(refusal)) => {
+                self.front_end.counts.refused(refusal.kind);
+                refusal.into()
+            }
             // Nobody will read it.
             Err(Failure::Gone) => Refusal::new(Kind::Serialization, "The body is not complete").into(),
         };
@@ -110,10 +139,11 @@ impl Connection {
             answer
         } else {
             let why = "The request was carried out, but there is no memory for its reply";
+            self.front_end.counts.refused(Kind::ServiceUnavailable);
             Refusal::new(Kind::ServiceUnavailable, why).answer(0)
         };
-        let Answer { status, body, .. } = answer;
-        let (body, is_gzipped) = reply::encode(head, body).await;
+        let status = answer.status();
+        let (body, is_gzipped) = reply::encode(head, answer.body).await;
         let random = &mut self.random.borrow_mut();
         let reply = Reply::new(head, random, status, content_type, reserved.keep(body));
         let reply = if is_gzipped { reply.gzipped() } else { reply };
@@ -125,6 +155,7 @@ impl Connection {
         let instance = &self.turn.instance;
         let content = body::read(instance, body).await?;
         self.progress.enter(Phase::Running);
+        let start_ns = instance.clock().monotonic_ns();
         if let Some(pending) = pending {
             let digest = digested(&content.bytes).await?;
             self.front_end.signatures.verify(pending, head, &digest)?;
@@ -135,27 +166,37 @@ impl Connection {
         let answer = self.carry_out(target, &content.bytes).await;
         // Many may wait for the disk at once, and need none of it any more.
         drop(content);
-        self.front_end.counts.answered(target, answer.status);
         self.floor.set(self.floor.get().max(answer.needs));
-        if let Err(error) = self.turn.acknowledged(answer.needs).await {
+        let acknowledged = self.turn.acknowledged(answer.needs).await;
+        let refused = if acknowledged.is_err() { Some(Kind::Internal) } else { answer.refused };
+        let took_ns = instance.clock().monotonic_ns().saturating_sub(start_ns);
+        self.front_end.counts.answered(target, refused, took_ns);
+        if let Err(error) = acknowledged {
             let what = format!("It is unknown whether this was written: {error}");
             return Ok(Outcome::Failed(Refusal::new(Kind::Internal, what).answer(0)));
         }
         Ok(Outcome::Answered(answer))
     }
 
+    /// Whether anything may be asked from there at all, or why not.
+    fn welcome(&self, head: &Parts) -> Result<(), &'static str> {
+        if self.front_end.signatures.has_credentials() || !self.turn.instance.config().protected_mode {
+            return Ok(());
+        }
+        if !self.is_local {
+            return Err(DENIED);
+        }
+        if ![HOST, ORIGIN].iter().filter_map(|name| head.headers.get(name)).all(names_this_machine) {
+            return Err(FOREIGN);
+        }
+        Ok(())
+    }
+
     /// Whether the request may be read at all, and what its body has yet to prove.
     fn admit<'a>(&self, head: &'a Parts) -> Result<Option<Pending<'a>>, Refusal> {
+        self.welcome(head).map_err(|why| Refusal::new(Kind::AccessDenied, why))?;
         let instance = &self.turn.instance;
         let signatures = &self.front_end.signatures;
-        if !signatures.has_credentials() && instance.config().protected_mode {
-            if !self.is_local {
-                return Err(Refusal::new(Kind::AccessDenied, DENIED));
-            }
-            if ![HOST, ORIGIN].iter().filter_map(|name| head.headers.get(name)).all(names_this_machine) {
-                return Err(Refusal::new(Kind::AccessDenied, FOREIGN));
-            }
-        }
         let claim = Claim::of(head)?;
         if signatures.has_credentials() {
             return signatures.recognize(claim, head, instance.clock().now_ms() / 1000).map(Some);
@@ -241,6 +282,12 @@ fn names_this_machine(value: &HeaderValue) -> bool {
 const FOREIGN: &str = "Siltstone is running in protected mode and knows no credentials, so that its table API only \
 answers requests for localhost, and those of pages from there. Name an AWS credentials file with the setting \
 table-credentials to use it by another name.";
+
+/// What is said to a page of some site that asks for figures.
+const ELSEWHERE: &[u8] = b"Pages of other sites may not read this.";
+
+/// What is said where there is no memory for the figures.
+const CROWDED: &[u8] = b"Requests and replies take all the memory that there is for them; try again.";
 
 /// What is said to a client from another machine while nobody could be told from anybody else.
 const DENIED: &str = "Siltstone is running in protected mode and knows no credentials, so that its table API only \

@@ -10,6 +10,7 @@
 mod body;
 mod counts;
 mod exchange;
+mod metrics;
 mod progress;
 mod reply;
 mod reserved;
