@@ -240,7 +240,9 @@ mod tests {
         let mut sum = HistogramSnapshot::default();
         for times in [&[0, 1023, 1024][..], &[5000, 1 << 40]] {
             let histogram = Histogram::default();
-            times.iter().for_each(|ns| histogram.record_ns(*ns));
+            for ns in times {
+                histogram.record_ns(*ns);
+            }
             sum.add(&histogram.snapshot());
         }
         assert_eq!((sum.count(), sum.max_ns()), (5, 1 << 40));

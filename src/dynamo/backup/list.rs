@@ -116,8 +116,14 @@ impl Operation for DescribeBackup {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let backup = context.backup(&self.arn)?;
-        Ok(reply(&json!({"BackupDescription": backup.describe_whole(backup.status())})))
+        let told = match context.backup(&self.arn) {
+            Ok(backup) => backup.describe_whole(backup.status()),
+            Err(unknown) => {
+                let cut_short = context.tables.backups.cut_short(name_of(&self.arn));
+                cut_short.ok_or(unknown)?.describe_whole("DELETED")
+            }
+        };
+        Ok(reply(&json!({"BackupDescription": told})))
     }
 }
 

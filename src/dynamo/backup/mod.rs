@@ -9,7 +9,8 @@
 //! CreateBackup pins a moment while nobody may change the table, and commits the backup's row, which says that it is
 //! being made; a job in the background copies the items of that moment ([`copy`]), and its last transaction says that the
 //! backup is complete. The moment does not outlive the process: a backup that was not complete when the store was closed
-//! is no more when it is opened, rather than being of another moment than it says.
+//! is no more when it is opened, rather than being of another moment than it says. Until the process ends DescribeBackup
+//! says that it is DELETED, so that whoever waits for it learns what has become of it.
 //!
 //! Nothing that happens to the table later, be it its end, changes a backup.
 
@@ -83,6 +84,8 @@ pub struct Backups(RwLock<Known>);
 #[derive(Default)]
 struct Known {
     backups: BTreeMap<String, Arc<Backup>>,
+    /// Those that were not complete when the store was closed, and are no more.
+    cut_short: BTreeMap<String, Arc<Backup>>,
     /// The last commit that changed them.
     seqno: Seqno,
 }
@@ -101,18 +104,23 @@ impl Backups {
             backups.insert(backup.name(), Arc::new(backup));
             scan.next()?;
         }
-        let cut_short: Vec<_> = backups.extract_if(.., |_, backup| !backup.is_complete).collect();
-        for (name, backup) in cut_short {
+        let cut_short: BTreeMap<_, _> = backups.extract_if(.., |_, backup| !backup.is_complete).collect();
+        let mut seqno = view.seqno();
+        for (name, backup) in &cut_short {
             tracing::warn!(
                 backup = backup.arn(),
                 "was not complete when the store was closed, and is no more"
             );
             let mut txn = store.txn(LockSet::new(), Tier::Disk)?;
-            bury(&mut txn, &name, &backup);
-            txn.commit()?;
+            bury(&mut txn, name, backup);
+            seqno = txn.commit()?;
         }
-        let seqno = view.seqno();
-        Ok(Self(RwLock::new(Known { backups, seqno })))
+        Ok(Self(RwLock::new(Known { backups, cut_short, seqno })))
+    }
+
+    /// The backup of this name that was not complete when the store was closed, if there was one.
+    pub fn cut_short(&self, name: &str) -> Option<Arc<Backup>> {
+        self.0.read().cut_short.get(name).cloned()
     }
 
     /// The backup of this name, if there is one.
