@@ -1,6 +1,6 @@
 //! `siltstone serve`: settings from flags, environment and file, and then the server until it is told to stop.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -123,7 +123,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let addresses: Vec<_> = plain.chain(tls).chain(tables).collect();
         tracing::info!(dir, memory, fsync, "listening on {}", addresses.join(", "));
     })
-    .map_err(|error| Failure::Failed(error.to_string()))
+    .map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => Failure::Usage(error.to_string()),
+        _ => Failure::Failed(error.to_string()),
+    })
 }
 
 /// Log lines go to standard error, from now on.
@@ -137,8 +140,8 @@ fn log_to_stderr(config: &Config) {
     let lines = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     // It fails only where somebody else in the process logs already.
     let _ = match config.log_format {
         LogFormat::Text => lines.try_init(),

@@ -117,7 +117,12 @@ fn certificates(config: &Config, parameters: &Parameters) -> io::Result<Option<A
     }
     let auth_clients = parameters.given("tls-auth-clients");
     let loaded = Certificates::load(&config.tls_dir(), auth_clients.as_deref());
-    loaded.map(|loaded| Some(Arc::new(loaded))).map_err(|why| io::Error::other(format!("TLS: {why}")))
+    loaded.map(|loaded| Some(Arc::new(loaded))).map_err(|why| bad_setting(format!("TLS: {why}")))
+}
+
+/// What a setting names cannot be used.
+fn bad_setting(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 /// The table API.
@@ -125,7 +130,7 @@ fn front_end(keyspace: &Keyspace, limits: Limits, config: &Config) -> io::Result
     let tables = Tables::open(keyspace.store().clone(), limits)
         .map_err(|error| io::Error::other(format!("cannot open the tables: {error}")))?;
     FrontEnd::open(tables, &config.table_credentials)
-        .map_err(|why| io::Error::other(format!("table-credentials: {why}")))
+        .map_err(|why| bad_setting(format!("table-credentials: {why}")))
 }
 
 /// Listens wherever the settings say. Where there is TLS, port 0 means that nobody talks plainly.

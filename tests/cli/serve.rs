@@ -117,7 +117,7 @@ fn tls_that_cannot_be_is_refused_at_the_start() {
     assert_eq!(
         (code, said.lines().last()),
         (
-            1,
+            2,
             Some(&*format!(
                 "siltstone: TLS: {} cannot be read: No such file or directory (os error 2)",
                 text(&missing)
@@ -197,7 +197,7 @@ fn a_table_api_that_cannot_be_is_refused_at_the_start() {
     let (code, said) = start(&["--table-credentials", "missing"]);
     let missing =
         "siltstone: table-credentials: missing cannot be read: No such file or directory (os error 2)";
-    assert_eq!((code, said.lines().last()), (1, Some(missing)));
+    assert_eq!((code, said.lines().last()), (2, Some(missing)));
     let file = dir.path().join("s.toml");
     std::fs::write(&file, "[tables]\nitem-bytes-max = 0\n").unwrap();
     let (code, said) = start(&["--config", text(&file)]);
