@@ -48,7 +48,7 @@ use request::Request;
 use table::fill::Filling;
 
 use crate::metrics::Counter;
-use crate::store::{self, DYNAMO, Realm, Seqno, Store, Tier};
+use crate::store::{self, DYNAMO, EngineError, Realm, Seqno, Store, Tier};
 
 /// What the store must know of these rows.
 pub const REALM: Realm = Realm { byte: DYNAMO, deadline_ms };
@@ -153,6 +153,10 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(refusal) => *refusal,
+            // Nothing happened, and it will pass: SDKs wait a little longer each time, and try again.
+            Error::Store(error @ store::Error::Engine(EngineError::DiskFull(_))) => {
+                Self::new(Kind::ServiceUnavailable, error.to_string())
+            }
             Error::Store(error) => Self::new(Kind::Internal, error.to_string()),
         }
     }

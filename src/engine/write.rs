@@ -126,7 +126,8 @@ impl Shared {
     /// The back-pressure: a nap in proportion to what the background has yet to do.
     pub(crate) fn slow_down(&self, bytes: u64, pace: Pace) {
         let active_bytes = || self.current.load().memtable.bytes();
-        let stop = || self.progress.check().is_err();
+        // While the disk is full nothing is flushed: whoever waited for memory would wait for room.
+        let stop = || self.progress.check().is_err() || self.disk.is_full();
         let world = (&*self.env.clock, &*self.env.workers, &self.stats);
         self.pressure.wait(bytes, pace, active_bytes, stop, world);
     }

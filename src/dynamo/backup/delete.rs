@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Backup, name_of};
+use super::{Backup, asked_arn, name_of};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Result, refused};
 use crate::dynamo::limits::Limits;
@@ -18,7 +18,7 @@ pub struct DeleteBackup {
 
 impl Operation for DeleteBackup {
     fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        Ok(Self { arn: request.needed_text("BackupArn")? })
+        Ok(Self { arn: asked_arn(&mut request)? })
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Backup, name_of};
+use super::{Backup, asked_arn, name_of};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
 use crate::dynamo::limits::Limits;
@@ -112,7 +112,7 @@ pub struct DescribeBackup {
 
 impl Operation for DescribeBackup {
     fn read(mut request: Request, _: &Limits) -> Result<Self> {
-        Ok(Self { arn: request.needed_text("BackupArn")? })
+        Ok(Self { arn: asked_arn(&mut request)? })
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {

@@ -29,7 +29,8 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use super::error::{Error, Kind, Result, refused};
+use super::error::{Error, Kind, Result, invalid, refused};
+use super::request::Request;
 use super::rows::{backup_row, space_prefix};
 use super::schema::Schema;
 use super::table::describe::table_arn;
@@ -179,6 +180,14 @@ pub fn decode(row: &[u8]) -> store::Result<Backup> {
 /// The name that is the end of a backup's ARN.
 pub fn name_of(arn: &str) -> &str {
     arn.rsplit_once(":table/").map_or(arn, |(_, name)| name)
+}
+
+/// The ARN of a backup that a request names.
+fn asked_arn(request: &mut Request) -> Result<String> {
+    let arn = request.needed_text("BackupArn")?;
+    let is_one = arn.starts_with("arn:")
+        && arn.split_once(":table/").is_some_and(|(_, name)| name.contains("/backup/"));
+    if is_one { Ok(arn) } else { Err(invalid("Invalid Backup ARN")) }
 }
 
 /// There is no such backup.

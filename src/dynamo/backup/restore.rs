@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::name_of;
+use super::{asked_arn, name_of};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Result, invalid, refused};
 use crate::dynamo::limits::Limits;
@@ -30,7 +30,7 @@ impl Operation for RestoreTableFromBackup {
     fn read(mut request: Request, _: &Limits) -> Result<Self> {
         let name = target_table(request.json())?.to_owned();
         let overrides = overrides(request.json())?;
-        Ok(Self { name, overrides, arn: request.needed_text("BackupArn")? })
+        Ok(Self { name, overrides, arn: asked_arn(&mut request)? })
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
@@ -103,7 +103,7 @@ fn choose(indexes: &mut Vec<IndexDefinition>, chosen: Option<&[IndexDefinition]>
         let same = known.filter(|index| index.key == one.key && index.projection == one.projection);
         let Some(index) = same else {
             return Err(invalid(format!(
-                "One or more parameter values were invalid: The backup has no such index: {}",
+                "Invalid Request: Index {} does not match a secondary index that existed in the source table and cannot be created during the restore operation",
                 one.name
             )));
         };

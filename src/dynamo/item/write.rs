@@ -27,6 +27,16 @@ pub enum Change {
     Check(Attributes),
 }
 
+impl Change {
+    /// The attributes of the item's key, among others if it is there.
+    pub fn key(&self) -> &Attributes {
+        match self {
+            Self::Put(item) | Self::Insert(item) => item,
+            Self::Update(key, _) | Self::Delete(key) | Self::Check(key) => key,
+        }
+    }
+}
+
 /// A write.
 pub struct Write {
     /// The table's name.
@@ -201,6 +211,9 @@ pub fn write_all<'w, T, R>(
         }
         if is_done(&txn)? {
             return Ok(None);
+        }
+        if writes.iter().all(|write| matches!(write.change, Change::Delete(_))) {
+            txn.frees();
         }
         let mut all = Vec::with_capacity(aimed.len());
         for one in &aimed {

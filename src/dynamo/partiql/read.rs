@@ -40,23 +40,6 @@ impl Select {
         Ok(Source { table, index: Some(index) })
     }
 
-    /// Refuses a filter on what the index does not hold.
-    fn check_filter(&self, source: Source) -> Result<()> {
-        let (Some(index), Some(condition)) = (source.index, &self.condition) else { return Ok(()) };
-        let mut lacking: Vec<&str> = condition.paths().iter().map(|path| path.head.as_str()).collect();
-        lacking.retain(|name| !index.holds(&source.table.keys, name));
-        lacking.dedup();
-        if lacking.is_empty() {
-            return Ok(());
-        }
-        Err(invalid(format!(
-            "One or more parameter values were invalid: Secondary index {} does not project one or more filter \
-             attributes: [{}]",
-            index.name,
-            lacking.join(", ")
-        )))
-    }
-
     fn projection(&self) -> Option<Projection> {
         self.columns.clone().map(|columns: Vec<Path>| Projection::flat(columns))
     }
@@ -72,7 +55,7 @@ impl Select {
         let table = context.table(&self.source.table)?;
         let source = self.source(&table, is_consistent)?;
         let mut plan = Plan::new(source.keys(), source.index.is_some(), self, rows_max)?;
-        self.check_filter(source)?;
+        source.check_filter(self.condition.as_ref())?;
         let projection = self.projection();
         let selected = match (&projection, source.index) {
             (Some(_), _) => Selected::Specific,

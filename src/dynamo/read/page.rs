@@ -7,6 +7,7 @@ use crate::dynamo::attribute::Attributes;
 use crate::dynamo::attribute::encoding::{decode, size_of};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
+use crate::dynamo::expression::Condition;
 use crate::dynamo::item::load;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::rows::{BUCKET_BYTES, index_key, items_prefix, table_key};
@@ -50,6 +51,24 @@ impl<'a> Source<'a> {
         let index = self.index.into_iter().flat_map(|index| index.keys.parts());
         let parts = self.table.keys.parts().chain(index);
         parts.filter_map(|part| Some((part.name.clone(), item.get(&part.name)?.clone()))).collect()
+    }
+
+    /// Refuses a filter on what the index does not hold.
+    pub fn check_filter(self, filter: Option<&Condition>) -> Result<()> {
+        let (Some(index), Some(filter)) = (self.index, filter) else { return Ok(()) };
+        let mut lacking: Vec<&str> = filter.paths().iter().map(|path| path.head.as_str()).collect();
+        lacking.retain(|name| !index.holds(&self.table.keys, name));
+        lacking.sort_unstable();
+        lacking.dedup();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        Err(invalid(format!(
+            "One or more parameter values were invalid: Secondary index {} does not project one or more filter \
+             attributes: [{}]",
+            index.name,
+            lacking.join(", ")
+        )))
     }
 
     /// The key that `ExclusiveStartKey` stands for.

@@ -143,6 +143,7 @@ impl Operation for Query {
             if let Some(filter) = &self.asked.filter {
                 filter.check_no_keys(keys.parts().map(|part| &part.name[..]), self.filter_name)?;
             }
+            source.check_filter(self.asked.filter.as_ref())?;
             let (from, to) = bounds(keys, &sorted)?;
             Ok(Range { from, to, is_reverse: self.is_reverse, rows_max: self.asked.rows_max })
         })

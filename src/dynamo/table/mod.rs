@@ -5,6 +5,7 @@ pub mod delete;
 pub mod describe;
 pub mod endpoints;
 pub mod fill;
+pub mod indexes;
 pub mod list;
 pub mod recovery;
 pub mod tags;

@@ -27,13 +27,13 @@ impl Operation for UpdateTimeToLive {
         let txn = context.change(&self.table)?;
         let mut schema = (*context.table_to_change(&self.table)?).clone();
         match (&schema.ttl, self.enabled) {
-            (Some(_), true) => return Err(invalid("TimeToLive is already enabled")),
-            (None, false) => return Err(invalid("TimeToLive is already disabled")),
-            (Some(now), false) if *now != self.attribute => {
+            (Some(now), _) if *now != self.attribute => {
                 return Err(invalid(format!(
                     "TimeToLive is active on a different AttributeName: current AttributeName is {now}"
                 )));
             }
+            (Some(_), true) => return Err(invalid("TimeToLive is already enabled")),
+            (None, false) => return Err(invalid("TimeToLive is already disabled")),
             _ => {}
         }
         schema.ttl = self.enabled.then(|| self.attribute.clone());

@@ -3,18 +3,16 @@
 use serde_json::json;
 
 use super::delete::bury;
+use super::indexes::{Updates, check_warm, unchanged};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Result, invalid, refused};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::{Operation, reply};
 use crate::dynamo::request::Request;
-use crate::dynamo::schema::{IndexState, Schema, Stream};
-use crate::dynamo::validate::table::{AttributeDefinition, Billing, IndexDefinition, StreamView, Throughput};
-use crate::dynamo::validate::update_table::{IndexUpdate, TableUpdate, update_table};
+use crate::dynamo::schema::{Schema, Stream};
+use crate::dynamo::validate::table::{Billing, Encryption, StreamView, Throughput};
+use crate::dynamo::validate::update_table::{TableUpdate, Turn, update_table};
 use crate::store::{Reads, Txn};
-
-/// The most global indexes of a table.
-const GLOBAL_INDEXES_MAX: usize = 20;
 
 /// Changes what a table is.
 pub struct UpdateTable {
@@ -35,10 +33,11 @@ impl Operation for UpdateTable {
         if let Some(turn) = &self.update.stream {
             set_stream(&mut txn, &mut schema, turn.on())?;
         }
-        forget_streams(context, &mut txn, &mut schema);
-        for index in &self.update.indexes {
-            update_index(context, &mut txn, &mut schema, (index, &self.update.attributes))?;
+        if self.update.only_drops_indexes() {
+            txn.frees();
         }
+        forget_streams(context, &mut txn, &mut schema);
+        Updates::of(&self.update).apply(context, &mut txn, &mut schema)?;
         let schema = schema.resolved();
         let told = reply(&json!({"TableDescription": context.describe(&schema, schema.status())}));
         context.commit_schema(txn, &self.name, Some(schema))?;
@@ -53,9 +52,11 @@ impl UpdateTable {
         let update = &self.update;
         let definition = &mut schema.definition;
         if let Some(billing) = update.billing {
+            Updates::of(update).check_switch(definition, billing)?;
             if billing == Billing::PerRequest && definition.billing != billing {
                 schema.changes.on_demand_ms = Some(now_ms);
                 definition.throughput = None;
+                definition.global_indexes.iter_mut().for_each(|index| index.throughput = None);
             }
             definition.billing = billing;
         }
@@ -67,10 +68,7 @@ impl UpdateTable {
             }
             let old = definition.throughput.unwrap_or(Throughput { reads: 0, writes: 0 });
             if definition.throughput == Some(new) && update.billing.is_none() {
-                return Err(invalid(format!(
-                    "The provisioned throughput for the table will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the table: {}. Requested ReadCapacityUnits: {}. Current WriteCapacityUnits provisioned for the table: {}. Requested WriteCapacityUnits: {}. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
-                    old.reads, new.reads, old.writes, new.writes
-                )));
+                return Err(unchanged(("the table", "the table"), old, new));
             }
             if new.reads > old.reads || new.writes > old.writes {
                 schema.changes.increased_ms = Some(now_ms);
@@ -81,14 +79,34 @@ impl UpdateTable {
             definition.throughput = Some(new);
         }
         if let Some(encryption) = &update.encryption {
-            definition.encryption = encryption.on();
+            definition.encryption = encrypted(definition.encryption.as_ref(), encryption)?;
         }
+        if let Some(bounds) = update.on_demand.filter(|_| definition.billing == Billing::Provisioned) {
+            let name = if bounds.reads.is_some() { "MaxReadRequestUnits" } else { "MaxWriteRequestUnits" };
+            return Err(invalid(format!(
+                "One or more parameter values were invalid: {name} for OnDemandThroughput cannot be specified when the table BillingMode is PROVISIONED"
+            )));
+        }
+        check_warm("table", definition.warm, update.warm)?;
         definition.class = update.class.unwrap_or(definition.class);
         definition.is_protected = update.is_protected.unwrap_or(definition.is_protected);
         definition.on_demand = update.on_demand.or(definition.on_demand);
         definition.warm = update.warm.or(definition.warm);
         Ok(())
     }
+}
+
+/// What a table is encrypted with from now on.
+fn encrypted(now: Option<&Encryption>, asked: &Turn<Encryption>) -> Result<Option<Encryption>> {
+    let asked = asked.on();
+    if now != asked.as_ref() {
+        return Ok(asked);
+    }
+    Err(invalid(if now.is_none() {
+        "One or more parameter values were invalid: Table is already encrypted by default"
+    } else {
+        "One or more parameter values were invalid: Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if you want to change Master Key"
+    }))
 }
 
 fn set_stream(txn: &mut Txn, schema: &mut Schema, view: Option<StreamView>) -> Result<()> {
@@ -101,7 +119,7 @@ fn set_stream(txn: &mut Txn, schema: &mut Schema, view: Option<StreamView>) -> R
             ));
         }
         (None, None) => {
-            return Err(invalid(format!("Table is already disabled for stream: TableName: {}", schema.name)));
+            return Err(invalid(format!("Table has no stream to disable: TableName: {}", schema.name)));
         }
         (Some(open), None) => open.closed_ms = Some(now_ms),
         (None, Some(view)) => {
@@ -120,78 +138,4 @@ fn forget_streams(context: &Context, txn: &mut Txn, schema: &mut Schema) {
     let over = schema.streams.iter().filter(|stream| stream.is_over(now_ms));
     over.for_each(|stream| bury(context, txn, stream.id));
     schema.streams.retain(|stream| !stream.is_over(now_ms));
-}
-
-fn update_index(
-    context: &Context,
-    txn: &mut Txn,
-    schema: &mut Schema,
-    (update, attributes): (&IndexUpdate, &[AttributeDefinition]),
-) -> Result<()> {
-    let name = update.name();
-    let is_there = schema.definition.indexes().any(|index| index.name == name);
-    let globals = &mut schema.definition.global_indexes;
-    let place = globals.iter().position(|index| index.name == name);
-    match (update, place) {
-        (IndexUpdate::Create(_), _) if is_there => {
-            Err(invalid(format!("Attempting to create an index which already exists: {name}")))
-        }
-        (IndexUpdate::Create(_), _) if globals.len() >= GLOBAL_INDEXES_MAX => Err(refused(
-            Kind::LimitExceeded,
-            format!(
-                "Subscriber limit exceeded: Number of global secondary indexes of a table exceeds {GLOBAL_INDEXES_MAX}"
-            ),
-        )),
-        (IndexUpdate::Create(index), _) => create_index(txn, schema, (index, attributes)),
-        (_, None) => Err(refused(
-            Kind::ResourceNotFound,
-            format!("Requested resource not found: Index: {name} of table {} not found", schema.name),
-        )),
-        (IndexUpdate::Change { throughput, on_demand, warm, .. }, Some(place)) => {
-            if let Some(index) = globals.get_mut(place) {
-                index.throughput = throughput.or(index.throughput);
-                index.on_demand = on_demand.or(index.on_demand);
-                index.warm = warm.or(index.warm);
-            }
-            Ok(())
-        }
-        (IndexUpdate::Delete(_), Some(place)) => {
-            globals.remove(place);
-            if let Some(state) = schema.states.remove(name) {
-                bury(context, txn, state.id);
-            }
-            let definition = &mut schema.definition;
-            let still: Vec<String> = definition
-                .indexes()
-                .map(|index| &index.key)
-                .chain([&definition.key])
-                .flat_map(|key| key.names().map(str::to_owned))
-                .collect();
-            definition.attributes.retain(|attribute| still.contains(&attribute.name));
-            Ok(())
-        }
-    }
-}
-
-fn create_index(
-    txn: &mut Txn,
-    schema: &mut Schema,
-    (index, attributes): (&IndexDefinition, &[AttributeDefinition]),
-) -> Result<()> {
-    for name in index.key.names() {
-        let given = attributes.iter().find(|attribute| attribute.name == name);
-        match (schema.definition.type_of(name), given) {
-            (Some(known), Some(given)) if known != given.of => {
-                return Err(invalid(format!(
-                    "One or more parameter values were invalid: Attribute {name} is of type {} already",
-                    known.word()
-                )));
-            }
-            (None, Some(given)) => schema.definition.attributes.push(given.clone()),
-            _ => {}
-        }
-    }
-    schema.states.insert(index.name.clone(), IndexState { id: txn.new_id()?, is_filling: true });
-    schema.definition.global_indexes.push(index.clone());
-    Ok(())
 }

@@ -3,8 +3,10 @@
 mod backups;
 mod departed;
 mod every_write;
+mod full_disk;
 mod model;
 mod races;
 mod serializable;
+mod sizes;
 mod transcripts;
 mod world;

@@ -56,6 +56,11 @@ impl World {
         Self::on(vfs, self.clock)
     }
 
+    /// As a new client, who has seen nothing yet.
+    pub(super) fn reconnected(self) -> Self {
+        Self { floor: 0, ..self }
+    }
+
     /// Leaves undone what waits to be done.
     pub(super) fn stop(self) {
         self.workers.discard();

@@ -14,6 +14,7 @@ use crate::dynamo::read::get::{put_shown, row_of};
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, unexpected};
 use crate::dynamo::validate::expressions::GET;
+use crate::dynamo::validate::keys::check_none_empty;
 use crate::store::Reads;
 
 use super::{BYTES_MAX, cancelled, too_large};
@@ -69,6 +70,7 @@ pub fn read_together(context: &Context, gets: &[Get], detail: Detail) -> Result<
     let (mut rows, mut reasons) = (Vec::new(), Vec::new());
     for get in gets {
         let table = context.table(&get.table)?;
+        check_none_empty(&table.definition, &get.key)?;
         match row_of(&table, &get.key, context.limits()) {
             Ok(row) => {
                 rows.push(row);

@@ -18,6 +18,7 @@ use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, unexpected};
 use crate::dynamo::validate::expressions::{PUT_OR_DELETE, UPDATE};
+use crate::dynamo::validate::keys::check_none_empty;
 use crate::dynamo::validate::transaction::{Action, action, check_distinct};
 use crate::dynamo::validate::write::returns_item_on_failure;
 use crate::store::LockSet;
@@ -122,6 +123,10 @@ fn reread(context: &Context, writes: &[Write], detail: Detail) -> Consumed {
 
 /// Refuses what is wrong with any of them before the first is carried out.
 fn check(context: &Context, writes: &[Write]) -> Result<()> {
+    for write in writes {
+        // This is wrong with the request, rather than with one of its items.
+        check_none_empty(&context.table(&write.table)?.definition, write.change.key())?;
+    }
     let (mut keys, mut reasons) = (Vec::new(), Vec::new());
     for write in writes {
         match write.aim(context) {

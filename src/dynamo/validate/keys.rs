@@ -49,6 +49,11 @@ fn check_key_of(
     check_sizes(schema, key, limits)
 }
 
+/// Refuses a key's values that are empty, as far as they are there at all.
+pub fn check_none_empty(table: &TableDefinition, key: &Attributes) -> Result<()> {
+    table.key.names().try_for_each(|name| key.get(name).map_or(Ok(()), |value| check_not_empty(name, value)))
+}
+
 fn check_not_empty(name: &str, value: &Value) -> Result<()> {
     match empty(value) {
         None => Ok(()),

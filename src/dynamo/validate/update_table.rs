@@ -37,6 +37,14 @@ pub struct TableUpdate {
     pub warm: Option<WarmThroughput>,
 }
 
+impl TableUpdate {
+    /// Whether all that it does is to drop indexes, which wins space.
+    pub fn only_drops_indexes(&self) -> bool {
+        let is_drop = |index: &IndexUpdate| matches!(index, IndexUpdate::Delete(_));
+        !self.indexes.is_empty() && self.indexes.iter().all(is_drop) && self.stream.is_none()
+    }
+}
+
 /// Something is turned on or off.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Turn<T> {
@@ -75,6 +83,10 @@ pub enum IndexUpdate {
     /// The index of this name is dropped.
     Delete(String),
 }
+
+/// What is said to more than one index that is made or dropped at once.
+pub const ONE_AT_A_TIME: &str =
+    "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table";
 
 /// What can be changed here or at AWS, in the order in which the service lists it; the names that start a change are the
 /// request's, but for the stream's.
@@ -170,10 +182,7 @@ fn index_updates(
         updates.push(update);
     }
     if updates.iter().filter(|update| !matches!(update, IndexUpdate::Change { .. })).count() > 1 {
-        return Err(Refusal::new(
-            Kind::LimitExceeded,
-            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
-        ));
+        return Err(Refusal::new(Kind::LimitExceeded, ONE_AT_A_TIME));
     }
     Ok(updates)
 }
