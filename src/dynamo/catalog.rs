@@ -180,9 +180,13 @@ impl Context<'_> {
             txn.put(departed_row(&schema.name, &schema.uuid), encode(schema)?);
         }
         let known = self.tables.catalog.0.read();
+        let mut over_streams = Vec::new();
         for over in known.departed.iter().filter(|table| is_over(table, now_ms)) {
-            over.streams.iter().for_each(|stream| txn.kill(&space_prefix(stream.id)));
+            over_streams.extend(over.streams.iter().map(|stream| stream.id));
             txn.delete(departed_row(&over.name, &over.uuid));
+        }
+        for stream in &over_streams {
+            txn.kill(&space_prefix(*stream));
         }
         drop(known);
         let tables = self.tables.clone();
@@ -190,6 +194,9 @@ impl Context<'_> {
             let mut known = tables.catalog.0.write();
             known.departed.retain(|table| !is_over(table, now_ms));
             known.departed.extend(leaves.map(Arc::new));
+            for stream in &over_streams {
+                tables.sequences.forget(*stream);
+            }
         });
         Ok(())
     }

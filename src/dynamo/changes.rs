@@ -152,6 +152,11 @@ impl Sequences {
         Ok(Reserved { sequences: self.clone(), stream, sequence })
     }
 
+    /// Forgets a stream that has been over for so long that it has no records.
+    pub fn forget(&self, stream: u64) {
+        self.0.lock().remove(&stream);
+    }
+
     /// Pins a view; and the first number that its reader may not see yet. That is the first one on its way before, or that
     /// was not given out: of those given out since, a later one may be in the view and an earlier one not.
     pub fn pin<V>(&self, stream: u64, view: impl Fn() -> V) -> (V, u64) {

@@ -23,6 +23,15 @@ impl<'a> Expressions<'a> {
         Ok(Self { placeholders, limits })
     }
 
+    /// The same, of an action of a transaction: there nobody minds placeholders without any expression.
+    pub fn in_transaction(request: &mut Request, parameters: Parameters, limits: &'a Limits) -> Result<Self> {
+        if !parameters.expressions.iter().any(|name| request.has(name)) {
+            request.take("ExpressionAttributeNames");
+            request.take("ExpressionAttributeValues");
+        }
+        Self::of(request, parameters, limits)
+    }
+
     /// Takes what an update changes.
     pub fn update(&mut self, request: &mut Request) -> Result<Update> {
         if let Some(json) = request.take("AttributeUpdates") {

@@ -19,7 +19,7 @@ use crate::cli::{Failure, Out};
 use crate::dynamo::Tables;
 use crate::dynamo::attribute::json::parse_attributes;
 use crate::dynamo::context::Context;
-use crate::dynamo::item::write::{Change, Write, write_all};
+use crate::dynamo::item::write::{Change, Write, aim_all, lock};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::schema::Schema;
 use crate::dynamo::validate::table::KeyType;
@@ -259,10 +259,12 @@ impl Import {
         let lot = std::mem::take(&mut self.lot);
         self.lot_bytes = 0;
         let context = Context::new(&self.tables, Tier::Disk, 0);
-        let staged = |_: &_, staged: crate::dynamo::error::Result<_>| staged.map(drop);
-        write_all(&context, (&lot, LockSet::new()), false, |_| Ok(false), staged, |_, _| Ok(()))
-            .map(drop)
-            .map_err(|error| Failure::Failed(why(&error)))
+        let commit = || {
+            let (mut txn, aimed) = lock(&context, &LockSet::new(), || aim_all(&context, &lot))?;
+            aimed.iter().try_for_each(|one| one.stage(&context, &mut txn, false).map(drop))?;
+            context.commit(txn)
+        };
+        commit().map_err(|error| Failure::Failed(why(&error)))
     }
 }
 

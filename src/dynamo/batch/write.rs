@@ -8,7 +8,7 @@ use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
 use crate::dynamo::item::metrics::Metrics;
-use crate::dynamo::item::write::{Change, Write, write_all};
+use crate::dynamo::item::write::{Aimed, Change, Write, aim_all, lock};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
@@ -36,10 +36,14 @@ impl Operation for BatchWriteItem {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        self.check(context)?;
-        if context.tier() == Tier::Cached && lot_len(&self.writes) < self.writes.len() {
-            // If a later lot had to wait, the first ones would happen twice, over what others wrote in between.
-            return Err(store::Error::WouldWait(None).into());
+        let is_one_lot = lot_len(&self.writes) == self.writes.len();
+        if !is_one_lot {
+            // What is wrong with any of them is told before the first lot is carried out.
+            self.aim(context)?;
+            if context.tier() == Tier::Cached {
+                // If a later lot had to wait, the first ones would happen twice, over what others wrote in between.
+                return Err(store::Error::WouldWait(None).into());
+            }
         }
         let mut consumed = Consumed::new(self.detail);
         let mut metrics = Metrics::new(self.wants_metrics);
@@ -47,18 +51,14 @@ impl Operation for BatchWriteItem {
         while !rest.is_empty() {
             let lot;
             (lot, rest) = rest.split_at(lot_len(rest));
-            write_all(
-                context,
-                (lot, LockSet::new()),
-                false,
-                |_| Ok(false),
-                |aimed, staged| {
-                    consumed.write(&aimed.table, &staged?.written);
-                    metrics.add(aimed);
-                    Ok(())
-                },
-                |_, _| Ok(()),
-            )?;
+            let aim = || if is_one_lot { self.aim(context) } else { aim_all(context, lot) };
+            let (mut txn, aimed) = lock(context, &LockSet::new(), aim)?;
+            for one in &aimed {
+                let staged = one.stage(context, &mut txn, false)?;
+                consumed.write(&one.table, &staged.written);
+                metrics.add(one);
+            }
+            context.commit(txn)?;
         }
         let mut told = Object::new();
         told.raw("UnprocessedItems", b"{}");
@@ -69,8 +69,8 @@ impl Operation for BatchWriteItem {
 }
 
 impl BatchWriteItem {
-    /// Refuses what is wrong with any of them, before the first is carried out.
-    fn check(&self, context: &Context) -> Result<()> {
+    /// Finds all of them, unless there is something wrong with any.
+    fn aim(&self, context: &Context) -> Result<Vec<Aimed<'_>>> {
         for write in &self.writes {
             // A batch says of items what others say of keys.
             if let Change::Put(item) = &write.change {
@@ -82,8 +82,9 @@ impl BatchWriteItem {
                 check_key(&table.definition, &key, context.limits())?;
             }
         }
-        let aimed = self.writes.iter().map(|write| write.aim(context)).collect::<Result<Vec<_>>>()?;
-        Ok(check_distinct(aimed.iter().map(|one| (one.table.id, &one.key)))?)
+        let aimed = aim_all(context, &self.writes)?;
+        check_distinct(aimed.iter().map(|one| (one.table.id, &one.key)))?;
+        Ok(aimed)
     }
 }
 

@@ -102,13 +102,7 @@ pub fn replace_in_index(
     index: &Index,
     (old, new): (Option<&Attributes>, Option<&Attributes>),
 ) -> Result<u64> {
-    let entry = |item: Option<&Attributes>| {
-        let item = item?;
-        let key = index_key(index, &table.keys, item)?;
-        let held = projected(table, index, item);
-        Some(Held { row: item_row(index.id, &key), bytes: size(&held), value: encode(&held) })
-    };
-    let (mut old, new) = (entry(old), entry(new));
+    let (mut old, new) = (Held::of(table, index, old), Held::of(table, index, new));
     if let Some(held) = &old
         && index.is_filling
         && txn.get(&held.row)?.is_none()
@@ -119,36 +113,43 @@ pub fn replace_in_index(
     if old == new {
         return Ok(0);
     }
-    let bytes = |held: &Option<Held>| held.as_ref().map_or(0, |held| held.bytes);
+    let bytes = |held: &Option<Held>| held.as_ref().map_or(0, |held| size(&held.item));
     count(txn, index.id, (old.is_some(), bytes(&old)), (new.is_some(), bytes(&new)));
+    let (old_bytes, new_bytes) = (bytes(&old), bytes(&new));
     Ok(match (old, new) {
         (Some(old), Some(new)) => {
             let moves = old.row != new.row;
             if moves {
                 txn.delete(old.row);
             }
-            txn.put(new.row, new.value);
-            if moves { units(old.bytes) + units(new.bytes) } else { units(old.bytes.max(new.bytes)) }
+            txn.put(new.row, encode(&new.item));
+            if moves { units(old_bytes) + units(new_bytes) } else { units(old_bytes.max(new_bytes)) }
         }
         (None, Some(new)) => {
-            txn.put(new.row, new.value);
-            units(new.bytes)
+            txn.put(new.row, encode(&new.item));
+            units(new_bytes)
         }
         (Some(old), None) => {
             txn.delete(old.row);
-            units(old.bytes)
+            units(old_bytes)
         }
         (None, None) => 0,
     })
 }
 
-/// What an index holds of an item.
+/// What an index holds of an item, and where.
 #[derive(PartialEq)]
-struct Held {
+struct Held<'a> {
     row: Vec<u8>,
-    /// What it counts for.
-    bytes: usize,
-    value: Vec<u8>,
+    item: Cow<'a, Attributes>,
+}
+
+impl<'a> Held<'a> {
+    fn of(table: &Schema, index: &Index, item: Option<&'a Attributes>) -> Option<Self> {
+        let item = item?;
+        let key = index_key(index, &table.keys, item)?;
+        Some(Self { row: item_row(index.id, &key), item: projected(table, index, item) })
+    }
 }
 
 fn count(txn: &mut Txn, space: u64, (was, old_bytes): (bool, usize), (is, new_bytes): (bool, usize)) {

@@ -1,7 +1,7 @@
 //! What a write of one item answers: PutItem, UpdateItem, DeleteItem.
 
 use super::metrics::Metrics;
-use super::write::{Aimed, Change, Staged, Write, write_all};
+use super::write::{Aimed, Change, Staged, Write};
 use crate::dynamo::attribute::Attributes;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
@@ -9,7 +9,6 @@ use crate::dynamo::error::Result;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
 use crate::dynamo::validate::write::ReturnValues;
-use crate::store::LockSet;
 
 impl ReturnValues {
     /// Whether the item before must be known.
@@ -52,11 +51,11 @@ impl One {
 
     /// Carries it out.
     pub fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let tells_old = self.returned.tells_old();
-        let writes = (std::slice::from_ref(&self.write), LockSet::new());
-        let tell = |aimed: &Aimed, staged: Result<Staged>| Ok(self.tell(aimed, &staged?));
-        let told = write_all(context, writes, tells_old, |_| Ok(false), tell, |_, told| Ok(told))?;
-        Ok(told.into_iter().flatten().next().unwrap_or_default())
+        let (mut txn, aimed) = self.write.lock_alone(context)?;
+        let staged = aimed.stage(context, &mut txn, self.returned.tells_old())?;
+        let told = self.tell(&aimed, &staged);
+        context.commit(txn)?;
+        Ok(told)
     }
 
     fn tell(&self, aimed: &Aimed, staged: &Staged) -> Vec<u8> {

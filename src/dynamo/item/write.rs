@@ -10,8 +10,11 @@ use crate::dynamo::error::{Kind, Refusal, Result, invalid, refused};
 use crate::dynamo::expression::{Condition, ItemLimits, Update};
 use crate::dynamo::rows::{item_lock, table_key, table_lock};
 use crate::dynamo::schema::{KeyPart, Schema};
-use crate::dynamo::validate::keys::{check_index_keys, check_item, check_key, check_key_unchanged};
+use crate::dynamo::validate::keys::{check_item, check_key, check_key_unchanged, check_updated_index_keys};
 use crate::store::{LockSet, Txn};
+
+/// What is said to a put of an item that is too large.
+pub const TOO_LARGE: &str = "Item size has exceeded the maximum allowed size";
 
 /// What is to become of an item.
 pub enum Change {
@@ -76,14 +79,13 @@ impl Write {
             Change::Put(item) | Change::Insert(item) => {
                 check_item(&table.definition, item, context.limits())?;
                 if size(item) > context.limits().item_bytes {
-                    return Err(invalid("Item size has exceeded the maximum allowed size"));
+                    return Err(invalid(TOO_LARGE));
                 }
                 table_key(&table.keys, item)
             }
             Change::Update(key, update) => {
                 check_key(&table.definition, key, context.limits())?;
                 check_key_unchanged(&table.definition, update.changed_attributes())?;
-                check_index_types(&table, update)?;
                 table_key(&table.keys, key)
             }
             Change::Delete(key) | Change::Check(key) => {
@@ -93,6 +95,21 @@ impl Write {
         };
         let key = key.ok_or_else(|| invalid("The provided key element does not match the schema"))?;
         Ok(Aimed { write: self, table, key })
+    }
+
+    /// The same, for a write that is not one of a transaction.
+    pub fn aim_alone(&self, context: &Context) -> Result<Aimed<'_>> {
+        let aimed = self.aim(context)?;
+        if let Change::Update(_, update) = &self.change {
+            check_index_types(&aimed.table, update)?;
+        }
+        Ok(aimed)
+    }
+
+    /// A transaction that has locked the item of this write alone.
+    pub fn lock_alone(&self, context: &Context) -> Result<(Txn, Aimed<'_>)> {
+        let (txn, [aimed]) = lock(context, &LockSet::new(), || Ok([self.aim_alone(context)?]))?;
+        Ok((txn, aimed))
     }
 }
 
@@ -183,45 +200,37 @@ impl<'a> Aimed<'a> {
         let limits = context.limits();
         let limits = ItemLimits { bytes_max: limits.item_bytes, depth_max: limits.nesting_levels };
         let new = update.apply(old, key, &limits)?;
-        check_index_keys(&self.table.definition, &new, context.limits())?;
+        check_updated_index_keys(&self.table.definition, &new, context.limits())?;
         Ok(new)
     }
 }
 
-/// Carries out writes as one transaction, of which all happen or none, with some more locks; not if `is_done` says that they
-/// happened before. `told` makes something of each, or says why there is an end; `finish` gets that together before it
-/// happens. Tables that became others meanwhile are looked up again.
-pub fn write_all<'w, T, R>(
+/// Finds tables and keys of some writes.
+pub fn aim_all<'w>(context: &Context, writes: &'w [Write]) -> Result<Vec<Aimed<'w>>> {
+    writes.iter().map(|write| write.aim(context)).collect()
+}
+
+/// A transaction that has locked the items of some writes, with some more locks, and the writes. `aim` finds them, once more
+/// if one of their tables has become another one meanwhile.
+pub fn lock<'w, W: AsRef<[Aimed<'w>]>>(
     context: &Context,
-    (writes, more_locks): (&'w [Write], LockSet),
-    tells_old: bool,
-    is_done: impl Fn(&Txn) -> Result<bool>,
-    mut told: impl FnMut(&Aimed<'w>, Result<Staged<'w>>) -> Result<T>,
-    mut finish: impl FnMut(&mut Txn, Vec<T>) -> Result<R>,
-) -> Result<Option<R>> {
+    more_locks: &LockSet,
+    aim: impl Fn() -> Result<W>,
+) -> Result<(Txn, W)> {
     loop {
-        let aimed = writes.iter().map(|write| write.aim(context)).collect::<Result<Vec<_>>>()?;
+        let aimed = aim()?;
+        let writes = aimed.as_ref();
         let mut locks = more_locks.clone();
-        for one in &aimed {
+        for one in writes {
             one.lock(&mut locks);
         }
         let mut txn = context.txn(locks)?;
-        if !aimed.iter().all(|one| context.is_current(&one.table)) {
+        if !writes.iter().all(|one| context.is_current(&one.table)) {
             continue;
         }
-        if is_done(&txn)? {
-            return Ok(None);
-        }
-        if writes.iter().all(|write| matches!(write.change, Change::Delete(_))) {
+        if writes.iter().all(|one| matches!(one.change(), Change::Delete(_))) {
             txn.frees();
         }
-        let mut all = Vec::with_capacity(aimed.len());
-        for one in &aimed {
-            let staged = one.stage(context, &mut txn, tells_old);
-            all.push(told(one, staged)?);
-        }
-        let finished = finish(&mut txn, all)?;
-        context.commit(txn)?;
-        return Ok(Some(finished));
+        return Ok((txn, aimed));
     }
 }

@@ -10,14 +10,13 @@ use crate::dynamo::attribute::json::put_list;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Error, Kind, Refusal, Result, invalid};
-use crate::dynamo::item::write::write_all;
+use crate::dynamo::item::write::lock;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::read::get::{put_shown, row_of};
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
 use crate::dynamo::transact;
-use crate::dynamo::validate::write::ReturnValues;
 use crate::store::{LockSet, Reads, View};
 
 /// Carries out statements, each for itself.
@@ -83,7 +82,7 @@ impl BatchExecuteStatement {
             let write = match member {
                 Ok(member) => {
                     of_its_own(write_of(context, &member.statement, member.shows_item).and_then(|write| {
-                        write.aim(context)?;
+                        write.aim_alone(context)?;
                         Ok((write, member.statement.returned()))
                     }))?
                 }
@@ -99,23 +98,18 @@ impl BatchExecuteStatement {
             });
         }
         let tells_old = returned.iter().any(|returned| returned.tells_old());
-        let mut returned = returned.into_iter();
-        let written = write_all(
-            context,
-            (&writes, LockSet::new()),
-            tells_old,
-            |_| Ok(false),
-            |aimed, staged| {
-                let returned = returned.next().unwrap_or(ReturnValues::None);
-                of_its_own(staged.map(|staged| {
-                    consumed.write(&aimed.table, &staged.written);
-                    let item = returned.of(aimed.change(), &staged);
-                    response(&aimed.table.name, item.as_ref())
-                }))
-            },
-            |_, written| Ok(written),
-        )?;
-        let mut written = written.into_iter().flatten();
+        let aim = || writes.iter().map(|write| write.aim_alone(context)).collect::<Result<Vec<_>>>();
+        let (mut txn, aimed) = lock(context, &LockSet::new(), aim)?;
+        let mut written = Vec::with_capacity(aimed.len());
+        for (one, returned) in aimed.iter().zip(returned) {
+            written.push(of_its_own(one.stage(context, &mut txn, tells_old).map(|staged| {
+                consumed.write(&one.table, &staged.written);
+                let item = returned.of(one.change(), &staged);
+                response(&one.table.name, item.as_ref())
+            }))?);
+        }
+        context.commit(txn)?;
+        let mut written = written.into_iter();
         let responses = refused.into_iter().filter_map(|refusal| refusal.map(Err).or_else(|| written.next()));
         Ok(responses.collect())
     }

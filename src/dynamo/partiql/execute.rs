@@ -11,13 +11,11 @@ use crate::dynamo::attribute::json::{parse_value, put_attributes};
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
-use crate::dynamo::item::write::{Aimed, Staged, write_all};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
 use crate::dynamo::validate::write::returns_item_on_failure;
-use crate::store::LockSet;
 
 /// A statement as a request has it.
 pub struct Asked {
@@ -130,22 +128,19 @@ impl ExecuteStatement {
     fn write(&self, context: &Context, statement: &Statement) -> Result<Vec<u8>> {
         let write = write_of(context, statement, self.member.shows_item)?;
         let returned = statement.returned();
-        let tell = |aimed: &Aimed, staged: Result<Staged>| {
-            let staged = staged?;
-            let mut consumed = Consumed::new(self.detail);
-            consumed.write(&aimed.table, &staged.written);
-            let mut told = Object::new();
-            let items = told.member("Items");
-            items.push(b'[');
-            if let Some(item) = returned.of(aimed.change(), &staged) {
-                put_attributes(items, &item);
-            }
-            items.push(b']');
-            told.json_if("ConsumedCapacity", consumed.one());
-            Ok(told.end())
-        };
-        let writes = (std::slice::from_ref(&write), LockSet::new());
-        let told = write_all(context, writes, returned.tells_old(), |_| Ok(false), tell, |_, told| Ok(told))?;
-        Ok(told.into_iter().flatten().next().unwrap_or_default())
+        let (mut txn, aimed) = write.lock_alone(context)?;
+        let staged = aimed.stage(context, &mut txn, returned.tells_old())?;
+        let mut consumed = Consumed::new(self.detail);
+        consumed.write(&aimed.table, &staged.written);
+        let mut told = Object::new();
+        let items = told.member("Items");
+        items.push(b'[');
+        if let Some(item) = returned.of(aimed.change(), &staged) {
+            put_attributes(items, &item);
+        }
+        items.push(b']');
+        told.json_if("ConsumedCapacity", consumed.one());
+        context.commit(txn)?;
+        Ok(told.end())
     }
 }

@@ -49,4 +49,7 @@ pub fn bury(context: &Context, txn: &mut Txn, space: u64) {
         txn.count(counter, -context.tables.store().counter(counter));
     }
     txn.kill(&space_prefix(space));
+    // It may be a stream.
+    let sequences = context.tables.sequences.clone();
+    txn.after_commit(move |_| sequences.forget(space));
 }

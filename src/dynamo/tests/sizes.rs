@@ -107,9 +107,18 @@ fn transactions_and_batches_that_are_too_large() {
     assert!(told.ends_with(&at_most("transactItems", 100)), "{told}");
     world.must("TransactWriteItems", &puts(100, 1));
     world.must("TransactGetItems", &gets(100));
+    // What can be told of the request alone is told of it; the rest cancels the transaction.
     assert_eq!(
         refusal(&mut world, "TransactWriteItems", &puts(1, 400 * KB)),
-        "cancelled: Item size has exceeded the maximum allowed size"
+        "ValidationException: Item size has exceeded the maximum allowed size"
+    );
+    let grow = json!({"TransactItems": [{"Update": {
+        "TableName": "sizes", "Key": key("0", "b"), "UpdateExpression": "SET t = :t",
+        "ExpressionAttributeValues": {":t": {"S": "x".repeat(400 * KB)}},
+    }}]});
+    assert_eq!(
+        refusal(&mut world, "TransactWriteItems", &grow),
+        "cancelled: Item size to update has exceeded the maximum allowed size"
     );
     let large = "ValidationException: Collection size of items in transaction exceeds the limit of 4 MB";
     assert_eq!(refusal(&mut world, "TransactWriteItems", &puts(11, 390 * KB)), large);

@@ -5,7 +5,7 @@ use crate::dynamo::attribute::encoding::size_of;
 use crate::dynamo::attribute::json::put_list;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
-use crate::dynamo::error::{Error, Kind, Result, invalid};
+use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expression::Projection;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
@@ -14,10 +14,9 @@ use crate::dynamo::read::get::{put_shown, row_of};
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, unexpected};
 use crate::dynamo::validate::expressions::GET;
-use crate::dynamo::validate::keys::check_none_empty;
 use crate::store::Reads;
 
-use super::{BYTES_MAX, cancelled, too_large};
+use super::{BYTES_MAX, own_reason, refuse, too_large};
 
 /// How many items are read at once.
 const ITEMS_AT_ONCE: usize = 100;
@@ -49,7 +48,7 @@ impl Operation for TransactGetItems {
         }
         let read = |json| {
             let mut get = Request::new(json)?.structure("Get")?.ok_or_else(unexpected)?;
-            let mut expressions = Expressions::of(&mut get, GET, limits)?;
+            let mut expressions = Expressions::in_transaction(&mut get, GET, limits)?;
             let projection = expressions.projection(&mut get)?;
             expressions.finish()?;
             let key = get.attributes("Key", limits)?.ok_or_else(unexpected)?;
@@ -70,20 +69,10 @@ pub fn read_together(context: &Context, gets: &[Get], detail: Detail) -> Result<
     let (mut rows, mut reasons) = (Vec::new(), Vec::new());
     for get in gets {
         let table = context.table(&get.table)?;
-        check_none_empty(&table.definition, &get.key)?;
-        match row_of(&table, &get.key, context.limits()) {
-            Ok(row) => {
-                rows.push(row);
-                reasons.push(None);
-            }
-            Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => reasons.push(Some(*refusal)),
-            Err(error) => return Err(error),
-        }
+        reasons.push(own_reason(row_of(&table, &get.key, context.limits()).map(|row| rows.push(row)))?);
         tables.push(table);
     }
-    if reasons.iter().any(Option::is_some) {
-        return Err(cancelled(reasons));
-    }
+    refuse(reasons)?;
     let view = context.view();
     let mut found = Vec::with_capacity(rows.len());
     let mut bytes = 0;

@@ -4,7 +4,8 @@ pub mod get;
 pub mod token;
 pub mod write;
 
-use super::error::{Error, Kind, Refusal, invalid};
+use super::error::{Error, Kind, Refusal, Result, invalid};
+use super::item::write::TOO_LARGE;
 use super::reply::Object;
 
 /// The most bytes of the items of a transaction.
@@ -12,6 +13,29 @@ const BYTES_MAX: usize = 4 << 20;
 
 fn too_large() -> Error {
     invalid("Collection size of items in transaction exceeds the limit of 4 MB")
+}
+
+/// Why one of a transaction's items is refused, if it is; an error if that is told of the request as a whole: what the
+/// service finds wrong with it before it begins, which is empty keys and a put that is too large.
+fn own_reason(result: Result<()>) -> Result<Option<Refusal>> {
+    let is_of_request = |refusal: &Refusal| {
+        refusal.message == TOO_LARGE
+            || refusal.message.starts_with("One or more parameter values are not valid.")
+    };
+    match result {
+        Ok(()) => Ok(None),
+        Err(Error::Refused(refusal))
+            if refusal.kind != Kind::ResourceNotFound && !is_of_request(&refusal) =>
+        {
+            Ok(Some(*refusal))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses a transaction if there is something wrong with any of its items.
+fn refuse(reasons: Vec<Option<Refusal>>) -> Result<()> {
+    if reasons.iter().any(Option::is_some) { Err(cancelled(reasons)) } else { Ok(()) }
 }
 
 /// The refusal of a transaction: what was wrong with each of its items, in order; `None` for nothing.

@@ -1,24 +1,21 @@
 //! TransactWriteItems: all or nothing, in one commit.
 
-use std::cell::Cell;
-
 use serde_json::Value as Json;
 
 use super::token::Token;
-use super::{BYTES_MAX, cancelled, too_large};
+use super::{BYTES_MAX, own_reason, refuse, too_large};
 use crate::dynamo::attribute::size;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
-use crate::dynamo::error::{Error, Kind, Refusal, Result, invalid};
+use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::item::metrics::Metrics;
-use crate::dynamo::item::write::{Change, Write, write_all};
+use crate::dynamo::item::write::{Aimed, Change, Write, lock};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, unexpected};
 use crate::dynamo::validate::expressions::{PUT_OR_DELETE, UPDATE};
-use crate::dynamo::validate::keys::check_none_empty;
 use crate::dynamo::validate::transaction::{Action, action, check_distinct};
 use crate::dynamo::validate::write::returns_item_on_failure;
 use crate::store::LockSet;
@@ -63,45 +60,33 @@ pub fn write_together(
     token: Option<&Token>,
     (detail, wants_metrics): (Detail, bool),
 ) -> Result<Object> {
-    check(context, writes)?;
     let mut locks = LockSet::new();
     if let Some(token) = token {
         locks.exclusive(token.lock());
     }
+    let (mut txn, aimed) = lock(context, &locks, || aim(context, writes))?;
     let mut consumed = Consumed::in_transaction(detail, "WriteCapacityUnits");
     let mut metrics = Metrics::new(wants_metrics);
-    let bytes = Cell::new(0);
-    let happened = write_all(
-        context,
-        (writes, locks),
-        false,
-        |txn| token.map_or(Ok(false), |token| token.is_done(txn)),
-        |aimed, staged| match staged {
-            Ok(staged) => {
-                let new = staged.new.as_deref();
-                bytes.set(bytes.get() + new.or(staged.old.as_ref()).map_or(0, size));
-                consumed.write(&aimed.table, &staged.written);
-                metrics.add(aimed);
-                Ok(None)
-            }
-            Err(Error::Refused(refusal)) => Ok(Some(*refusal)),
-            Err(error) => Err(error),
-        },
-        |txn, reasons: Vec<Option<Refusal>>| {
-            if reasons.iter().any(Option::is_some) {
-                return Err(cancelled(reasons));
-            }
-            if bytes.get() > BYTES_MAX {
-                return Err(too_large());
-            }
-            if let Some(token) = token {
-                token.remember(txn);
-            }
-            Ok(())
-        },
-    )?;
-    if happened.is_none() {
+    if token.map_or(Ok(false), |token| token.is_done(&txn))? {
         consumed = reread(context, writes, detail);
+    } else {
+        let (mut reasons, mut bytes) = (Vec::with_capacity(aimed.len()), 0);
+        for one in &aimed {
+            reasons.push(own_reason(one.stage(context, &mut txn, false).map(|staged| {
+                let new = staged.new.as_deref();
+                bytes += new.or(staged.old.as_ref()).map_or(0, size);
+                consumed.write(&one.table, &staged.written);
+                metrics.add(one);
+            }))?);
+        }
+        refuse(reasons)?;
+        if bytes > BYTES_MAX {
+            return Err(too_large());
+        }
+        if let Some(token) = token {
+            token.remember(&mut txn);
+        }
+        context.commit(txn)?;
     }
     let mut told = Object::new();
     metrics.tell_by_table(&mut told);
@@ -121,25 +106,15 @@ fn reread(context: &Context, writes: &[Write], detail: Detail) -> Consumed {
     consumed
 }
 
-/// Refuses what is wrong with any of them before the first is carried out.
-fn check(context: &Context, writes: &[Write]) -> Result<()> {
+/// Finds all of them, unless there is something wrong with any.
+fn aim<'w>(context: &Context, writes: &'w [Write]) -> Result<Vec<Aimed<'w>>> {
+    let (mut all, mut reasons) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
     for write in writes {
-        // This is wrong with the request, rather than with one of its items.
-        check_none_empty(&context.table(&write.table)?.definition, write.change.key())?;
+        reasons.push(own_reason(write.aim(context).map(|aimed| all.push(aimed)))?);
     }
-    let (mut keys, mut reasons) = (Vec::new(), Vec::new());
-    for write in writes {
-        match write.aim(context) {
-            Ok(aimed) => {
-                keys.push((aimed.table.id, aimed.key));
-                reasons.push(None);
-            }
-            Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => reasons.push(Some(*refusal)),
-            Err(error) => return Err(error),
-        }
-    }
-    check_distinct(keys)?;
-    if reasons.iter().any(Option::is_some) { Err(cancelled(reasons)) } else { Ok(()) }
+    check_distinct(all.iter().map(|one| (one.table.id, &one.key)))?;
+    refuse(reasons)?;
+    Ok(all)
 }
 
 /// Reads one of the actions.
@@ -153,7 +128,7 @@ fn read(request: &Request, limits: &Limits) -> Result<Write> {
     let mut action = Request::new(action.clone())?;
     let shows_item = returns_item_on_failure(action.json());
     let parameters = if name == "Update" { UPDATE } else { PUT_OR_DELETE };
-    let mut expressions = Expressions::of(&mut action, parameters, limits)?;
+    let mut expressions = Expressions::in_transaction(&mut action, parameters, limits)?;
     let update = if name == "Update" { Some(expressions.update(&mut action)?) } else { None };
     let condition = expressions.condition(&mut action)?;
     expressions.finish()?;

@@ -49,11 +49,6 @@ fn check_key_of(
     check_sizes(schema, key, limits)
 }
 
-/// Refuses a key's values that are empty, as far as they are there at all.
-pub fn check_none_empty(table: &TableDefinition, key: &Attributes) -> Result<()> {
-    table.key.names().try_for_each(|name| key.get(name).map_or(Ok(()), |value| check_not_empty(name, value)))
-}
-
 fn check_not_empty(name: &str, value: &Value) -> Result<()> {
     match empty(value) {
         None => Ok(()),
@@ -91,6 +86,23 @@ fn check_sizes(schema: &KeySchema, item: &Attributes, limits: &Limits) -> Result
         )));
     }
     Ok(())
+}
+
+/// Checks the same of an item that an update made.
+pub fn check_updated_index_keys(table: &TableDefinition, item: &Attributes, limits: &Limits) -> Result<()> {
+    let mut keys = table.indexes().flat_map(|index| index.key.names());
+    let emptied = keys.find_map(|name| {
+        let value = item.get(name)?;
+        table.type_of(name).filter(|of| of.is_of(value)).and_then(|_| empty(value))
+    });
+    match emptied {
+        Some(what) => Err(invalid(format!(
+            "One or more parameter values are not valid. The update expression attempted to update a secondary index \
+             key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty \
+             {what} value."
+        ))),
+        None => check_index_keys(table, item, limits),
+    }
 }
 
 /// Checks what indexes sort an item by, as far as it is there: without some of it, the item is not in the index. Of
