@@ -86,7 +86,7 @@ pub struct Txn {
 struct Plane {
     prefix: Vec<u8>,
     /// What it is like now; `None` if a change was undone, so that its rows must be asked.
-    directory: Option<Arc<Directory>>,
+    directory: Option<Directory>,
     /// How many changes of rows could be undone when it was staged.
     undo: usize,
 }

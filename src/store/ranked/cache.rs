@@ -30,7 +30,7 @@ struct State {
 }
 
 struct Entry {
-    directory: Arc<Directory>,
+    directory: Directory,
     used: u64,
     bytes: usize,
 }
@@ -42,7 +42,7 @@ impl Directories {
     }
 
     /// The directory of a plane. The caller has the plane's key locked.
-    pub(crate) fn get(&self, prefix: &[u8]) -> Option<Arc<Directory>> {
+    pub(crate) fn get(&self, prefix: &[u8]) -> Option<Directory> {
         let mut state = self.state.lock();
         let State { entries, by_use, uses, .. } = &mut *state;
         let entry = entries.get_mut(prefix)?;
@@ -58,13 +58,12 @@ impl Directories {
         self.state.lock().forget(prefix);
     }
 
-    /// Keeps the directory of a plane. The caller has the plane's key locked.
-    pub(crate) fn set(&self, prefix: &[u8], directory: Arc<Directory>) {
+    /// Keeps the directory of a plane, in the place of the one before. The caller has the plane's key locked.
+    pub(crate) fn set(&self, prefix: &[u8], mut directory: Directory) {
         let mut state = self.state.lock();
-        let name: Arc<[u8]> = match state.forget(prefix) {
-            Some(name) => name,
-            None => prefix.into(),
-        };
+        // First of all this, so that nobody shares what is settled.
+        let name = state.forget(prefix).unwrap_or_else(|| prefix.into());
+        directory.settle();
         state.uses += 1;
         let used = state.uses;
         let bytes = directory.memory_bytes() + prefix.len() + ENTRY_BYTES;
@@ -93,7 +92,7 @@ mod tests {
     #[test]
     fn the_least_recently_used_go_first_and_the_last_one_stays() {
         let cache = Directories::new(3 * (ENTRY_BYTES + 1));
-        let directory = Arc::<Directory>::default();
+        let directory = Directory::default();
         for name in [b"a", b"b", b"c"] {
             cache.set(name, directory.clone());
         }

@@ -43,7 +43,7 @@ impl Ranked {
         if let Some(place) = self.directory.find(subkey) {
             return self.change(txn, place, None, &change);
         }
-        self.directory_mut().push(&[], Tally::default());
+        self.directory.push(&[], Tally::default());
         let Some(place) = self.directory.find(subkey) else { return Ok(()) };
         let mut segment = Segment::default();
         segment.apply(&change);
@@ -152,7 +152,7 @@ impl Ranked {
         tally.count = count as u32;
         tally.live = slot + 1;
         txn.put(slot_row(&row, slot), delta);
-        self.directory_mut().set(place, tally);
+        self.directory.set(place, tally);
         true
     }
 
@@ -164,7 +164,7 @@ impl Ranked {
         }
         let (separator, right) = segment.split(segment.split_point(edge, SEGMENT_BYTES_MAX));
         let place = self.put_grown(txn, place, segment, edge);
-        let place = self.directory_mut().insert_after(place, &separator);
+        let place = self.directory.insert_after(place, &separator);
         self.put_grown(txn, place, right, edge)
     }
 
@@ -179,7 +179,7 @@ impl Ranked {
             return Ok(());
         }
         // The left one of the two stays: its separator holds for both.
-        let (left, right) = match (self.directory.previous(place), self.directory.next(place)) {
+        let (left, right) = match (Directory::previous(place), self.directory.next(place)) {
             (Some(previous), _) => (previous, place),
             (None, Some(next)) => (place, next),
             (None, None) if segment.len() == 0 => {
@@ -211,7 +211,7 @@ impl Ranked {
         }
         txn.put(row, segment.encode());
         // Counted anew: a caller who was wrong about what was there has done no lasting harm.
-        self.directory_mut().set(place, Tally { count: segment.len() as u32, ..Tally::default() });
+        self.directory.set(place, Tally { count: segment.len() as u32, ..Tally::default() });
     }
 
     /// Stages the removal of a segment.
@@ -221,6 +221,6 @@ impl Ranked {
             txn.delete(slot_row(&row, slot));
         }
         txn.delete(row);
-        self.directory_mut().remove(place);
+        self.directory.remove(place);
     }
 }

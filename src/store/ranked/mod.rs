@@ -40,7 +40,7 @@
 //! What is left: asking first reads a row for each delta, eight on average. Removing a few elements by rank writes their
 //! segment. A large value added at an end writes its neighbour, too, before it gets a segment of its own.
 //!
-//! What a segment holds is found by its separator; how many lie before it is kept in memory, by the [`Directory`] (32
+//! What a segment holds is found by its separator; how many lie before it is kept in memory, by the [`Directory`] (23
 //! bytes a segment, and its separator), which is made from the rows when a plane is first touched: in 0.1 s for
 //! a million elements loaded at random, on a disk in memory; an element by rank takes 10 µs afterwards. It belongs to
 //! one moment of the rows: a transaction changes one of its own, which shares what has not changed, and puts it in the
@@ -53,11 +53,12 @@ mod directory;
 #[cfg(test)]
 mod measure;
 mod segment;
+mod separators;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
 
 pub(crate) use self::cache::Directories;
 pub(crate) use self::directory::Directory;
@@ -77,30 +78,26 @@ type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 /// A plane by rank. Get it from [`Reads::ranked`], and give it back with [`Txn::set_ranked`] if it was changed.
 pub struct Ranked {
     prefix: Vec<u8>,
-    directory: Arc<Directory>,
+    directory: Directory,
 }
 
 impl Ranked {
     /// An empty plane.
     pub fn new(prefix: &[u8]) -> Self {
-        Self { prefix: prefix.to_vec(), directory: Arc::default() }
+        Self { prefix: prefix.to_vec(), directory: Directory::default() }
     }
 
     /// A plane of which is known how many elements each segment has.
-    pub(super) fn with(prefix: &[u8], directory: Arc<Directory>) -> Self {
+    pub(super) fn with(prefix: &[u8], directory: Directory) -> Self {
         Self { prefix: prefix.to_vec(), directory }
     }
 
-    pub(super) fn into_parts(self) -> (Vec<u8>, Arc<Directory>) {
+    pub(super) fn into_parts(self) -> (Vec<u8>, Directory) {
         (self.prefix, self.directory)
     }
 
-    pub(super) fn directory(&self) -> &Arc<Directory> {
+    pub(super) fn directory(&self) -> &Directory {
         &self.directory
-    }
-
-    fn directory_mut(&mut self) -> &mut Directory {
-        Arc::make_mut(&mut self.directory)
     }
 
     /// Reads how many elements each segment has.
@@ -119,7 +116,7 @@ impl Ranked {
             }
             directory.push(&separator_of(prefix, &row)?, tally);
         }
-        Ok(Self::with(prefix, Arc::new(directory)))
+        Ok(Self::with(prefix, directory))
     }
 
     /// How many elements there are.
@@ -165,7 +162,7 @@ impl Ranked {
     pub fn range_back(&self, reads: &dyn Reads, from: u64, visit: &mut Visit<'_>) -> Result<()> {
         let Some((place, within)) = self.directory.at(from) else { return Ok(()) };
         let mut count = within as usize + 1;
-        self.each_segment(reads, place, |at| self.directory.previous(at), &mut |segment| {
+        self.each_segment(reads, place, Directory::previous, &mut |segment| {
             let taken = std::mem::replace(&mut count, usize::MAX);
             segment.iter().take(taken).rev().try_for_each(|(subkey, value)| visit(subkey, value))
         })
