@@ -173,6 +173,8 @@ pub(crate) struct Clients {
     default: Arc<Account>,
     connected: Mutex<BTreeMap<u64, Arc<Client>>>,
     last_id: AtomicU64,
+    /// Bytes that lie in their inboxes.
+    mail_bytes: Arc<AtomicUsize>,
     /// Most at once so far.
     peak: AtomicUsize,
 }
@@ -180,7 +182,13 @@ pub(crate) struct Clients {
 impl Clients {
     /// None yet.
     pub(crate) fn new(default: Arc<Account>) -> Self {
-        Self { default, connected: Mutex::default(), last_id: AtomicU64::new(0), peak: AtomicUsize::new(0) }
+        Self {
+            default,
+            connected: Mutex::default(),
+            last_id: AtomicU64::new(0),
+            mail_bytes: Arc::default(),
+            peak: AtomicUsize::new(0),
+        }
     }
 
     /// Notes a new connection.
@@ -212,7 +220,7 @@ impl Clients {
             in_tail: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             subscribed: Default::default(),
-            inbox: Inbox::default(),
+            inbox: Inbox::new(self.mail_bytes.clone()),
             tracking: Modes::default(),
             monitors: AtomicBool::new(false),
             killed: AtomicBool::new(false),
