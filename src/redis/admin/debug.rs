@@ -10,7 +10,7 @@ use super::super::protocol::reply::{Protocol, Reply};
 use super::super::session::Session;
 use super::super::{dump, glob, keys, number};
 use crate::codec::digest::digest;
-use crate::store::Reads;
+use crate::store::{Reads, Tier};
 
 const NO_SUCH_THING: &str = "Accepted: there is no such thing here.";
 
@@ -33,7 +33,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "O(N)",
     ),
     session("debug|jmap", 2, accept).flag(Flags::ADMIN).doc(NO_SUCH_THING, "1.0.0", "O(1)"),
-    session("debug|loadaof", 2, reload).slow().flag(Flags::ADMIN).doc(
+    session("debug|loadaof", 2, sync).slow().flag(Flags::ADMIN).doc(
         "Waits until all writes so far are on disk. There is nothing to load: what is read is what is there.",
         "1.0.0",
         "O(1)",
@@ -61,7 +61,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "O(1)",
     ),
     session("debug|reload", -2, reload).slow().flag(Flags::ADMIN).doc(
-        "Waits until all writes so far are on disk. There is nothing to load: what is read is what is there.",
+        "Waits until all writes so far are on disk, and tells whether they could be loaded over what is there.",
         "1.0.0",
         "O(1)",
     ),
@@ -132,10 +132,49 @@ fn flush(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
-fn reload(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+fn sync(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     call.instance.store().db().sync()?;
     reply.ok();
     Ok(())
+}
+
+/// `DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]`
+///
+/// What would be loaded is what is there already, so that only this depends on the options: NOFLUSH leaves all in its
+/// place, on top of which nothing can be loaded again, unless MERGE lets it replace itself.
+fn reload(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let (mut merges, mut flushes) = (false, true);
+    for option in call.from(2) {
+        match &option.to_ascii_lowercase()[..] {
+            b"merge" => merges = true,
+            b"noflush" => flushes = false,
+            b"nosave" => {}
+            _ => {
+                return Err(Error::text(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    call.instance.store().db().sync()?;
+    if !flushes && !merges && is_anything_there(call)? {
+        return Err(Error::text("ERR Error trying to load the RDB dump, check server logs."));
+    }
+    reply.ok();
+    Ok(())
+}
+
+/// Whether there is a key or a library.
+fn is_anything_there(call: &Call<'_>) -> Result<bool> {
+    let (libraries, ..) = call.instance.scripting.libraries.size();
+    let databases = call.instance.keyspace().databases();
+    let view = call.instance.store().view_newest(Tier::Disk);
+    for database in 0..databases.count() {
+        if keyspace::Databases::size(call.instance.store(), databases.space(&view, database)?).keys > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(libraries > 0)
 }
 
 fn stringmatch_len(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
