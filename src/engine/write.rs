@@ -343,6 +343,12 @@ impl Shared {
         Ok(())
     }
 
+    /// The logs before this one are needed no longer, synced or not: what they held is durable in tables. As long as a
+    /// file is open, the system keeps its space, though it is removed.
+    pub(crate) fn forget_logs_before(&self, first: u64) {
+        self.output.lock().unsynced.retain(|log| log.number >= first);
+    }
+
     /// Makes the log durable up to a place.
     fn sync_log_to(self: &Arc<Self>, end: Option<Claim>) -> Result<()> {
         let Some(end) = end else { return Ok(()) };

@@ -43,6 +43,9 @@ impl Shared {
         for table in tables {
             table.mark_obsolete();
         }
+        if let Some(first) = edit.log {
+            self.forget_logs_before(first);
+        }
         for log in logs {
             // What stays behind is an orphan, removed at the next opening.
             let _ = self.env.vfs.remove(&self.files.log(log));

@@ -135,6 +135,24 @@ fn a_closed_database_has_no_logs_and_opens_again() {
     }
 }
 
+#[test]
+fn logs_that_are_never_synced_are_let_go_of_when_they_are_flushed() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Never).unwrap();
+    let mut first = u64::MAX;
+    for key in 0..300 {
+        let seqno = shared.commit(&put(key, 1000)).unwrap();
+        shared.acknowledge(seqno).unwrap();
+        first = first.min(shared.current.load().memtable.log());
+        shared.env.workers.run_all();
+    }
+    let needed = shared.current.load().memtable.log();
+    assert!(needed > first + 3, "several logs were begun");
+    assert!(shared.output.lock().unsynced.iter().all(|log| log.number >= needed));
+    shared.sync().unwrap();
+    assert!(shared.output.lock().unsynced.is_empty());
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Rest {
     Closed,
