@@ -145,7 +145,10 @@ async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedRead
             }
             // It is appended to the output by whatever is run, and be it nothing.
             News::Mail => {}
-            News::End => return,
+            News::End => {
+                connection.wait_until_settled().await;
+                return;
+            }
         }
         loop {
             let pace = connection.run(turn).await;
@@ -165,6 +168,7 @@ async fn serve(turn: &Rc<Turn>, connection: &Rc<Connection>, mut read: OwnedRead
                 Pace::Block => {
                     connection.deliver(turn);
                     if !connection.wait_for_news(turn, &read).await {
+                        connection.wait_until_settled().await;
                         return;
                     }
                 }
@@ -421,6 +425,21 @@ impl Connection {
             self.register(cx);
             let free = self.state.borrow().pipeline.as_ref().is_none_or(|pipeline| pipeline.is_free());
             if free || self.client.is_killed() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Waits until output that is held has been given to the socket: whoever sends no more may read still.
+    async fn wait_until_settled(&self) {
+        self.state.borrow_mut().awaited = true;
+        poll_fn(|cx| {
+            self.register(cx);
+            let state = self.state.borrow();
+            if state.held && !state.broken && state.pipeline.is_some() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
         })
         .await;
     }

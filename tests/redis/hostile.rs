@@ -1,5 +1,8 @@
 //! Bytes that no well-meaning client sends, and clients that come in numbers.
 
+use std::io::Read;
+use std::net::Shutdown;
+
 use crate::client::{Client, Value, encode};
 use crate::running::Server;
 
@@ -59,6 +62,25 @@ fn a_request_may_come_byte_by_byte_and_many_at_once() {
     client.send(&many);
     for _ in 0..1000 {
         assert_eq!(client.read(), Some(Value::Bulk(b"a\r\nb".to_vec())));
+    }
+}
+
+#[test]
+fn whoever_sends_no_more_reads_all_replies() {
+    let server = Server::start();
+    for (bytes, replies) in [
+        (&b"PING\r\n"[..], "+PONG\r\n"),
+        (b"SET a 1\r\nGET a\r\n", "+OK\r\n$1\r\n1\r\n"),
+        (b"PING\r\nBLPOP nothing 0\r\n", "+PONG\r\n"),
+    ] {
+        for _ in 0..20 {
+            let mut client = server.client();
+            client.send(bytes);
+            client.stream.shutdown(Shutdown::Write).unwrap();
+            let mut all = String::new();
+            client.stream.read_to_string(&mut all).unwrap();
+            assert_eq!(all, replies, "{}", bytes.escape_ascii());
+        }
     }
 }
 
