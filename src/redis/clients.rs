@@ -173,8 +173,6 @@ pub(crate) struct Clients {
     default: Arc<Account>,
     connected: Mutex<BTreeMap<u64, Arc<Client>>>,
     last_id: AtomicU64,
-    /// Bytes that lie in their inboxes.
-    mail_bytes: Arc<AtomicUsize>,
     /// Most at once so far.
     peak: AtomicUsize,
 }
@@ -182,13 +180,7 @@ pub(crate) struct Clients {
 impl Clients {
     /// None yet.
     pub(crate) fn new(default: Arc<Account>) -> Self {
-        Self {
-            default,
-            connected: Mutex::default(),
-            last_id: AtomicU64::new(0),
-            mail_bytes: Arc::default(),
-            peak: AtomicUsize::new(0),
-        }
+        Self { default, connected: Mutex::default(), last_id: AtomicU64::new(0), peak: AtomicUsize::new(0) }
     }
 
     /// Notes a new connection.
@@ -220,7 +212,7 @@ impl Clients {
             in_tail: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             subscribed: Default::default(),
-            inbox: Inbox::new(self.mail_bytes.clone()),
+            inbox: Inbox::default(),
             tracking: Modes::default(),
             monitors: AtomicBool::new(false),
             killed: AtomicBool::new(false),

@@ -14,7 +14,7 @@ use super::keyspace::Keyspace;
 use super::monitor::Monitors;
 use super::notify;
 use super::parameters::{Parameter, Parameters};
-use super::pubsub::{Hub, MailMax};
+use super::pubsub::Hub;
 use super::recency::Recency;
 use super::script::Scripting;
 use super::stats::Stats;
@@ -294,11 +294,6 @@ impl Instance {
     /// Bytes of messages that may lie ready for a client that does not read them: Redis's bound, or an eighth of the memory.
     pub(crate) fn inbox_bytes_max(&self) -> usize {
         usize::try_from(self.value_bytes_max()).unwrap_or(usize::MAX).min(32 << 20)
-    }
-
-    /// What may lie ready for clients that do not read it: of all together as much as of large requests and replies.
-    pub(crate) fn mail_max(&self) -> MailMax {
-        MailMax { one: self.inbox_bytes_max(), all: self.buffers_max() }
     }
 
     /// Takes note that a connection's buffers went from so many bytes to so many. False if that is more than all

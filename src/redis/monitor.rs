@@ -64,7 +64,7 @@ impl Monitors {
         for line in lines {
             let line = Bytes::from(line);
             for client in clients.values() {
-                pubsub::post(client, 0, &line, instance.mail_max());
+                pubsub::post(client, 0, &line, instance.inbox_bytes_max());
             }
         }
     }

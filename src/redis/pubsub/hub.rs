@@ -13,7 +13,7 @@ use super::super::clients::Client;
 use super::super::glob;
 use super::super::protocol::reply::{Protocol, Reply};
 use super::Kind;
-use super::inbox::{MailMax, post};
+use super::inbox::post;
 use crate::store::Seqno;
 
 /// Clients by their ids.
@@ -55,7 +55,7 @@ impl<'a> Push<'a> {
         Self { words, encoded: [None, None] }
     }
 
-    fn post(&mut self, client: &Client, needs: Seqno, max: MailMax) {
+    fn post(&mut self, client: &Client, needs: Seqno, bytes_max: usize) {
         let protocol = client.protocol();
         let words = self.words;
         let encoded = self.encoded[usize::from(protocol == Protocol::Resp3)].get_or_insert_with(|| {
@@ -67,7 +67,7 @@ impl<'a> Push<'a> {
             }
             reply.take().into()
         });
-        post(client, needs, encoded, max);
+        post(client, needs, encoded, bytes_max);
     }
 }
 
@@ -134,8 +134,9 @@ impl Hub {
         count
     }
 
-    /// Sends a message, once commit `needs` is acknowledged; how many receive it.
-    pub(crate) fn publish(&self, message: &Message, needs: Seqno, max: MailMax) -> usize {
+    /// Sends a message, once commit `needs` is acknowledged; how many receive it. Who does not read so many bytes is
+    /// disconnected.
+    pub(crate) fn publish(&self, message: &Message, needs: Seqno, bytes_max: usize) -> usize {
         let mut count = 0;
         let word: &[u8] = if message.shard { b"smessage" } else { b"message" };
         let words = [word, &message.channel, &message.payload];
@@ -150,7 +151,7 @@ impl Hub {
                 }
             };
             for client in subscribers.values() {
-                push.post(client, needs, max);
+                push.post(client, needs, bytes_max);
             }
         });
         count

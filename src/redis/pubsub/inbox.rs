@@ -1,8 +1,7 @@
 //! What others have to tell a connection, until it passes that on to its client.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -27,19 +26,10 @@ enum Posted {
     Refused,
 }
 
-/// How many bytes may lie in inboxes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MailMax {
-    /// In one.
-    pub(crate) one: usize,
-    /// In all together. Beyond that nobody gets a message who has not read those before.
-    pub(crate) all: usize,
-}
-
-/// Gives a client a message, to be sent once commit `needs` is acknowledged. Who does not read what comes is
+/// Gives a client a message, to be sent once commit `needs` is acknowledged. Who does not read so many bytes is
 /// disconnected.
-pub(crate) fn post(client: &Client, needs: Seqno, message: &Bytes, max: MailMax) {
-    match client.inbox.post(needs, message, max) {
+pub(crate) fn post(client: &Client, needs: Seqno, message: &Bytes, bytes_max: usize) {
+    match client.inbox.post(needs, message, bytes_max) {
         Posted::First => client.wake(),
         Posted::Overflow => {
             tracing::warn!(
@@ -54,9 +44,8 @@ pub(crate) fn post(client: &Client, needs: Seqno, message: &Bytes, max: MailMax)
 }
 
 /// Messages for one client, encoded.
+#[derive(Default)]
 pub(crate) struct Inbox {
-    /// Bytes in all inboxes. What several share counts for each.
-    all: Arc<AtomicUsize>,
     /// Whether there are any.
     full: AtomicBool,
     mail: Mutex<Mail>,
@@ -70,29 +59,15 @@ struct Mail {
     closed: bool,
 }
 
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.mail.get_mut().bytes, Relaxed);
-    }
-}
-
 impl Inbox {
-    /// An empty one, which adds what it holds to a sum.
-    pub(crate) fn new(all: Arc<AtomicUsize>) -> Self {
-        Self { all, full: AtomicBool::new(false), mail: Mutex::default() }
-    }
-
-    /// Adds a message, unless there would be too much.
-    fn post(&self, needs: Seqno, message: &Bytes, max: MailMax) -> Posted {
+    /// Adds a message, unless together they would be larger than so many bytes.
+    fn post(&self, needs: Seqno, message: &Bytes, bytes_max: usize) -> Posted {
         let mut mail = self.mail.lock();
         if mail.closed {
             return Posted::Refused;
         }
-        let bytes = message.len() + ENTRY_BYTES;
-        let all = self.all.fetch_add(bytes, Relaxed) + bytes;
-        mail.bytes += bytes;
-        if mail.bytes > max.one || all > max.all && !mail.messages.is_empty() {
-            self.all.fetch_sub(mail.bytes, Relaxed);
+        mail.bytes += message.len() + ENTRY_BYTES;
+        if mail.bytes > bytes_max {
             *mail = Mail { closed: true, ..Mail::default() };
             return Posted::Overflow;
         }
@@ -108,7 +83,7 @@ impl Inbox {
     /// Moves messages to the output until it is this long. The newest commit that they depend on.
     pub(crate) fn move_to(&self, reply: &mut Reply, len_max: usize) -> Seqno {
         let mut mail = self.mail.lock();
-        let (mut needs, before) = (0, mail.bytes);
+        let mut needs = 0;
         while reply.len() < len_max
             && let Some((needed, message)) = mail.messages.pop_front()
         {
@@ -124,7 +99,6 @@ impl Inbox {
                 reply.raw(&message);
             }
         }
-        self.all.fetch_sub(before - mail.bytes, Relaxed);
         if mail.messages.is_empty() {
             // What a burst took is given back.
             mail.messages.shrink_to(64);
@@ -136,33 +110,5 @@ impl Inbox {
     /// Bytes that lie here.
     pub(crate) fn bytes(&self) -> usize {
         self.mail.lock().bytes
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn when_all_hold_too_much_those_go_who_do_not_read() {
-        let all = Arc::new(AtomicUsize::new(0));
-        let message = Bytes::from_static(&[b'-'; 52]);
-        let max = MailMax { one: 1000, all: 1000 };
-        let inboxes: Vec<Inbox> = (0..11).map(|_| Inbox::new(all.clone())).collect();
-        let post = |at: usize| inboxes[at].post(0, &message, max);
-        // Ten messages of a hundred bytes each lie in the first nine.
-        (0..9).for_each(|at| assert_eq!(post(at), Posted::First));
-        assert_eq!(post(0), Posted::Added);
-        assert_eq!(post(10), Posted::First, "who has read everything is not to blame");
-        assert_eq!(post(1), Posted::Overflow);
-        assert_eq!((post(1), all.load(Relaxed)), (Posted::Refused, 1000));
-        let mut reply = Reply::default();
-        inboxes[0].move_to(&mut reply, usize::MAX);
-        assert_eq!((reply.len(), all.load(Relaxed)), (104, 800));
-        let taken: Vec<Posted> = (0..4).map(|_| post(0)).collect();
-        assert_eq!(taken, [Posted::First, Posted::Added, Posted::Overflow, Posted::Refused]);
-        assert_eq!(all.load(Relaxed), 800);
-        drop(inboxes);
-        assert_eq!(all.load(Relaxed), 0);
     }
 }

@@ -12,7 +12,7 @@ mod publish;
 mod subscribe;
 
 pub(crate) use hub::{Hub, Message};
-pub(crate) use inbox::{Inbox, MailMax, post};
+pub(crate) use inbox::{Inbox, post};
 pub(crate) use subscribe::{Subscriptions, may_run};
 
 use super::command::{Access, Command, Flags, Keys, container, session};

@@ -66,7 +66,7 @@ impl<'a> Message<'a> {
         let redirect = client.tracking.redirect();
         if redirect == 0 {
             if client.protocol() == Protocol::Resp3 {
-                pubsub::post(client, needs, self.encoded(Protocol::Resp3), instance.mail_max());
+                pubsub::post(client, needs, self.encoded(Protocol::Resp3), instance.inbox_bytes_max());
             }
             return;
         }
@@ -74,7 +74,7 @@ impl<'a> Message<'a> {
             Some(target) => {
                 let protocol = target.protocol();
                 if protocol == Protocol::Resp3 || target.subscribes() {
-                    pubsub::post(&target, needs, self.encoded(protocol), instance.mail_max());
+                    pubsub::post(&target, needs, self.encoded(protocol), instance.inbox_bytes_max());
                 }
             }
             None => break_off(instance, client, redirect),
@@ -91,6 +91,6 @@ fn break_off(instance: &Instance, client: &Arc<Client>, redirect: u64) {
         reply.push(2);
         reply.bulk(b"tracking-redir-broken");
         reply.int(redirect as i64);
-        pubsub::post(client, 0, &reply.take().into(), instance.mail_max());
+        pubsub::post(client, 0, &reply.take().into(), instance.inbox_bytes_max());
     }
 }
