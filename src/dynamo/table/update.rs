@@ -33,7 +33,7 @@ impl Operation for UpdateTable {
         if let Some(turn) = &self.update.stream {
             set_stream(&mut txn, &mut schema, turn.on())?;
         }
-        if self.update.only_drops_indexes() {
+        if self.update.wins_space() {
             txn.frees();
         }
         forget_streams(context, &mut txn, &mut schema);

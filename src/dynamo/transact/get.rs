@@ -16,7 +16,7 @@ use crate::dynamo::request::{Request, unexpected};
 use crate::dynamo::validate::expressions::GET;
 use crate::store::Reads;
 
-use super::{BYTES_MAX, own_reason, refuse, too_large};
+use super::{BYTES_MAX, own_reason_before, refuse, too_large};
 
 /// How many items are read at once.
 const ITEMS_AT_ONCE: usize = 100;
@@ -69,7 +69,8 @@ pub fn read_together(context: &Context, gets: &[Get], detail: Detail) -> Result<
     let (mut rows, mut reasons) = (Vec::new(), Vec::new());
     for get in gets {
         let table = context.table(&get.table)?;
-        reasons.push(own_reason(row_of(&table, &get.key, context.limits()).map(|row| rows.push(row)))?);
+        reasons
+            .push(own_reason_before(row_of(&table, &get.key, context.limits()).map(|row| rows.push(row)))?);
         tables.push(table);
     }
     refuse(reasons)?;

@@ -15,27 +15,37 @@ fn too_large() -> Error {
     invalid("Collection size of items in transaction exceeds the limit of 4 MB")
 }
 
-/// Why one of a transaction's items is refused, if it is; an error if that is told of the request as a whole: what the
-/// service finds wrong with it before it begins, which is empty keys and a put that is too large.
+/// Why one of a transaction's items is refused, if it is.
 fn own_reason(result: Result<()>) -> Result<Option<Refusal>> {
-    let is_of_request = |refusal: &Refusal| {
-        refusal.message == TOO_LARGE
-            || refusal.message.starts_with("One or more parameter values are not valid.")
-    };
     match result {
         Ok(()) => Ok(None),
-        Err(Error::Refused(refusal))
-            if refusal.kind != Kind::ResourceNotFound && !is_of_request(&refusal) =>
-        {
-            Ok(Some(*refusal))
-        }
+        Err(Error::Refused(refusal)) if refusal.kind != Kind::ResourceNotFound => Ok(Some(*refusal)),
         Err(error) => Err(error),
     }
 }
 
-/// Refuses a transaction if there is something wrong with any of its items.
+/// The same, of what is found before the transaction begins: some of that is an error of the whole request.
+fn own_reason_before(result: Result<()>) -> Result<Option<Refusal>> {
+    match own_reason(result)? {
+        Some(refusal) if is_of_request(&refusal) => Err(refusal.into()),
+        reason => Ok(reason),
+    }
+}
+
+/// Whether the service tells a refusal of the request as a whole: empty keys, and a put that is too large.
+fn is_of_request(refusal: &Refusal) -> bool {
+    refusal.message == TOO_LARGE || refusal.message.starts_with("One or more parameter values are not valid.")
+}
+
+/// Refuses a transaction if there is something wrong with any of its items; the request as a whole if there is nothing else
+/// wrong than that.
 fn refuse(reasons: Vec<Option<Refusal>>) -> Result<()> {
-    if reasons.iter().any(Option::is_some) { Err(cancelled(reasons)) } else { Ok(()) }
+    let mut given = reasons.iter().flatten();
+    match given.next() {
+        None => Ok(()),
+        Some(first) if is_of_request(first) && given.all(is_of_request) => Err(first.clone().into()),
+        Some(_) => Err(cancelled(reasons)),
+    }
 }
 
 /// The refusal of a transaction: what was wrong with each of its items, in order; `None` for nothing.

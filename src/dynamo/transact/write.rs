@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::token::Token;
-use super::{BYTES_MAX, own_reason, refuse, too_large};
+use super::{BYTES_MAX, own_reason, own_reason_before, refuse, too_large};
 use crate::dynamo::attribute::size;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
@@ -110,7 +110,7 @@ fn reread(context: &Context, writes: &[Write], detail: Detail) -> Consumed {
 fn aim<'w>(context: &Context, writes: &'w [Write]) -> Result<Vec<Aimed<'w>>> {
     let (mut all, mut reasons) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
     for write in writes {
-        reasons.push(own_reason(write.aim(context).map(|aimed| all.push(aimed)))?);
+        reasons.push(own_reason_before(write.aim(context).map(|aimed| all.push(aimed)))?);
     }
     check_distinct(all.iter().map(|one| (one.table.id, &one.key)))?;
     refuse(reasons)?;

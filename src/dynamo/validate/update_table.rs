@@ -38,8 +38,9 @@ pub struct TableUpdate {
 }
 
 impl TableUpdate {
-    /// Whether all that it does is to drop indexes, which wins space.
-    pub fn only_drops_indexes(&self) -> bool {
+    /// Whether it wins space: it drops indexes, makes none and has nothing to do with a stream. What else it may set takes
+    /// a few bytes.
+    pub fn wins_space(&self) -> bool {
         let is_drop = |index: &IndexUpdate| matches!(index, IndexUpdate::Delete(_));
         !self.indexes.is_empty() && self.indexes.iter().all(is_drop) && self.stream.is_none()
     }

@@ -33,6 +33,8 @@ use ring::digest::Digest;
 const UNKNOWN: &[u8] = b"<UnknownOperationException/>\n";
 /// The trailing space is AWS's.
 const HEALTHY: &[u8] = b"healthy: dynamodb.us-east-1.amazonaws.com ";
+/// The page of figures could not be made.
+const FAILED: &[u8] = b"the metrics could not be collected; the log may say why";
 /// Bodies that are larger are read and carried out on the blocking pool, so that nobody waits for it.
 const READ_HERE_MAX: usize = 256 << 10;
 
@@ -102,8 +104,9 @@ impl Connection {
         }
         let (instance, front_end) = (self.turn.instance.clone(), self.front_end.clone());
         let page = tokio::task::spawn_blocking(move || metrics::page(instance, front_end)).await;
-        // It only fails where the server ends.
-        let page = page.unwrap_or_default().into_bytes();
+        // Half a page would pass for a server that has lost its figures.
+        let Ok(Ok(page)) = page else { return self.plain(head, 500, FAILED) };
+        let page = page.into_bytes();
         let mut reserved = Reserved::none(&self.turn.instance);
         if reserved.grow(page.capacity()).is_err() {
             return self.plain(head, 503, CROWDED);

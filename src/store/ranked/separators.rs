@@ -64,14 +64,18 @@ impl Separators {
         self.bytes.extend_from_slice(&other.bytes);
     }
 
-    /// Takes off those from one on.
+    /// Takes off those from one on, and keeps no room in their place.
     pub(super) fn split_off(&mut self, at: usize) -> Self {
         let start = self.span(at).start;
         let mut ends = self.ends.split_off(at);
         for end in &mut ends {
             *end -= start as u32;
         }
-        Self { heads: self.heads.split_off(at), ends, bytes: self.bytes.split_off(start) }
+        let off = Self { heads: self.heads.split_off(at), ends, bytes: self.bytes.split_off(start) };
+        self.heads.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        off
     }
 }
 

@@ -86,10 +86,13 @@ impl Node {
     /// Takes off its second half if it has grown too wide.
     fn split_if_wide(&mut self) -> Option<Self> {
         match self {
-            Self::Leaf(leaf) if leaf.tallies.len() > LEAF_MAX => Some(Self::Leaf(Leaf {
-                tallies: leaf.tallies.split_off(LEAF_MAX / 2),
-                separators: Arc::new(Arc::make_mut(&mut leaf.separators).split_off(LEAF_MAX / 2)),
-            })),
+            Self::Leaf(leaf) if leaf.tallies.len() > LEAF_MAX => {
+                let tallies = leaf.tallies.split_off(LEAF_MAX / 2);
+                // Where segments come at the end nobody fills it again, and it is counted by what it holds.
+                leaf.tallies.shrink_to_fit();
+                let separators = Arc::make_mut(&mut leaf.separators).split_off(LEAF_MAX / 2);
+                Some(Self::Leaf(Leaf { tallies, separators: Arc::new(separators) }))
+            }
             Self::Inner(children) if children.len() > CHILDREN_MAX => {
                 Some(Self::Inner(children.split_off(CHILDREN_MAX / 2)))
             }
@@ -328,7 +331,7 @@ impl Tree {
     }
 }
 
-/// Which child a segment is in, or the last; the segment's number becomes the one within the child.
+/// Which child a segment is in, or one past the last; the segment's number becomes the one within the child.
 fn child_of(children: &[Tree], segment: &mut usize) -> usize {
     let found = children.iter().position(|child| {
         let is_in = *segment < child.sum.segments;

@@ -42,14 +42,16 @@ const BOUNDS_NS: [u64; 12] = [
 
 const NS_PER_S: f64 = 1e9;
 
-/// The page, as it is now.
-pub(super) fn page(instance: Arc<Instance>, front_end: Arc<FrontEnd>) -> String {
+/// The page, as it is now, whole.
+pub(super) fn page(
+    instance: Arc<Instance>,
+    front_end: Arc<FrontEnd>,
+) -> std::result::Result<String, std::fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Watched { instance, front_end }));
     let mut text = String::new();
-    // A string takes whatever is written to it.
-    let _ = prometheus_text::encode(&mut text, &registry);
-    text
+    prometheus_text::encode(&mut text, &registry)?;
+    Ok(text)
 }
 
 /// What is told about.
