@@ -13,15 +13,18 @@
 //! One thread at a time applies (the one that holds the writer lock); any number read meanwhile.
 
 mod chunks;
+mod heads;
 mod order;
 mod rows;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
 
+use self::heads::Heads;
 pub(crate) use self::order::MemtableCursor;
 use self::order::Order;
 use self::rows::{Row, Rows, Sought};
@@ -39,6 +42,7 @@ const MARK_BYTES: u64 = 64;
 pub(crate) struct Memtable {
     log: u64,
     rows: Rows,
+    heads: Heads,
     order: Order,
     bytes: AtomicU64,
     /// First and last commit applied; 0: none.
@@ -56,6 +60,7 @@ impl Memtable {
         Self {
             log,
             rows: Rows::new(bytes),
+            heads: Heads::default(),
             order: Order::default(),
             bytes: AtomicU64::new(0),
             seqno_first: AtomicU64::new(0),
@@ -109,6 +114,7 @@ impl Memtable {
         let from = key.as_ptr() as usize - base;
         let value_from = value.as_ptr() as usize - base;
         let bytes = payload.slice(from..value_from + value.len());
+        self.heads.add(key);
         self.rows.push(Row::new(bytes, key.len(), value_from - from, trailer));
     }
 
@@ -178,6 +184,21 @@ impl Memtable {
     pub(crate) fn seqnos(&self) -> Option<(Seqno, Seqno)> {
         let first = self.seqno_first.load(Relaxed);
         (first > 0).then(|| (first, self.seqno_last.load(Relaxed)))
+    }
+
+    /// Whether it holds any commit that a reader at `seqno` sees.
+    pub(crate) fn is_begun(&self, seqno: Seqno) -> bool {
+        self.seqnos().is_some_and(|(first, _)| first <= seqno)
+    }
+
+    /// False if no row lies between these bounds for sure.
+    pub(crate) fn may_reach(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
+        self.heads.may_reach(from, to)
+    }
+
+    /// Whether a position over its rows is to be had within a millisecond or two.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.order.is_quick(&self.rows)
     }
 
     /// Whether it holds no rows; it may hold marks and counters.

@@ -14,7 +14,7 @@ use super::marks::{self, Mark};
 use super::merge::{LevelCursor, Merge, Source};
 use super::shared::SuperVersion;
 use super::table::{Caching, Table};
-use super::view::{Tier, View};
+use super::view::View;
 
 /// Versions of one key to step over before seeking past them.
 const STEPS_MAX: u32 = 8;
@@ -79,8 +79,7 @@ impl<'v> Scan<'v> {
         let (sources, marks) = if is_empty(from, to) {
             (Vec::new(), Vec::new())
         } else {
-            let rows = view.rows();
-            (sources(rows, (view.tier(), caching), from, to), visible_marks(rows, view.seqno(), from, to))
+            (sources(view, caching, from, to), visible_marks(view.rows(), view.seqno(), from, to))
         };
         Self {
             merge: Merge::new(sources),
@@ -283,18 +282,17 @@ impl<'v> Scan<'v> {
     }
 }
 
-/// Cursors over whatever may hold rows between two bounds.
-fn sources<'v>(
-    rows: &'v SuperVersion,
-    (tier, caching): (Tier, Caching),
-    from: Bound<&[u8]>,
-    to: Bound<&[u8]>,
-) -> Vec<Source<'v>> {
+/// Cursors over whatever may hold rows between two bounds that the view sees.
+fn sources<'v>(view: &'v View, caching: Caching, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Vec<Source<'v>> {
+    let (rows, tier) = (view.rows(), view.tier());
     let reaches =
         |table: &Table| is_after(from, &table.meta().largest) && is_before(to, &table.meta().smallest);
     let [level0, below @ ..] = &rows.version.levels;
     let mut sources = Vec::with_capacity(rows.sealed.len() + level0.len() + below.len() + 1);
-    sources.extend(rows.memtables().map(|memtable| Source::Memtable(memtable.cursor(tier))));
+    // What lies elsewhere, or was begun later than the view's moment, would be put in order for nothing.
+    let seen =
+        rows.memtables().filter(|memtable| memtable.is_begun(view.seqno()) && memtable.may_reach(from, to));
+    sources.extend(seen.map(|memtable| Source::Memtable(memtable.cursor(tier))));
     for table in level0.iter().filter(|table| reaches(table)) {
         sources.push(Source::Level(LevelCursor::new(std::slice::from_ref(table), tier, caching)));
     }

@@ -154,6 +154,13 @@ impl Snapshot {
         self.registered.seqno()
     }
 
+    /// Whether a scan begins at once. Else it first puts rows in order that are in memory yet, as their flush does anyway:
+    /// who has time waits for that.
+    pub fn is_in_order(&self) -> bool {
+        let view = self.view();
+        view.rows().memtables().all(|memtable| !memtable.is_begun(self.seqno()) || memtable.is_quick())
+    }
+
     /// Reads at that moment, where its rows are now: a snapshot kept for long holds no memtable or table back.
     pub fn view(&self) -> View {
         View::take(&self.shared, || self.seqno())

@@ -89,6 +89,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether a scan begins at once: see [`engine::Snapshot::is_in_order`].
+    pub fn is_in_order(&self) -> bool {
+        self.rows.is_in_order()
+    }
+
     /// Reads at that moment.
     pub fn view(&self) -> View {
         View { rows: self.rows.view(), now_ms: self.now_ms }

@@ -1,7 +1,7 @@
 //! The order of a memtable's rows, made when somebody asks for it.
 
 use std::borrow::Borrow;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::ops::Bound;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
@@ -21,6 +21,7 @@ use crate::engine::view::Tier;
 
 /// Eight-byte words of a key that lie in its node, and beside its row's number while rows are sorted.
 const PREFIX_WORDS: usize = 3;
+const PREFIX_BYTES: u32 = 8 * PREFIX_WORDS as u32;
 /// What a node costs: itself, a tower of two, and the allocator's share.
 const NODE_BYTES: u64 = size_of::<Node>() as u64 + 40;
 /// So many rows are put in order within a millisecond or two, which an event loop can afford.
@@ -176,7 +177,7 @@ impl Order {
     }
 
     /// Whether the rows can be put in order without anybody noticing.
-    fn is_quick(&self, rows: &Rows) -> bool {
+    pub(super) fn is_quick(&self, rows: &Rows) -> bool {
         if self.sealed.load(Acquire) {
             return self.sorted.get().is_some() || rows.count() <= QUICK_ROWS;
         }
@@ -185,47 +186,66 @@ impl Order {
 }
 
 /// The rows from one number up to another in order; of two operations of one batch on one key the later alone.
+///
+/// What all keys begin with tells none apart: rows are sorted by the words that follow it, which lie beside the number.
+/// Those whose keys are alike in that much, too, are sorted among themselves in the same way, further on.
 fn sort(rows: &Rows, from: u32, to: u32) -> Vec<u32> {
     let row = |number: u32| rows.get(number).expect("rows below the count are there");
-    // What all keys begin with tells none apart: the words beside the number are what follows it.
-    let mut shared = usize::MAX;
-    for number in from..to {
-        let (first, key) = (row(from).key().user, row(number).key().user);
-        shared = first.iter().zip(key).take(shared).take_while(|(a, b)| a == b).count();
+    let mut sorted: Vec<Keyed> = (from..to).map(|number| Keyed { number, ..Keyed::default() }).collect();
+    // Which are alike, and in how many bytes at least.
+    let mut alike = vec![(0..sorted.len(), 0)];
+    while let Some((range, known)) = alike.pop() {
+        let start = range.start;
+        let rows_alike = &mut sorted[range];
+        let Some(first) = rows_alike.first().map(|first| row(first.number).key().user) else { break };
+        let mut shared = first.len();
+        for keyed in &*rows_alike {
+            let key = row(keyed.number).key().user;
+            if key.get(known..shared) != Some(&first[known..shared]) {
+                let same = first[known..shared].iter().zip(&key[known..]).take_while(|(a, b)| a == b);
+                shared = known + same.count();
+            }
+        }
+        for keyed in &mut *rows_alike {
+            keyed.look(&row(keyed.number).key().user[shared..]);
+        }
+        // Rows are numbered in the order of their commits, and within one in the order of its operations.
+        rows_alike.sort_unstable_by_key(|keyed| (keyed.prefix, keyed.left, Reverse(keyed.number)));
+        let mut at = start;
+        for group in rows_alike.chunk_by(Keyed::is_alike) {
+            if group.len() > 1 && group[0].left > PREFIX_BYTES {
+                alike.push((at..at + group.len(), shared + PREFIX_BYTES as usize));
+            }
+            at += group.len();
+        }
     }
-    let mut keyed: Vec<Keyed> = (from..to)
-        .map(|number| {
-            let rest = &row(number).key().user[shared..];
-            Keyed { prefix: prefix(rest), len: rest.len() as u32, number }
-        })
-        .collect();
-    let by_key = |a: &Keyed, b: &Keyed| {
-        let by_length = || if a.is_whole() && b.is_whole() { Some(a.len.cmp(&b.len)) } else { None };
-        let by_bytes = || row(a.number).key().user[shared..].cmp(&row(b.number).key().user[shared..]);
-        a.prefix.cmp(&b.prefix).then_with(|| by_length().unwrap_or_else(by_bytes))
-    };
-    // Rows are numbered in the order of their commits, and within one in the order of its operations.
-    keyed.sort_unstable_by(|a, b| by_key(a, b).then_with(|| b.number.cmp(&a.number)));
-    keyed.dedup_by(|b, a| {
-        a.prefix == b.prefix
-            && row(a.number).trailer().seqno() == row(b.number).trailer().seqno()
-            && by_key(a, b).is_eq()
+    sorted.dedup_by(|b, a| {
+        let same =
+            |a: &Row, b: &Row| a.trailer().seqno() == b.trailer().seqno() && a.key().user == b.key().user;
+        a.is_alike(b) && same(row(a.number), row(b.number))
     });
-    keyed.into_iter().map(|keyed| keyed.number).collect()
+    sorted.into_iter().map(|keyed| keyed.number).collect()
 }
 
 /// What sorting needs to know of a row, without looking at it where it lies.
+#[derive(Default)]
 struct Keyed {
-    /// Of the key, less what all begin with.
+    /// Of the part of the key that is looked at.
     prefix: [u64; PREFIX_WORDS],
-    len: u32,
+    /// How many bytes that part has: one more than the prefix, if more.
+    left: u32,
     number: u32,
 }
 
 impl Keyed {
-    /// Whether the prefix is all of the key, filled with zeros.
-    fn is_whole(&self) -> bool {
-        self.len as usize <= 8 * PREFIX_WORDS
+    /// Looks at a part of the key.
+    fn look(&mut self, part: &[u8]) {
+        self.prefix = prefix(part);
+        self.left = (part.len() as u32).min(PREFIX_BYTES + 1);
+    }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        (self.prefix, self.left) == (other.prefix, other.left)
     }
 }
 

@@ -121,9 +121,9 @@ fn malformed_bytes_are_refused() {
     assert!(memtable.apply(1, &Bytes::from_static(&[1, 200, 1, b'x'])).is_err());
 }
 
-/// Keys around the length of the inline prefix, full of zeros and shared beginnings.
+/// Keys around the length of the inline prefix and its multiples, full of zeros and shared beginnings.
 fn key() -> impl Strategy<Value = Vec<u8>> {
-    (prop::sample::select(vec![0_usize, 3, 7, 15, 16, 23, 24]), prop::collection::vec(0_u8..3, 0..4))
+    (prop::sample::select(vec![0_usize, 3, 7, 15, 16, 23, 24, 47, 48, 49, 73]), prop::collection::vec(0_u8..3, 0..4))
         .prop_map(|(zeros, tail)| {
             let mut key = vec![0; zeros];
             key.extend(tail);

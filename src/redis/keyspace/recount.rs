@@ -29,6 +29,11 @@ const SLICE_ROWS: usize = 5_000;
 /// is not made to wait: somebody wants the space back.
 const SLICE_REST: u64 = 19;
 
+/// So long it waits, in milliseconds, for what is in memory at its moment to be flushed: a walk would order it, and all
+/// that is written meanwhile, row by row. Looked after so often.
+const FLUSH_WAIT_MS: u64 = 10_000;
+const FLUSH_LOOK_MS: u64 = 500;
+
 /// The recount under way, and when the next may begin.
 #[derive(Default)]
 pub(super) struct Recounts {
@@ -82,6 +87,9 @@ impl Keyspace {
         let Some(mut recount) = recounts.running.take() else {
             return Ok(Reaped { removed: 0, next_ms: Some(now_ms), settled_ms: u64::MAX });
         };
+        if now_ms >= recount.rests_until_ms && recount.waits_for_flush(now_ms) {
+            recount.rests_until_ms = now_ms + FLUSH_LOOK_MS;
+        }
         if now_ms < recount.rests_until_ms {
             let Recount { settled_ms, rests_until_ms, .. } = recount;
             recounts.running = Some(recount);
@@ -158,6 +166,12 @@ impl Keyspace {
 }
 
 impl Recount {
+    /// Whether it had better begin later. A flood of deadlines is not made to wait.
+    fn waits_for_flush(&self, now_ms: u64) -> bool {
+        let early = now_ms < self.began_ms + FLUSH_WAIT_MS;
+        early && self.last.is_none() && self.waived_ms.is_none() && !self.snapshot.is_in_order()
+    }
+
     /// Walks on; whether it has come to the end.
     fn slice(&mut self, keyspace: &Keyspace, store: &Arc<Store>) -> Result<bool> {
         let (start, mut end) = (self.start(), self.start());

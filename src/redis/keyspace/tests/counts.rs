@@ -48,6 +48,35 @@ fn what_cannot_be_told_from_memory_is_settled_by_a_recount() {
 }
 
 #[test]
+fn a_recount_waits_for_a_flush_but_not_for_ever() {
+    let world = World::new();
+    let recounting = |flushed: bool| {
+        world.write(0, |txn, space| {
+            for n in 0..5000 {
+                overwrite(txn, space, &name(n), b"", None).unwrap();
+            }
+        });
+        let space = world.read(0, |_, space| space);
+        world.keyspace.start_recount(world.keyspace.store(), space, None).unwrap();
+        world.reap();
+        assert!(world.keyspace.is_recounting());
+        if flushed {
+            world.compact();
+            world.clock.advance_ms(1000);
+        } else {
+            world.clock.advance_ms(9000);
+            world.reap();
+            assert!(world.keyspace.is_recounting());
+            world.clock.advance_ms(2000);
+        }
+        world.reap();
+        world.keyspace.is_recounting()
+    };
+    assert!(!recounting(true));
+    assert!(!recounting(false));
+}
+
+#[test]
 fn what_goes_since_it_was_due_is_counted_once_and_nothing_else_is() {
     let world = World::new();
     let due = crate::clock::Clock::now_ms(&*world.clock) + 1000;
