@@ -85,7 +85,8 @@ impl Shared {
         let body_crc = crc32fast::hash(bytes);
         let large = (bytes.len() >= LARGE).then(|| Bytes::copy_from_slice(bytes));
         self.slow_down(bytes.len() as u64, pace);
-        self.admit_to_disk(batch.grows())?;
+        // Who does not grow is let through on a full disk, but not past the memory there is: nothing may be flushed.
+        self.admit_to_disk(batch.grows() || self.pressure.is_full(self.current.load().memtable.bytes()))?;
 
         let mut writer = self.lock_with_room(bytes.len())?;
         let seqno = writer.seqno + 1;

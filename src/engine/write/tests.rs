@@ -361,6 +361,30 @@ fn a_full_disk_refuses_writes_lets_deletes_through_and_recovers() {
 }
 
 #[test]
+fn on_a_full_disk_deletes_end_where_memory_does() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Always).unwrap();
+    shared.disk_is_full();
+    // Room for the log, but not enough for the mode to end.
+    world.vfs.set_quota(Some(world.vfs.used() + (1 << 20)));
+    let delete = |from: u32| {
+        let mut batch = Batch::new();
+        (from..from + 100).for_each(|key| batch.delete(&key.to_be_bytes()));
+        shared.commit(&batch)
+    };
+    let in_memory = || {
+        let now = shared.current.load();
+        now.sealed_bytes() + now.memtable.bytes()
+    };
+    let refused = (0..10_000_u32).find_map(|batch| delete(100 * batch).err());
+    assert!(matches!(refused, Some(Error::DiskFull(_))), "{refused:?}");
+    let limit = shared.limits.memtables;
+    assert!((limit..limit + (64 << 10)).contains(&in_memory()), "{} of {limit} bytes", in_memory());
+    world.vfs.set_quota(None);
+    delete(0).unwrap();
+}
+
+#[test]
 fn one_sync_answers_everybody_who_waits() {
     let world = World::new(MemoryVfs::new());
     let shared = world.open(Fsync::Always).unwrap();
