@@ -88,7 +88,7 @@ fn run(shared: &Arc<Shared>) -> Result<bool> {
     }
     let marks: Vec<_> = sealed.iter().flat_map(|m| m.marks()).collect();
     let horizon = shared.snapshots.horizon(|| shared.progress.durable().max(seqno.unwrap_or(0)));
-    let sources = sealed.iter().map(|m| Source::Memtable(m.cursor(Tier::Disk))).collect();
+    let sources = sealed.iter().map(|m| Source::Memtable(m.cursor(Tier::Disk).going_through())).collect();
     let mut filter = Filter::new(&horizon, &[], &marks, &*shared.env.sweep, Unknown);
     let mut outputs = Outputs::new(Target {
         vfs: &shared.env.vfs,

@@ -64,6 +64,11 @@ impl Row {
         self.bytes.slice(self.value_at as usize..)
     }
 
+    /// Reads a little of it from both ends.
+    pub(super) fn touch(&self) -> u8 {
+        self.bytes.first().copied().unwrap_or_default() ^ self.bytes.last().copied().unwrap_or_default()
+    }
+
     /// `None`: a tombstone.
     pub(super) fn value_if_put(&self) -> Option<Bytes> {
         (self.trailer.kind() == Some(Kind::Put)).then(|| self.value_bytes())
