@@ -27,6 +27,7 @@ use parking_lot::RwLock;
 use self::heads::Heads;
 pub(crate) use self::order::MemtableCursor;
 use self::order::Order;
+pub use self::rows::TOUCHED_MAX;
 use self::rows::{Row, Rows, Sought};
 use super::batch::{Op, Ops};
 use super::cursor::{Cursor, Found};
@@ -136,6 +137,11 @@ impl Memtable {
                 (cursor.valid() && cursor.key().user == key).then(|| found(cursor.row()))
             }
         })
+    }
+
+    /// Has what looking for these keys would wait for come into the CPU's caches.
+    pub(crate) fn touch<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        self.rows.touch(keys);
     }
 
     /// How many rows it has, of all versions.

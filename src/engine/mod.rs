@@ -47,6 +47,7 @@ pub use db::Db;
 pub use error::{Error, Result};
 pub use event::{Event, Listener};
 pub use key::{KEY_BYTES_MAX, Kind, SEQNO_MAX, Seqno};
+pub use memtable::TOUCHED_MAX;
 pub use options::{Compression, Env, Fsync, Options};
 pub use scan::Scan;
 pub use stats::Totals;

@@ -10,6 +10,7 @@ use super::instance::Instance;
 use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
 use super::protocol::reply::Reply;
 use super::session::Session;
+use crate::engine::TOUCHED_MAX;
 use crate::store::{Miss, Reads, Seqno, Tier};
 
 /// Output at which a pipeline pauses until the client has taken it.
@@ -17,6 +18,10 @@ const OUTPUT_BYTES_SOFT: usize = 1 << 20;
 
 /// Output at which what others have to tell stays where it is: several may share it there.
 const MAIL_BYTES_SOFT: usize = 64 << 10;
+
+/// How much of a pipeline is looked ahead at, and how long the names are.
+const AHEAD_BYTES: usize = 16 << 10;
+const AHEAD_NAME_BYTES: usize = 256;
 
 /// Why [`Pipeline::run`] came back.
 #[derive(Clone, Debug)]
@@ -49,6 +54,8 @@ pub(crate) struct Pipeline {
     input: Vec<u8>,
     /// How much of `input` is done with.
     done: usize,
+    /// How much of `input` was looked ahead at.
+    ahead: usize,
     reply: Reply,
 }
 
@@ -63,6 +70,7 @@ impl Pipeline {
             bulk_bytes_max: 0,
             input: Vec::new(),
             done: 0,
+            ahead: 0,
             reply: Reply::default(),
         };
         pipeline.set_limits();
@@ -89,6 +97,7 @@ impl Pipeline {
     pub(crate) fn input(&mut self) -> &mut Vec<u8> {
         if self.done > 0 {
             self.input.drain(..self.done);
+            self.ahead = self.ahead.saturating_sub(self.done);
             self.done = 0;
         }
         &mut self.input
@@ -230,6 +239,10 @@ impl Pipeline {
                 Ok(Step::Request(length)) => length,
                 Err(error) => return self.broken(error),
             };
+            if self.done >= self.ahead && input.len() > length {
+                self.look_ahead();
+            }
+            let input = self.input.get(self.done..).unwrap_or_default();
             let args = self.decoder.args(input);
             match dispatch::run(&self.instance, &mut self.session, args, &mut self.reply, tier, ns) {
                 Flow::Done => {
@@ -251,10 +264,30 @@ impl Pipeline {
         }
     }
 
+    /// Has the first keys of the requests to come fetched into the CPU's caches together. One by one each would wait for
+    /// memory several times over, which is a fifth of what a GET costs.
+    fn look_ahead(&mut self) {
+        let Some(space) = self.instance.keyspace().databases().newest(self.session.database) else { return };
+        let mut rows = Vec::with_capacity(TOUCHED_MAX);
+        let mut scout = Decoder::default();
+        let end = self.input.len().min(self.done + AHEAD_BYTES);
+        self.ahead = self.done;
+        for _ in 0..TOUCHED_MAX {
+            let input = self.input.get(self.ahead..end).unwrap_or_default();
+            let Ok(Step::Request(length)) = scout.decode(input, &self.limits) else { break };
+            let name = scout.args(input).get(1);
+            if name.len() <= AHEAD_NAME_BYTES {
+                rows.push(space.meta_row(name));
+            }
+            self.ahead += length;
+        }
+        self.instance.store().db().touch(rows.iter().map(Vec::as_slice));
+    }
+
     fn all_done(&mut self) -> Pace {
         if self.is_idle() {
             self.input.clear();
-            self.done = 0;
+            (self.done, self.ahead) = (0, 0);
             self.decoder.shrink();
         }
         Pace::More

@@ -23,6 +23,8 @@ pub(super) const ROW_BYTES: u64 = size_of::<Row>() as u64 + 8 + 8 + 32;
 /// One bucket for so many bytes of memtable, which is about one for a row of a short value.
 const BYTES_PER_BUCKET: u64 = 256;
 const BUCKETS_MAX: u64 = 1 << 22;
+/// So many keys are fetched into the CPU's caches at once.
+pub const TOUCHED_MAX: usize = 16;
 /// Versions that are too new for a reader, of which a search steps over so many.
 const STEPS_MAX: u32 = 4096;
 
@@ -147,6 +149,19 @@ impl Rows {
             next = row.older;
         }
         Sought::FarBack
+    }
+
+    /// Has what looking for these keys would wait for come into the CPU's caches. None of the accesses waits for that of
+    /// another key. At most [`TOUCHED_MAX`] keys; what is beyond is left out.
+    pub(super) fn touch<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let mut newest = [0_u32; TOUCHED_MAX];
+        for (newest, key) in newest.iter_mut().zip(keys) {
+            let place = self.place(key);
+            let bucket = place.bucket.load(Acquire);
+            *newest = if bucket & place.signs == place.signs { bucket as u32 } else { 0 };
+        }
+        let rows = newest.iter().filter_map(|newest| self.get(newest.checked_sub(1)?));
+        std::hint::black_box(rows.fold(0, |sum, row| sum ^ row.touch()));
     }
 
     /// How many there are; fewer than this are all complete.

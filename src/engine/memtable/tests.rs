@@ -123,7 +123,10 @@ fn malformed_bytes_are_refused() {
 
 /// Keys around the length of the inline prefix and its multiples, full of zeros and shared beginnings.
 fn key() -> impl Strategy<Value = Vec<u8>> {
-    (prop::sample::select(vec![0_usize, 3, 7, 15, 16, 23, 24, 47, 48, 49, 73]), prop::collection::vec(0_u8..3, 0..4))
+    (
+        prop::sample::select(vec![0_usize, 3, 7, 15, 16, 23, 24, 47, 48, 49, 73]),
+        prop::collection::vec(0_u8..3, 0..4),
+    )
         .prop_map(|(zeros, tail)| {
             let mut key = vec![0; zeros];
             key.extend(tail);

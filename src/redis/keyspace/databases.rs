@@ -138,6 +138,13 @@ impl Databases {
         Ok(Space { database, id, waived_ms: self.waived_ms(id) })
     }
 
+    /// The keyspace of a database as of now.
+    pub(crate) fn newest(&self, database: u16) -> Option<Space> {
+        let history = self.history.load();
+        let &Entry { id, waived_ms } = history.last()?.entries.get(usize::from(database))?;
+        Some(Space { database, id, waived_ms })
+    }
+
     /// The databases as of now.
     pub(super) fn spaces(&self) -> Vec<Space> {
         let history = self.history.load();
