@@ -15,7 +15,7 @@ use super::table::{Entry, table};
 use super::transaction::Queue;
 use super::waiters::News;
 use super::{keyspace, monitor, notify, pubsub, recency, script, slow, tracking, transaction};
-use crate::store::{self, LockSet, Miss, Tier, Txn};
+use crate::store::{self, Lack, LockSet, Tier, Txn};
 
 /// What became of a command.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(crate) enum Flow {
     Done,
     /// It would have to wait for the disk or a lock: nothing happened; run it again once what it misses has been
     /// fetched, or in [`Tier::Disk`].
-    Wait(Option<Miss>),
+    Wait(Option<Lack>),
     /// CLIENT PAUSE holds it up: nothing happened; run it again later.
     Paused,
     /// It waits for a key: nothing happened; [`resume`] when there is news.
@@ -91,11 +91,9 @@ pub(crate) fn run(
         if error.would_wait() && tier == Tier::Cached {
             reply.truncate(mark);
             // A transaction would be run from its start for each of its blocks.
-            return Flow::Wait(if matches!(command.action, Action::Exec) {
-                None
-            } else {
-                error.clone().miss()
-            });
+            let may_repeat =
+                |lack: &Lack| matches!(lack, Lack::Lock(_)) || !matches!(command.action, Action::Exec);
+            return Flow::Wait(error.clone().lack().filter(may_repeat));
         }
         if session.blocked.is_some() {
             reply.truncate(mark);
@@ -235,7 +233,7 @@ pub(crate) fn resume(
         Err(error) if error.would_wait() && tier == Tier::Cached => {
             reply.truncate(before.mark);
             session.blocked = Some(blocked);
-            return Flow::Wait(error.miss());
+            return Flow::Wait(error.lack());
         }
         Err(Error::Block(_)) => {
             reply.truncate(before.mark);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::blocking::Block;
 use super::keyspace;
-use crate::store::{self, EngineError, Miss};
+use crate::store::{self, EngineError, Lack};
 
 /// A command's result.
 pub(crate) type Result<T = ()> = std::result::Result<T, Error>;
@@ -72,10 +72,10 @@ impl Error {
         })
     }
 
-    /// What must be fetched before the command is run again, if that alone is missing.
-    pub(crate) fn miss(self) -> Option<Miss> {
+    /// What must be there before the command is run again, if that alone is lacking.
+    pub(crate) fn lack(self) -> Option<Lack> {
         match self {
-            Self::Store(store::Error::WouldWait(miss)) => miss,
+            Self::Store(store::Error::WouldWait(lack)) => lack,
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
 use super::protocol::reply::Reply;
 use super::session::Session;
 use crate::engine::TOUCHED_MAX;
-use crate::store::{Miss, Reads, Seqno, Tier};
+use crate::store::{Lack, Reads, Seqno, Tier};
 
 /// Output at which a pipeline pauses until the client has taken it.
 const OUTPUT_BYTES_SOFT: usize = 1 << 20;
@@ -28,9 +28,9 @@ const AHEAD_NAME_BYTES: usize = 256;
 pub(crate) enum Pace {
     /// Everything that arrived whole is answered.
     More,
-    /// The next command must wait for the disk or a lock: run on once what it misses has been fetched, or in
-    /// [`Tier::Disk`], off the event loop.
-    Wait(Option<Miss>),
+    /// The next command must wait for the disk or a lock: run on once there is what it lacks, or in [`Tier::Disk`],
+    /// off the event loop.
+    Wait(Option<Lack>),
     /// CLIENT PAUSE holds the next command up.
     Paused,
     /// A command waits for a key: run on when [`Pipeline::has_news`], or [`Pipeline::blocked_left`] has passed.
@@ -186,7 +186,7 @@ impl Pipeline {
         if self.session.blocked.is_some() && !self.session.client.is_killed() {
             match dispatch::resume(&self.instance, &mut self.session, &mut self.reply, tier, ns) {
                 Flow::Done => {}
-                Flow::Wait(miss) => return Pace::Wait(miss),
+                Flow::Wait(lack) => return Pace::Wait(lack),
                 Flow::Paused => return Pace::Paused,
                 Flow::Block => return Pace::Block,
             }
@@ -251,7 +251,10 @@ impl Pipeline {
                 }
                 // The decoder is at the start again, and the request still at the front of the input.
                 // Each command of a long pipeline would be a journey of its own: they go to the disk together.
-                Flow::Wait(miss) => return Pace::Wait(miss.filter(|_| input.len() == length)),
+                Flow::Wait(lack) => {
+                    let is_last = input.len() == length;
+                    return Pace::Wait(lack.filter(|lack| is_last || matches!(lack, Lack::Lock(_))));
+                }
                 Flow::Paused => return Pace::Paused,
                 Flow::Block => {
                     self.done += length;

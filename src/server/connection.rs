@@ -30,6 +30,7 @@ use crate::redis::clients::Client;
 use crate::redis::pipeline::{Pace, Pipeline};
 use crate::redis::session::Session;
 use crate::redis::tail::STALLED_MS;
+use crate::store::{Lack, Stripe};
 
 /// Room for one read.
 const READ_BYTES: usize = 16 << 10;
@@ -38,6 +39,8 @@ const READ_BYTES_MAX: usize = 1 << 20;
 /// Blocks that are fetched for one command before it goes to the blocking pool: a point read through the whole tree needs
 /// two, and one more for each filter that errs.
 pub(super) const FETCHES_MAX: usize = 4;
+/// Times that a command finds a lock taken by others before it goes there, where it has its turn for sure.
+pub(super) const LOCK_TRIES_MAX: usize = 64;
 /// How long CLIENT PAUSE lets a connection sleep before it looks again.
 const PAUSE_CHECK: Duration = Duration::from_millis(10);
 
@@ -268,14 +271,20 @@ impl Connection {
     /// Runs what has arrived: here, as long as memory has the answers, or a few blocks from the disk complete them, else
     /// on the blocking pool. `None` if it panicked there.
     async fn run(&self, turn: &Turn) -> Option<Pace> {
-        let mut fetched = 0;
+        let (mut fetched, mut locked) = (0, 0);
         loop {
             match self.run_here(turn)? {
-                Pace::Wait(Some(miss)) if fetched < FETCHES_MAX => turn.fetcher.fetch(miss).await,
+                Pace::Wait(Some(Lack::Block(miss))) if fetched < FETCHES_MAX => {
+                    turn.fetcher.fetch(miss).await;
+                    fetched += 1;
+                }
+                Pace::Wait(Some(Lack::Lock(stripe))) if locked < LOCK_TRIES_MAX => {
+                    self.wait_until_free(turn, stripe).await;
+                    locked += 1;
+                }
                 Pace::Wait(_) => break,
                 pace => return Some(pace),
             }
-            fetched += 1;
         }
         turn.stats.moved.increment();
         let mut pipeline = self.state.borrow_mut().pipeline.take()?;
@@ -417,6 +426,18 @@ impl Connection {
             }
         })
         .await
+    }
+
+    /// Waits until a lock is free. Nobody keeps it for this connection.
+    async fn wait_until_free(&self, turn: &Turn, stripe: Stripe) {
+        poll_fn(|cx| {
+            self.register(cx);
+            if self.client.is_killed() {
+                return Poll::Ready(());
+            }
+            turn.instance.store().poll_free(stripe, cx.waker())
+        })
+        .await;
     }
 
     /// Waits until nobody has a turn any more that its last command set off.

@@ -3,26 +3,37 @@
 //! circle, and nothing is ever retried. Locking every stripe is how one has the whole store to oneself.
 //!
 //! ```text
-//! stripe := 0 free | 1.. that many share it | HELD one owns it      with WAITED set, somebody sleeps for it
+//! stripe := 0 free | 1.. that many share it | HELD one owns it
+//!           with RESERVED set, a thread sleeps for it       with WATCHED set, a task wants to hear when it is free
 //! ```
 //!
+//! A thread that waits is next: whoever comes later does not overtake it, however often the lock is free. An event loop
+//! that runs one command after the other on a key would else keep a thread from it for seconds. Tasks cannot sleep: they
+//! are woken, and try again.
+//!
 //! Waiters of 64 stripes share one condition variable; a lock is rarely waited for, since no lock is held across a
-//! sync, and across a disk read only after the read has been tried without. Late-comers may overtake a waiter.
+//! sync, and across a disk read only after the read has been tried without.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Poll, Waker};
 
 use parking_lot::{Condvar, Mutex};
 
 const STRIPES: usize = 4096;
 const WAITERS: usize = 64;
-const HELD: u32 = 0x7FFF_FFFF;
-const WAITED: u32 = 0x8000_0000;
+const HELD: u32 = 0x3FFF_FFFF;
+const WATCHED: u32 = 0x4000_0000;
+const RESERVED: u32 = 0x8000_0000;
 
 /// What a key is locked and watched by: a hash of realm, database and name. Two keys with the same one are only
 /// locked together and warned together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LockKey(pub u64);
+
+/// A lock that was not free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stripe(u16);
 
 impl LockKey {
     fn stripe(self) -> u16 {
@@ -84,78 +95,107 @@ impl LockSet {
 /// The table.
 pub(crate) struct Locks {
     stripes: Box<[AtomicU32]>,
-    waiters: Box<[(Mutex<()>, Condvar)]>,
+    waiters: Box<[Waiters]>,
+}
+
+/// Those who wait for some of the stripes.
+#[derive(Default)]
+struct Waiters {
+    tasks: Mutex<Vec<Waker>>,
+    threads: Condvar,
 }
 
 impl Locks {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             stripes: (0..STRIPES).map(|_| AtomicU32::new(0)).collect(),
-            waiters: (0..WAITERS).map(|_| Default::default()).collect(),
+            waiters: (0..WAITERS).map(|_| Waiters::default()).collect(),
         })
     }
 
-    /// Locks a set. With `wait` false it gives back what it took and answers `None` where somebody is in the way.
-    pub(crate) fn lock(self: &Arc<Self>, mut set: LockSet, wait: bool) -> Option<Held> {
+    /// Locks a set. With `wait` false it gives back what it took and says where somebody is in the way.
+    pub(crate) fn lock(self: &Arc<Self>, mut set: LockSet, wait: bool) -> Result<Held, Stripe> {
         set.sort();
         let mut held = Held { locks: self.clone(), stripes: set.stripes, taken: 0 };
         while let Some(&(stripe, exclusive)) = held.stripes.get(held.taken) {
-            if !self.try_one(stripe, exclusive) {
+            if !self.try_one(stripe, exclusive, 0) {
                 if !wait {
-                    return None;
+                    return Err(Stripe(stripe));
                 }
                 self.wait_for(stripe, exclusive);
             }
             held.taken += 1;
         }
-        Some(held)
+        Ok(held)
     }
 
     fn stripe(&self, stripe: u16) -> &AtomicU32 {
         &self.stripes[usize::from(stripe) % STRIPES]
     }
 
-    fn try_one(&self, stripe: u16, exclusive: bool) -> bool {
+    /// Takes a stripe if it is free; `reserved` is [`RESERVED`] for whom it is reserved.
+    fn try_one(&self, stripe: u16, exclusive: bool, reserved: u32) -> bool {
         let word = self.stripe(stripe);
         word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
             let count = word & HELD;
             match (exclusive, count) {
-                (true, 0) => Some(word | HELD),
-                (false, n) if n < HELD - 1 => Some(word + 1),
+                _ if word & RESERVED != reserved => None,
+                (true, 0) => Some(word & !RESERVED | HELD),
+                (false, n) if n < HELD - 1 => Some((word & !RESERVED) + 1),
                 _ => None,
             }
         })
         .is_ok()
     }
 
+    fn waiters(&self, stripe: u16) -> &Waiters {
+        &self.waiters[usize::from(stripe) % WAITERS]
+    }
+
     fn wait_for(&self, stripe: u16, exclusive: bool) {
-        let (mutex, condvar) = &self.waiters[usize::from(stripe) % WAITERS];
-        let mut guard = mutex.lock();
+        let waiters = self.waiters(stripe);
+        let mut guard = waiters.tasks.lock();
         loop {
             // Set before the last try: whoever unlocks after it sees the mark, and must take the mutex to wake us,
             // which we give up only by sleeping.
-            self.stripe(stripe).fetch_or(WAITED, Ordering::SeqCst);
-            if self.try_one(stripe, exclusive) {
+            self.stripe(stripe).fetch_or(RESERVED, Ordering::SeqCst);
+            if self.try_one(stripe, exclusive, RESERVED) {
                 return;
             }
-            condvar.wait(&mut guard);
+            waiters.threads.wait(&mut guard);
         }
+    }
+
+    /// Ready if the stripe is free; else wakes when that may have changed.
+    pub(crate) fn poll_free(&self, Stripe(stripe): Stripe, waker: &Waker) -> Poll<()> {
+        let mut tasks = self.waiters(stripe).tasks.lock();
+        // As with a thread's mark: whoever unlocks after it must take the mutex.
+        let before = self.stripe(stripe).fetch_or(WATCHED, Ordering::SeqCst);
+        if before & (HELD | RESERVED) == 0 {
+            return Poll::Ready(());
+        }
+        if !tasks.iter().any(|other| other.will_wake(waker)) {
+            tasks.push(waker.clone());
+        }
+        Poll::Pending
     }
 
     fn unlock(&self, stripe: u16, exclusive: bool) {
         let word = self.stripe(stripe);
         let before = if exclusive {
-            word.fetch_and(!(HELD | WAITED), Ordering::SeqCst)
+            word.fetch_and(!(HELD | WATCHED), Ordering::SeqCst)
         } else {
-            word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| Some((word - 1) & !WAITED))
+            word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| Some((word - 1) & !WATCHED))
                 .unwrap_or_else(|word| word)
         };
-        if before & WAITED != 0 {
-            let (mutex, condvar) = &self.waiters[usize::from(stripe) % WAITERS];
-            drop(mutex.lock());
-            // All: they wait for different stripes. Each sets its mark again before it sleeps on.
-            condvar.notify_all();
+        if before & (RESERVED | WATCHED) == 0 {
+            return;
         }
+        let waiters = self.waiters(stripe);
+        // All: they wait for different stripes. Each sets its mark again before it waits on.
+        let tasks = std::mem::take(&mut *waiters.tasks.lock());
+        waiters.threads.notify_all();
+        tasks.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -191,6 +231,7 @@ impl Drop for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workers::{Lane, Workers};
 
     fn key(stripe: u64) -> LockKey {
         LockKey(stripe << 52)
@@ -203,24 +244,24 @@ mod tests {
         shared.shared(key(3));
         let first = locks.lock(shared.clone(), false).unwrap();
         let second = locks.lock(shared.clone(), false).unwrap();
-        assert!(locks.lock(LockSet::one(key(3)), false).is_none());
+        assert!(locks.lock(LockSet::one(key(3)), false).is_err());
         drop(first);
-        assert!(locks.lock(LockSet::one(key(3)), false).is_none());
+        assert!(locks.lock(LockSet::one(key(3)), false).is_err());
         drop(second);
         let owner = locks.lock(LockSet::one(key(3)), false).unwrap();
-        assert!(locks.lock(shared, false).is_none());
+        assert!(locks.lock(shared, false).is_err());
         drop(owner);
-        assert!(locks.lock(LockSet::all(), false).is_some());
+        assert!(locks.lock(LockSet::all(), false).is_ok());
     }
 
     #[test]
     fn a_failed_try_gives_back_what_it_took() {
         let locks = Locks::new();
         let held = locks.lock(LockSet::one(key(9)), false).unwrap();
-        assert!(locks.lock(LockSet::all(), false).is_none());
-        assert!(locks.lock(LockSet::one(key(8)), false).is_some());
+        assert!(locks.lock(LockSet::all(), false).is_err());
+        assert!(locks.lock(LockSet::one(key(8)), false).is_ok());
         drop(held);
-        assert!(locks.lock(LockSet::all(), false).is_some());
+        assert!(locks.lock(LockSet::all(), false).is_ok());
     }
 
     #[test]
@@ -229,7 +270,7 @@ mod tests {
         let mut set = LockSet::one(key(5));
         set.shared(key(5));
         let held = locks.lock(set.clone(), false).unwrap();
-        assert!(locks.lock(set, false).is_none());
+        assert!(locks.lock(set, false).is_err());
         drop(held);
     }
 
@@ -275,5 +316,52 @@ mod tests {
             }
         });
         assert_eq!(*total.lock(), (8000, 8000));
+    }
+
+    #[test]
+    fn nobody_overtakes_a_thread_that_waits() {
+        let locks = Locks::new();
+        let held = locks.lock(LockSet::one(key(3)), false).unwrap();
+        let (let_go, told) = std::sync::mpsc::channel::<()>();
+        let threads = Workers::threads(1);
+        let own = locks.clone();
+        threads.submit(Lane::Idle, move || {
+            let held = own.lock(LockSet::one(key(3)), true);
+            told.recv().unwrap();
+            drop(held);
+        });
+        while locks.stripe(3).load(Ordering::SeqCst) & RESERVED == 0 {
+            std::thread::yield_now();
+        }
+        drop(held);
+        for _ in 0..1000 {
+            assert!(locks.lock(LockSet::one(key(3)), false).is_err());
+        }
+        let_go.send(()).unwrap();
+        // Which waits for the job.
+        drop(threads);
+        assert!(locks.lock(LockSet::one(key(3)), false).is_ok());
+    }
+
+    #[test]
+    fn a_task_hears_when_a_lock_is_free() {
+        struct Flag(AtomicU32);
+        impl std::task::Wake for Flag {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let flag = Arc::new(Flag(AtomicU32::new(0)));
+        let woken = || flag.0.load(Ordering::SeqCst);
+        let waker = Waker::from(flag.clone());
+        let locks = Locks::new();
+        let held = locks.lock(LockSet::one(key(3)), false).unwrap();
+        let Err(stripe) = locks.lock(LockSet::one(key(3)), false) else { panic!("locked twice") };
+        assert!(locks.poll_free(stripe, &waker).is_pending());
+        drop(locks.lock(LockSet::one(key(4)), false));
+        assert_eq!(woken(), 0);
+        drop(held);
+        assert_eq!(woken(), 1);
+        assert!(locks.poll_free(stripe, &waker).is_ready());
     }
 }

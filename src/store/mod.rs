@@ -19,6 +19,7 @@ mod watch;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::{Poll, Waker};
 
 use certificates::Certificates;
 use ids::Ids;
@@ -28,8 +29,8 @@ use reaper::Reaper;
 use watch::Watches;
 
 pub use deadline::{DUE_MS_MAX, KIND as DEADLINE_KIND, Reap, Reaped, index_row, parse_index_row};
-pub use error::{Error, Result};
-pub use locks::{LockKey, LockSet};
+pub use error::{Error, Lack, Result};
+pub use locks::{LockKey, LockSet, Stripe};
 pub use ranked::Ranked;
 pub use realm::{DYNAMO, FORMAT_VERSION, REDIS, SYSTEM, after_prefix, put_ordered, realm_row, take_ordered};
 pub use reaper::GRACE_MS;
@@ -161,10 +162,16 @@ impl Store {
 
     /// A transaction on these keys that will change nothing: it sees what is newest, and nobody changes it meanwhile.
     pub fn reading(self: &Arc<Self>, keys: LockSet, tier: Tier) -> Result<Txn> {
-        let held = self.locks.lock(keys, tier == Tier::Disk).ok_or(Error::WouldWait(None))?;
+        let held = self.locks.lock(keys, tier == Tier::Disk);
+        let held = held.map_err(|stripe| Error::WouldWait(Some(Lack::Lock(stripe))))?;
         // After the last lock: whoever held one of them before is in this view.
         let view = self.view_newest(tier).for_update();
         Ok(Txn::new(self.clone(), view, held))
+    }
+
+    /// Ready if a lock is free that was not; else wakes when that may have changed. Whoever is woken tries again.
+    pub fn poll_free(&self, stripe: Stripe, waker: &Waker) -> Poll<()> {
+        self.locks.poll_free(stripe, waker)
     }
 
     /// A counter's newest value.

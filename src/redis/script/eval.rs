@@ -189,7 +189,7 @@ impl What<'_> {
             self.habits.roams.store(true, Relaxed);
         }
         // Where a block was missing, it will be there the next time.
-        if cached && error.would_wait() && error.clone().miss().is_none() {
+        if cached && error.would_wait() && error.clone().lack().is_none() {
             self.habits.lingers.store(true, Relaxed);
         }
     }

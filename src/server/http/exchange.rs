@@ -6,6 +6,7 @@
 //!
 //! Whoever is not let in is told so before their body is read, but for what only the body can prove.
 
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,8 +21,8 @@ use super::signature::{Claim, Pending, digest_of};
 use crate::dynamo::error::{Kind, Refusal};
 use crate::dynamo::{Answer, Call};
 use crate::engine::Tier;
-use crate::server::connection::FETCHES_MAX;
-use crate::store;
+use crate::server::connection::{FETCHES_MAX, LOCK_TRIES_MAX};
+use crate::store::{self, Lack};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
@@ -224,17 +225,22 @@ impl Connection {
             Ok(call) => call,
             Err(refusal) => return refusal.answer(0),
         };
-        let mut fetched = 0;
+        let (mut fetched, mut locked) = (0, 0);
         loop {
             match call.run(Tier::Cached, floor) {
                 Ok(answer) => return answer,
-                Err(store::Error::WouldWait(Some(miss))) if fetched < FETCHES_MAX => {
+                Err(store::Error::WouldWait(Some(Lack::Block(miss)))) if fetched < FETCHES_MAX => {
                     self.turn.fetcher.fetch(miss).await;
+                    fetched += 1;
+                }
+                Err(store::Error::WouldWait(Some(Lack::Lock(stripe)))) if locked < LOCK_TRIES_MAX => {
+                    let store = self.turn.instance.store();
+                    poll_fn(|cx| store.poll_free(stripe, cx.waker())).await;
+                    locked += 1;
                 }
                 Err(store::Error::WouldWait(_)) => break,
                 Err(error) => return internal(&error),
             }
-            fetched += 1;
         }
         self.on_pool(move || finish(&call, floor)).await
     }
