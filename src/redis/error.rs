@@ -63,7 +63,9 @@ impl Error {
             Self::InvalidExpire(name) => {
                 return Cow::Owned(format!("ERR invalid expire time in '{name}' command"));
             }
-            Self::OverBudget => "ERR the reply is larger than the memory budget permits",
+            Self::OverBudget => {
+                "ERR the reply is larger than the memory budget permits; ask for less at once"
+            }
             Self::Block(_) => "ERR the command would have to wait",
             Self::OverMaxmemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::NoReplicas => "NOREPLICAS Not enough good replicas to write.",

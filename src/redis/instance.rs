@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::acl::{self, Acl};
+use super::budget::Budget;
 use super::clients::Clients;
 use super::cursors::Cursors;
 use super::keyspace::Keyspace;
@@ -85,8 +86,9 @@ pub(crate) struct Instance {
     pause: Mutex<Pause>,
     /// `pause.until_ms`, to be looked at by every command.
     paused_until_ms: AtomicU64,
-    /// Bytes that large requests and replies hold beyond each connection's first few.
-    buffers: AtomicUsize,
+    /// What large requests, replies and results that are being put together hold beyond each connection's first few bytes: a
+    /// quarter of the memory at most.
+    buffers: Arc<Budget>,
     random: Mutex<Random>,
     stop: Box<dyn Fn() + Send + Sync>,
     /// Reads the certificates of TLS again; there once it is served.
@@ -126,6 +128,8 @@ impl Instance {
         if let Some(parameter) = Parameter::named("aclfile") {
             parameters.set(parameter, acl::file_path(&config.dir).display().to_string());
         }
+        let buffers = usize::try_from(config.memory / 4).unwrap_or(usize::MAX).max(4 << 20);
+        let mail = usize::try_from(config.memory / 8).unwrap_or(usize::MAX);
         let instance = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             keyspace,
@@ -135,7 +139,7 @@ impl Instance {
             acl,
             stats: Stats::default(),
             cursors: Cursors::new(random.next_u64()),
-            hub: Hub::default(),
+            hub: Hub::new(mail),
             tracking: Tracking::default(),
             monitors: Monitors::default(),
             waiters: Arc::default(),
@@ -149,7 +153,7 @@ impl Instance {
             held_up: AtomicUsize::new(0),
             pause: Mutex::default(),
             paused_until_ms: AtomicU64::new(0),
-            buffers: AtomicUsize::new(0),
+            buffers: Budget::new(buffers),
             random: Mutex::new(random),
             stop,
             reload: OnceLock::new(),
@@ -281,46 +285,26 @@ impl Instance {
         writes || self.pause.lock().all
     }
 
-    /// Bytes that all large requests and replies together may hold: a quarter of the memory.
-    pub(crate) fn buffers_max(&self) -> usize {
-        usize::try_from(self.config.load().memory / 4).unwrap_or(usize::MAX).max(4 << 20)
-    }
-
     /// Bytes that a value may have: what a batch may, an eighth of the memory.
     pub(crate) fn value_bytes_max(&self) -> u64 {
         self.config.load().memory / 8
     }
 
-    /// Bytes of messages that may lie ready for a client that does not read them: Redis's bound, or an eighth of the memory.
+    /// Bytes of lines for those who monitor that may be put together before they are told.
     pub(crate) fn inbox_bytes_max(&self) -> usize {
         usize::try_from(self.value_bytes_max()).unwrap_or(usize::MAX).min(32 << 20)
     }
 
-    /// Takes note that a connection's buffers went from so many bytes to so many. False if that is more than all
-    /// together may have: then nothing was noted.
-    pub(crate) fn charge_buffers(&self, from: usize, to: usize) -> bool {
-        if to <= from {
-            self.buffers.fetch_sub(from - to, Relaxed);
-            return true;
-        }
-        let more = to - from;
-        if self.buffers.fetch_add(more, Relaxed) + more > self.buffers_max() {
-            self.buffers.fetch_sub(more, Relaxed);
-            return false;
-        }
-        true
-    }
-
-    /// Bytes that large requests and replies hold.
-    pub(crate) fn buffers(&self) -> usize {
-        self.buffers.load(Relaxed)
+    /// The memory for large requests and replies.
+    pub(crate) fn buffers(&self) -> &Arc<Budget> {
+        &self.buffers
     }
 
     /// Whether Redis's `maxmemory` refuses what needs room. Data lies on disk, and caches give way: what counts against
     /// it is what clients hold, and what a server takes at the least.
     pub(crate) fn is_over_maxmemory(&self) -> bool {
         const AT_LEAST: u64 = 1 << 20;
-        self.parameters.maxmemory().is_some_and(|most| AT_LEAST + self.buffers() as u64 > most)
+        self.parameters.maxmemory().is_some_and(|most| AT_LEAST + self.buffers.taken() as u64 > most)
     }
 
     /// Itself, for work that outlives a command.

@@ -15,7 +15,6 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
 use parking_lot::RwLock;
 
 use super::args::Args;
@@ -24,8 +23,9 @@ use super::command::{Action, Call, Command, Flags, Lookups, session};
 use super::error::{Error, Result};
 use super::instance::Instance;
 use super::protocol::reply::Reply;
+use super::pubsub::{self, Letter};
 use super::session::Session;
-use super::{pubsub, slow};
+use super::slow;
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[session("monitor", 1, monitor)
@@ -62,9 +62,9 @@ impl Monitors {
     pub(crate) fn tell(&self, instance: &Instance, lines: Vec<Vec<u8>>) {
         let clients = self.clients.read();
         for line in lines {
-            let line = Bytes::from(line);
+            let line = Letter::new(instance, line);
             for client in clients.values() {
-                pubsub::post(client, 0, &line, instance.inbox_bytes_max());
+                pubsub::post(client, 0, &line);
             }
         }
     }

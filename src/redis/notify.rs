@@ -22,7 +22,7 @@ pub(crate) fn publish_one(instance: &Instance, database: u16, event: &str, name:
     let send = |kind: &str, about: &[u8], payload: &[u8]| {
         let channel = [format!("__{kind}@{database}__:").as_bytes(), about].concat();
         let message = Message { shard: false, channel, payload: payload.to_vec() };
-        instance.hub.publish(&message, needs, instance.inbox_bytes_max());
+        instance.hub.publish(instance, &message, needs);
     };
     if events.has(Events::TO_KEYS) {
         send("keyspace", name, event.as_bytes());

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::dispatch::{self, Flow};
+use super::error::Error;
 use super::instance::Instance;
 use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
 use super::protocol::reply::Reply;
@@ -31,7 +32,8 @@ pub(crate) enum Pace {
     /// The next command must wait for the disk or a lock: run on once there is what it lacks, or in [`Tier::Disk`],
     /// off the event loop.
     Wait(Option<Lack>),
-    /// CLIENT PAUSE holds the next command up.
+    /// CLIENT PAUSE holds the next command up, or there is no memory for the next piece of a reply or the
+    /// next message.
     Paused,
     /// A command waits for a key: run on when [`Pipeline::has_news`], or [`Pipeline::blocked_left`] has passed.
     Block,
@@ -57,6 +59,8 @@ pub(crate) struct Pipeline {
     /// How much of `input` was looked ahead at.
     ahead: usize,
     reply: Reply,
+    /// Whether there is no memory now for what others have to tell.
+    is_short: bool,
 }
 
 impl Pipeline {
@@ -72,9 +76,11 @@ impl Pipeline {
             done: 0,
             ahead: 0,
             reply: Reply::default(),
+            is_short: false,
         };
         pipeline.set_limits();
-        pipeline.reply.set_most(pipeline.instance.buffers_max());
+        let buffers = pipeline.instance.buffers();
+        pipeline.reply.limit(buffers.most(), buffers);
         pipeline
     }
 
@@ -147,7 +153,10 @@ impl Pipeline {
         self.session.view = None;
         self.session.client.last_ms.store(self.instance.store().now_ms(), Relaxed);
         self.session.client.in_tail.store(self.session.tail.is_some(), Relaxed);
-        pace
+        match pace {
+            Pace::More | Pace::Block if self.is_short => Pace::Paused,
+            pace => pace,
+        }
     }
 
     /// How long its command still waits; `None`: for ever.
@@ -171,8 +180,10 @@ impl Pipeline {
 
     /// Appends what others have to tell to the output.
     fn collect(&mut self) {
+        self.is_short = false;
         if self.has_mail() {
-            let needs = self.session.client.inbox.move_to(&mut self.reply, MAIL_BYTES_SOFT);
+            let (needs, is_short) = self.session.client.inbox.move_to(&mut self.reply, MAIL_BYTES_SOFT);
+            self.is_short = is_short;
             self.session.heard(needs);
         }
     }
@@ -202,13 +213,18 @@ impl Pipeline {
                 if tier == Tier::Cached {
                     return Pace::Wait(None);
                 }
-                match tail.go_on(&mut self.reply).and_then(|last| self.reply.check().map(|()| last)) {
+                match tail.go_on(&mut self.reply) {
                     // Sent before the next command runs, so that mail has its turn between two large replies.
                     Ok(true) => {
                         self.session.tail = None;
                         return Pace::Full;
                     }
                     Ok(false) => {}
+                    // Others hold what memory there is for replies, until their clients have taken them.
+                    Err(Error::OverBudget) => {
+                        self.reply.truncate(0);
+                        return Pace::Paused;
+                    }
                     // Half a reply cannot be taken back.
                     Err(error) => {
                         let (client, error) = (self.session.client.id, error.wire().into_owned());

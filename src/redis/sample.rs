@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::command::Call;
 use super::error::{Error, Result};
+use super::gathered::Gathered;
 use super::keyspace::{COUNTED, Collection, Element};
 use crate::random::Random;
 use crate::store::{self, Reads, Tier};
@@ -38,19 +39,28 @@ pub(crate) fn count(call: &Call<'_>, at: usize) -> Result<i64> {
     Ok(count)
 }
 
+/// Elements that were picked: their subkeys and values.
+pub(crate) type Picked = Gathered<(Bytes, Bytes)>;
+
 /// So many elements: distinct ones, or with a negative count each for itself.
 pub(crate) fn elements(
     reads: &dyn Reads,
     call: &Call<'_>,
     collection: &Collection,
     count: i64,
-) -> Result<Vec<(Bytes, Element)>> {
+) -> Result<Picked> {
     let mut random = call.random();
     if count < 0 {
         independent(reads, call, collection, count.unsigned_abs(), &mut random)
     } else {
-        distinct(reads, collection, count.unsigned_abs(), &mut random)
+        distinct(reads, call, collection, count.unsigned_abs(), &mut random)
     }
+}
+
+/// A row of what was picked, which holds on to nothing else, and its bytes.
+fn row(subkey: &[u8], element: &Element) -> ((Bytes, Bytes), usize) {
+    let value = Bytes::copy_from_slice(&element.value);
+    ((Bytes::copy_from_slice(subkey), value), subkey.len() + element.value.len())
 }
 
 /// Up to so many elements, or this part of them, are told by drawing; more by walking over all.
@@ -74,53 +84,42 @@ fn are_drawn(reads: &dyn Reads, collection: &Collection, count: u64) -> Result<b
     Ok(drawn)
 }
 
-/// Elements drawn each for itself, up to what a reply may hold.
+/// Elements drawn each for itself.
 fn independent(
     reads: &dyn Reads,
     call: &Call<'_>,
     collection: &Collection,
     count: u64,
     random: &mut Random,
-) -> Result<Vec<(Bytes, Element)>> {
-    const OVERHEAD: u64 = 64;
-    let most = call.instance.value_bytes_max();
-    let mut bytes = 0;
-    let mut told = Vec::new();
-    let mut tell = |subkey: Bytes, element: Element| {
-        bytes += (subkey.len() + element.value.len()) as u64 + OVERHEAD;
-        told.push((subkey, element));
-        bytes <= most
-    };
-    let too_large =
-        Error::text("ERR the reply would be larger than the memory for it; ask for fewer elements");
-    if count.saturating_mul(OVERHEAD) > most {
-        return Err(too_large);
-    }
+) -> Result<Picked> {
+    let mut told = Gathered::new(call);
     if are_drawn(reads, collection, count)? {
         for _ in 0..count {
             let Some((subkey, element)) = collection.random(reads, COUNTED, random)? else { break };
-            if !tell(subkey, element) {
-                return Err(too_large);
-            }
+            let (row, bytes) = row(&subkey, &element);
+            told.add(row, bytes)?;
         }
         return Ok(told);
     }
     let len = collection.len(reads)?;
-    let mut places: Vec<u64> = (0..count).map(|_| random.below(len.max(1))).collect();
-    places.sort_unstable();
-    let mut places = places.into_iter().peekable();
-    let (mut at, mut fits) = (0, true);
+    let mut places = Gathered::new(call);
+    for _ in 0..count {
+        places.add(random.below(len.max(1)), 0)?;
+    }
+    places.rows_mut().sort_unstable();
+    let mut places = places.rows().iter().peekable();
+    let (mut at, mut failed) = (0, None);
     collection.each(reads, COUNTED, Bound::Unbounded, Bound::Unbounded, false, &mut |subkey, element| {
-        while places.next_if_eq(&at).is_some() {
-            fits = fits && tell(Bytes::copy_from_slice(subkey), element.clone());
+        while failed.is_none() && places.next_if_eq(&&at).is_some() {
+            let (row, bytes) = row(subkey, element);
+            failed = told.add(row, bytes).err();
         }
         at += 1;
-        if fits && places.peek().is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let goes_on = failed.is_none() && places.peek().is_some();
+        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    if !fits {
-        return Err(too_large);
-    }
-    random.shuffle(&mut told);
+    failed.map_or(Ok(()), Err)?;
+    random.shuffle(told.rows_mut());
     Ok(told)
 }
 
@@ -128,37 +127,51 @@ fn independent(
 /// wanted, else sampled from a walk over all (reservoir sampling, algorithm R, Vitter 1985).
 fn distinct(
     reads: &dyn Reads,
+    call: &Call<'_>,
     collection: &Collection,
     count: u64,
     random: &mut Random,
-) -> Result<Vec<(Bytes, Element)>> {
-    let mut told: Vec<(Bytes, Element)> = Vec::new();
+) -> Result<Picked> {
+    let mut told = Gathered::new(call);
     if are_drawn(reads, collection, count)? {
         let mut subkeys = HashSet::new();
         let mut tries = count * 4 + 16;
-        while (told.len() as u64) < count && tries > 0 {
+        while (told.rows().len() as u64) < count && tries > 0 {
             tries -= 1;
             let Some((subkey, element)) = collection.random(reads, COUNTED, random)? else { break };
             if subkeys.insert(subkey.clone()) {
-                told.push((subkey, element));
+                let (row, bytes) = row(&subkey, &element);
+                told.add(row, bytes)?;
             }
         }
-        if told.len() as u64 == count {
+        if told.rows().len() as u64 == count {
             return Ok(told);
         }
-        told.clear();
+        told = Gathered::new(call);
         wait_if_large(reads, collection)?;
     }
-    let mut seen: u64 = 0;
+    let (mut seen, mut failed): (u64, _) = (0, None);
     collection.each(reads, COUNTED, Bound::Unbounded, Bound::Unbounded, false, &mut |subkey, element| {
         seen += 1;
-        if (told.len() as u64) < count {
-            told.push((Bytes::copy_from_slice(subkey), element.clone()));
-        } else if let Some(place) = told.get_mut(random.below(seen) as usize) {
-            *place = (Bytes::copy_from_slice(subkey), element.clone());
-        }
-        ControlFlow::Continue(())
+        let place = if (told.rows().len() as u64) < count { None } else { Some(random.below(seen)) };
+        let added = match place {
+            Some(place) if place >= count => Ok(()),
+            place => {
+                let (row, bytes) = row(subkey, element);
+                match place {
+                    None => told.add(row, bytes),
+                    Some(place) => {
+                        let place = place as usize;
+                        let gone = told.rows().get(place).map_or(0, |(key, value)| key.len() + value.len());
+                        told.replace(place, row, bytes, gone)
+                    }
+                }
+            }
+        };
+        failed = added.err();
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    random.shuffle(&mut told);
+    failed.map_or(Ok(()), Err)?;
+    random.shuffle(told.rows_mut());
     Ok(told)
 }

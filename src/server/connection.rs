@@ -66,7 +66,7 @@ struct State {
     awaited: bool,
     /// The socket is of no use any more.
     broken: bool,
-    /// Buffers accounted for.
+    /// What its requests take beyond the first few bytes.
     charged: usize,
 }
 
@@ -127,7 +127,7 @@ impl Drop for Guard {
         let mut state = self.connection.state.borrow_mut();
         state.broken = true;
         state.pipeline = None;
-        self.turn.instance.charge_buffers(state.charged, 0);
+        self.turn.instance.buffers().change(state.charged, 0);
         if let Some(tls) = &self.connection.tls {
             tls.borrow_mut().close(self.connection.write.as_ref());
         }
@@ -502,18 +502,15 @@ impl Connection {
     fn account(&self, turn: &Turn) -> bool {
         let mut state = self.state.borrow_mut();
         let Some(pipeline) = &mut state.pipeline else { return true };
-        let (input, output) = (pipeline.input_capacity(), pipeline.reply().capacity());
+        let input = pipeline.input_capacity();
         self.client.input_bytes.store(input, Relaxed);
         self.client.pending_bytes.store(pipeline.pending(), Relaxed);
         self.client.output_bytes.store(pipeline.reply().len(), Relaxed);
-        let size = input.saturating_sub(BUFFER_KEPT) + output.saturating_sub(BUFFER_KEPT);
-        if size == state.charged {
-            return true;
-        }
-        let fits = turn.instance.charge_buffers(state.charged, size);
+        let size = input.saturating_sub(BUFFER_KEPT);
+        let fits = size == state.charged || turn.instance.buffers().change(state.charged, size);
         if fits {
             state.charged = size;
         }
-        fits
+        fits && state.pipeline.as_mut().is_none_or(|pipeline| pipeline.reply().settle())
     }
 }

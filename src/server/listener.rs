@@ -74,7 +74,7 @@ pub(super) async fn accept(
     certificates: Option<&Certificates>,
     loops: &[EventLoop],
 ) {
-    let mut handshakes = Handshakes::within(instance.buffers_max());
+    let mut handshakes = Handshakes::within(instance.buffers().most());
     let mut accepted = 0;
     let redis = Expected { protocol: Protocol::Redis, plain: false };
     // Where nobody talks plainly to the one, nobody does to the other.

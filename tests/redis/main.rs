@@ -11,6 +11,7 @@ mod blocking;
 mod client;
 mod hostile;
 mod info;
+mod large;
 mod linear;
 mod monitor;
 mod notifications;

@@ -212,7 +212,7 @@ fn replies_larger_than_the_memory_for_them_are_told_a_piece_at_a_time() {
     client.command(&["MULTI"]);
     client.command(&["HGETALL", "hash"]);
     client.command(&["HLEN", "hash"]);
-    let refused = "ERR the reply is larger than the memory budget permits".to_owned();
+    let refused = "ERR the reply is larger than the memory budget permits; ask for less at once".to_owned();
     assert_eq!(parts(Some(client.command(&["EXEC"]))), [Value::Error(refused), Value::Int(MANY as i64)]);
     let refused = client.show(&["EVAL", "return #redis.call('HGETALL', KEYS[1])", "1", "hash"]);
     assert!(refused.contains("the reply is larger than the memory budget permits"), "{refused}");

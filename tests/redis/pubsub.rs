@@ -101,6 +101,83 @@ fn who_never_reads_is_disconnected() {
     assert_eq!(publisher.show(&["PUBSUB", "NUMSUB", "c"]), "*2\n  \"c\"\n  (integer) 0");
 }
 
+/// The bytes of messages that lie ready for each client of a name.
+fn mail(client: &mut Client, name: &str) -> Vec<usize> {
+    let Value::Bulk(list) = client.command(&["CLIENT", "LIST"]) else { panic!() };
+    let list = String::from_utf8(list).unwrap();
+    let of = |line: &str| line.split_once(" omem=").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    list.lines().filter(|line| line.contains(&format!(" name={name} "))).map(of).collect()
+}
+
+/// Subscribers of this name, one to each channel.
+fn listeners(server: &Server, name: &str, channels: &[&str]) -> Vec<Client> {
+    let listen = |channel: &&str| {
+        let mut client = server.client();
+        client.command(&["CLIENT", "SETNAME", name]);
+        subscribe(&mut client, &["SUBSCRIBE", channel]);
+        client
+    };
+    channels.iter().map(listen).collect()
+}
+
+const MEGABYTE: usize = 1 << 20;
+
+#[test]
+fn all_messages_that_nobody_reads_are_bounded_together() {
+    // Of which messages may have an eighth: 8 MiB.
+    let server = Server::start();
+    let mut publisher = server.client();
+    let channels = ["a", "b", "c", "d"];
+    let _deaf = listeners(&server, "deaf", &channels);
+    let mut healthy = listeners(&server, "healthy", &["small"]).remove(0);
+    let payload = "x".repeat(MEGABYTE);
+    for _ in 0..30 {
+        for channel in channels {
+            publisher.command(&["PUBLISH", channel, &payload]);
+            // Beside what lies in the inboxes, there is one message on its way out to each.
+            let held: usize = mail(&mut publisher, "deaf").iter().sum();
+            assert!(held <= 13 * MEGABYTE, "{held} bytes lie ready");
+        }
+        assert_eq!(publisher.show(&["PUBLISH", "small", "m"]), "(integer) 1");
+        assert_eq!(message(&mut healthy)[2], "m");
+    }
+    assert!(mail(&mut publisher, "deaf").len() < channels.len());
+    let info = publisher.show(&["INFO", "stats"]);
+    assert!(!info.contains("client_output_buffer_limit_disconnections:0"), "{info}");
+}
+
+/// What requests, replies and messages take.
+fn held(client: &mut Client) -> String {
+    let Value::Bulk(info) = client.command(&["INFO", "memory"]) else { panic!() };
+    let info = String::from_utf8(info).unwrap();
+    info.lines().find(|line| line.starts_with("mem_clients_normal:")).unwrap().to_owned()
+}
+
+#[test]
+fn a_message_that_many_are_to_read_counts_once() {
+    let server = Server::start();
+    let mut publisher = server.client();
+    let mut slow = listeners(&server, "slow", &["c"; 8]);
+    let before = held(&mut publisher);
+    let payload = "x".repeat(MEGABYTE);
+    let mut sent = 0;
+    while mail(&mut publisher, "slow").iter().any(|bytes| *bytes < 5 * MEGABYTE) {
+        assert_eq!(publisher.show(&["PUBLISH", "c", &payload]), "(integer) 8");
+        sent += 1;
+    }
+    // Counted for each of them this would be five times what there may be.
+    assert!(mail(&mut publisher, "slow").iter().sum::<usize>() >= 40 * MEGABYTE);
+    for client in &mut slow {
+        for _ in 0..sent {
+            assert_eq!(message(client)[2].len(), MEGABYTE);
+        }
+    }
+    let info = publisher.show(&["INFO", "stats"]);
+    assert!(info.contains("client_output_buffer_limit_disconnections:0"), "{info}");
+    // What they took comes back.
+    while held(&mut publisher) != before {}
+}
+
 #[test]
 fn subscribers_are_shown_and_leave_nothing_behind() {
     let server = Server::start();

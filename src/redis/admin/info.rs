@@ -130,7 +130,7 @@ fn human(bytes: u64) -> String {
 fn memory_section(call: &Call<'_>, out: &mut String) {
     let Resident { all, own, peak } = resident();
     let budget = call.instance.config().memory;
-    let buffers = call.instance.buffers() as u64;
+    let buffers = call.instance.buffers().taken() as u64;
     let part = |of: u64, whole: u64| of as f64 / whole.max(1) as f64;
     let sized = |out: &mut String, name: &str, bytes: u64| {
         line(out, name, bytes);
@@ -152,7 +152,7 @@ fn memory_section(call: &Call<'_>, out: &mut String) {
     if let Some(total) = total_memory() {
         sized(out, "total_system_memory", total);
     }
-    line(out, "mem_clients_normal", buffers);
+    line(out, "mem_clients_normal", buffers + call.instance.hub.mail().held() as u64);
     let parameters = &call.instance.parameters;
     sized(out, "maxmemory", parameters.maxmemory().unwrap_or(0));
     line(out, "maxmemory_policy", parameters.text("maxmemory-policy"));
@@ -211,6 +211,7 @@ fn stats(call: &Call<'_>, out: &mut String) {
     line(out, "expired_keys", call.instance.store().expired().get());
     line(out, "evicted_keys", 0);
     line(out, "evicted_clients", 0);
+    line(out, "client_output_buffer_limit_disconnections", call.instance.hub.mail().closed());
     line(out, "keyspace_hits", stats.sum(|one| one.hits.get()));
     line(out, "keyspace_misses", stats.sum(|one| one.misses.get()));
     let [keys, items, prefixes] = call.instance.tracking.counts();

@@ -93,7 +93,7 @@ fn stats(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         let space = keyspace.databases().space(&view, database)?;
         keys += Databases::size(keyspace.store(), space).keys;
     }
-    let buffers = call.instance.buffers() as u64;
+    let buffers = call.instance.buffers().taken() as u64;
     let dataset = own.saturating_sub(buffers);
     let fields = [
         ("peak.allocated", peak),

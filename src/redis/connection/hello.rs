@@ -77,7 +77,7 @@ pub(super) fn hello(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -
     if let Some(protocol) = protocol {
         if protocol != reply.protocol() && session.unsent.is_none() {
             // What came before is heard in the old protocol.
-            let needs = session.client.inbox.move_to(reply, usize::MAX);
+            let needs = session.client.inbox.move_all_to(reply);
             session.heard(needs);
         }
         reply.set_protocol(protocol);

@@ -92,7 +92,7 @@ fn quit(session: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 fn reset(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let needs = session.client.inbox.move_to(reply, usize::MAX);
+    let needs = session.client.inbox.move_all_to(reply);
     session.heard(needs);
     session.reset(call.instance.acl.default_account(), !call.instance.needs_password());
     reply.set_protocol(Protocol::Resp2);

@@ -5,14 +5,13 @@ use super::point::{tell_distance, tell_position};
 use super::position;
 use super::query::{Form, Query, Sort, centre_of_member, circle};
 use crate::redis::command::Call;
-use crate::redis::error::{Error, Result};
+use crate::redis::error::Result;
+use crate::redis::gathered::Gathered;
 use crate::redis::keyspace::{Collection, Type};
 use crate::redis::protocol::reply::Reply;
+use crate::redis::tail::tell_gathered;
 use crate::redis::zset;
 use crate::store::{Reads, Txn};
-
-/// What a member takes in memory beside its bytes.
-const FOUND_BYTES: u64 = 64;
 
 /// A member that was found.
 struct Found {
@@ -90,38 +89,37 @@ fn around_member<'a>(
 }
 
 /// What is in the area, sorted and cut as asked for.
-fn search(reads: &dyn Reads, call: &Call<'_>, set: &Collection, query: &Query<'_>) -> Result<Vec<Found>> {
-    let Some(centre) = query.centre else { return Ok(Vec::new()) };
+fn search(
+    reads: &dyn Reads,
+    call: &Call<'_>,
+    set: Option<&Collection>,
+    query: &Query<'_>,
+) -> Result<Gathered<Found>> {
+    let (mut found, mut failed) = (Gathered::new(call), None);
+    let (Some(set), Some(centre)) = (set, query.centre) else { return Ok(found) };
     let enough = if query.any { usize::try_from(query.count).unwrap_or(usize::MAX) } else { usize::MAX };
-    let most = call.instance.value_bytes_max();
-    let mut bytes = 0;
-    let mut found: Vec<Found> = Vec::new();
     for scores in query.shape.ranges(centre) {
-        if found.len() >= enough {
+        if found.rows().len() >= enough {
             break;
         }
         zset::each_scored(reads, set, scores, &mut |member, score| {
-            if found.len() < enough
+            if found.rows().len() < enough
                 && let Some(new) = met(centre, query.shape, member, score)
             {
-                bytes += member.len() as u64 + FOUND_BYTES;
-                found.push(new);
+                failed = found.add(new, member.len()).err();
             }
-            bytes <= most && found.len() < enough
+            failed.is_none() && found.rows().len() < enough
         })?;
-        if bytes > most {
-            return Err(Error::text(
-                "ERR the result is larger than the memory for it; search a smaller area",
-            ));
-        }
+        failed.take().map_or(Ok(()), Err)?;
     }
+    let rows = found.rows_mut();
     match query.sort {
         Sort::None => {}
-        Sort::Nearest => found.sort_by(|a, b| a.distance.total_cmp(&b.distance)),
-        Sort::Farthest => found.sort_by(|a, b| b.distance.total_cmp(&a.distance)),
+        Sort::Nearest => rows.sort_by(|a, b| a.distance.total_cmp(&b.distance)),
+        Sort::Farthest => rows.sort_by(|a, b| b.distance.total_cmp(&a.distance)),
     }
     if query.count > 0 {
-        found.truncate(usize::try_from(query.count).unwrap_or(usize::MAX));
+        rows.truncate(usize::try_from(query.count).unwrap_or(usize::MAX));
     }
     Ok(found)
 }
@@ -139,26 +137,25 @@ fn tell(
     set: Option<&Collection>,
     query: &Query<'_>,
 ) -> Result {
-    let found = set.map_or(Ok(Vec::new()), |set| search(reads, call, set, query))?;
-    let more =
-        [query.with_distance, query.with_hash, query.with_position].into_iter().filter(|&with| with).count();
-    reply.array(found.len());
-    for found in &found {
+    let found = search(reads, call, set, query)?;
+    let Query { with_distance, with_hash, with_position, metres, .. } = *query;
+    let more = [with_distance, with_hash, with_position].into_iter().filter(|&with| with).count();
+    reply.array(found.rows().len());
+    tell_gathered(call, found, reply, move |reply, found| {
         if more > 0 {
             reply.array(1 + more);
         }
         reply.bulk(&found.member);
-        if query.with_distance {
-            tell_distance(reply, found.distance / query.metres);
+        if with_distance {
+            tell_distance(reply, found.distance / metres);
         }
-        if query.with_hash {
+        if with_hash {
             reply.int(found.score as i64);
         }
-        if query.with_position {
+        if with_position {
             tell_position(reply, found.at);
         }
-    }
-    Ok(())
+    })
 }
 
 fn tell_or_store(
@@ -182,11 +179,12 @@ fn store(
     set: Option<&Collection>,
     query: &Query<'_>,
 ) -> Result {
-    let found = set.map_or(Ok(Vec::new()), |set| search(txn, call, set, query))?;
-    let scored = found.into_iter().map(|found| {
+    let found = search(txn, call, set, query)?;
+    let mut scored = Gathered::new(call);
+    for found in found.rows() {
         let score = if query.store_distances { found.distance / query.metres } else { found.score };
-        (found.member, score)
-    });
+        scored.add((found.member.clone(), score), found.member.len())?;
+    }
     let event = if call.command.name == "geosearchstore" { "geosearchstore" } else { "georadiusstore" };
-    zset::store(txn, call, query.target.unwrap_or_default(), scored.collect(), event, reply)
+    zset::store(txn, call, query.target.unwrap_or_default(), &scored, event, reply)
 }

@@ -6,7 +6,7 @@ use crate::redis::error::Result;
 use crate::redis::keyspace::{Collection, Element};
 use crate::redis::protocol::reply::{Open, Reply};
 use crate::redis::sample::wait_if_large;
-use crate::redis::tail::{Tell, tell_plane};
+use crate::redis::tail::{Tell, tell_places};
 use crate::store::Reads;
 
 fn element(reads: &dyn Reads, call: &Call<'_>) -> Result<Option<Element>> {
@@ -94,10 +94,10 @@ pub(super) fn hvals(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Re
 
 /// Tells all fields.
 fn tell_all(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply, open: Open, tell: Tell) -> Result {
-    let Some(hash) = load(reads, call)? else {
-        reply.end(open, 0);
-        return Ok(());
+    let load = |reads: &dyn Reads, call: &Call<'_>| {
+        let Some(hash) = load(reads, call)? else { return Ok(None) };
+        wait_if_large(reads, &hash)?;
+        Ok(Some((hash, FIELDS)))
     };
-    wait_if_large(reads, &hash)?;
-    tell_plane(reads, call, (hash, FIELDS), reply, open, tell)
+    tell_places(reads, call, load, (reply, open), (u64::MAX, tell))
 }

@@ -6,6 +6,7 @@ use crate::redis::error::{Error, Result};
 use crate::redis::keys::{cursor, part_of};
 use crate::redis::protocol::reply::{Protocol, Reply};
 use crate::redis::sample;
+use crate::redis::tail::tell_gathered;
 use crate::store::Reads;
 
 /// `HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]`
@@ -46,20 +47,20 @@ pub(super) fn hrandfield(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) 
     if values && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(Error::text("ERR value is out of range"));
     }
-    let told = match load(reads, call)? {
-        None => Vec::new(),
-        Some(hash) => sample::elements(reads, call, &hash, count)?,
+    let Some(hash) = load(reads, call)? else {
+        reply.array(0);
+        return Ok(());
     };
+    let told = sample::elements(reads, call, &hash, count)?;
     let pairs = values && reply.protocol() == Protocol::Resp3;
-    reply.array(told.len() * if values && !pairs { 2 } else { 1 });
-    for (field, element) in &told {
+    reply.array(told.rows().len() * if values && !pairs { 2 } else { 1 });
+    tell_gathered(call, told, reply, move |reply, (field, value)| {
         if pairs {
             reply.array(2);
         }
         reply.bulk(field);
         if values {
-            reply.bulk(&element.value);
+            reply.bulk(value);
         }
-    }
-    Ok(())
+    })
 }

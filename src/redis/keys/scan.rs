@@ -9,13 +9,16 @@ use crate::redis::command::Call;
 use crate::redis::cursors::Walked;
 use crate::redis::error::{Error, Result};
 use crate::redis::glob;
-use crate::redis::keyspace::{self, COUNTED, Collection, Databases, Element, lock_key};
+use crate::redis::keyspace::{self, COUNTED, Collection, Databases, Element, Space, lock_key};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
+use crate::redis::tail::{Source, Visit, tell_places};
 use crate::store::Reads;
 
 /// A SCAN that asks for more gets this many; it is free to.
 const COUNT_MAX: usize = 10_000;
+/// A part ends when it has so many bytes.
+const PART_BYTES: usize = 1 << 20;
 
 /// What SCAN and its kin are asked.
 pub(crate) struct ScanOptions<'a> {
@@ -65,15 +68,16 @@ pub(super) fn scan(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
     let walked = Walked::Keyspace(call.space.id);
     let after = call.instance.cursors.place(walked, options.cursor);
     let prefix = glob::literal_prefix(options.pattern);
-    let mut names: Vec<Vec<u8>> = Vec::new();
+    let (mut names, mut bytes): (Vec<Vec<u8>>, _) = (Vec::new(), 0);
     let stopped = keyspace::walk(reads, call.space, &prefix, after.as_deref(), options.count, &mut |met| {
         let typed = options.kind.is_none_or(|wanted| {
             met.kind.is_some_and(|kind| wanted.eq_ignore_ascii_case(kind.name().as_bytes()))
         });
         if typed && glob::matches(options.pattern, met.name) {
             names.push(met.name.to_vec());
+            bytes += met.name.len();
         }
-        ControlFlow::Continue(())
+        if bytes < PART_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     reply.array(2);
     let cursor = stopped.map_or(0, |name| call.instance.cursors.after(walked, &name));
@@ -122,13 +126,16 @@ pub(crate) fn part_of(
     let after = call.instance.cursors.place(walked, options.cursor);
     let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let steps_max = if collection.is_inline() { usize::MAX } else { options.count };
-    let mut steps = 0;
+    let (mut steps, mut bytes) = (0, 0);
     collection.each(reads, COUNTED, from, Bound::Unbounded, false, &mut |subkey, element| {
         steps += 1;
         if glob::matches(options.pattern, subkey) {
-            part.elements.push((Bytes::copy_from_slice(subkey), element.clone()));
+            // Else each would hold on to all of the block that it was read from.
+            let value = Bytes::copy_from_slice(&element.value);
+            part.elements.push((Bytes::copy_from_slice(subkey), Element { value, ..element.clone() }));
+            bytes += subkey.len() + element.value.len();
         }
-        if steps >= steps_max {
+        if steps >= steps_max || bytes >= PART_BYTES {
             stopped = Some(subkey.to_vec());
             return ControlFlow::Break(());
         }
@@ -140,19 +147,35 @@ pub(crate) fn part_of(
 
 /// `KEYS pattern`
 pub(super) fn keys(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
-    let pattern = call.get(1);
-    let prefix = glob::literal_prefix(pattern);
     let open = reply.open_array();
-    let mut n = 0;
-    keyspace::walk(reads, call.space, &prefix, None, usize::MAX, &mut |met| {
-        if glob::matches(pattern, met.name) {
-            reply.bulk(met.name);
-            n += 1;
-        }
-        ControlFlow::Continue(())
-    })?;
-    reply.end(open, n);
-    Ok(())
+    let load = |_: &dyn Reads, call: &Call<'_>| {
+        Ok(Some(Matching { space: call.space, pattern: call.get(1).to_vec() }))
+    };
+    let tell = |reply: &mut Reply, name: &[u8], _: &[u8]| {
+        reply.bulk(name);
+        Ok(())
+    };
+    tell_places(reads, call, load, (reply, open), (u64::MAX, tell))
+}
+
+/// The keys whose names match a pattern.
+struct Matching {
+    space: Space,
+    pattern: Vec<u8>,
+}
+
+impl Source for Matching {
+    fn each(&self, reads: &dyn Reads, beyond: Option<&[u8]>, visit: &mut Visit<'_>) -> Result {
+        let prefix = glob::literal_prefix(&self.pattern);
+        keyspace::walk(reads, self.space, &prefix, beyond, usize::MAX, &mut |met| {
+            if glob::matches(&self.pattern, met.name) {
+                visit(met.name, b"")
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        Ok(())
+    }
 }
 
 /// `RANDOMKEY`

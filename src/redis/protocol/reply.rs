@@ -13,6 +13,9 @@
 //! verbatim   $n …                    =n+4 txt:…
 //! ```
 
+use std::sync::Arc;
+
+use super::super::budget::{Budget, Charge};
 use super::super::error::Error;
 
 /// Which RESP a client speaks.
@@ -28,6 +31,9 @@ pub(crate) enum Protocol {
 /// What was made larger than this for output that was taken back is not kept, in bytes.
 const KEPT_BYTES: usize = 1 << 20;
 
+/// Output up to so many bytes is charged to nobody.
+const FREE_BYTES: usize = 64 << 10;
+
 /// Output, and how to write to it.
 #[derive(Default)]
 pub(crate) struct Reply {
@@ -37,6 +43,8 @@ pub(crate) struct Reply {
     errors: u64,
     /// How long the output may become, in bytes; 0: as long as it will.
     most: usize,
+    /// What it takes of the memory for replies, where it shares that with others.
+    charge: Option<Charge>,
     overflowed: bool,
 }
 
@@ -60,7 +68,7 @@ impl Reply {
 
     /// `+OK`.
     pub(crate) fn ok(&mut self) {
-        self.out.extend_from_slice(b"+OK\r\n");
+        self.put(b"+OK\r\n");
     }
 
     /// A simple string: a short word of ours, without line ends.
@@ -113,9 +121,11 @@ impl Reply {
         self.int(i64::try_from(n).unwrap_or(i64::MAX));
     }
 
-    /// Lets the output become no longer than so many bytes: strings beyond are not written, and [`Reply::check`] tells.
-    pub(crate) fn set_most(&mut self, bytes: usize) {
-        self.most = bytes;
+    /// Lets the output become no longer than so many bytes, and no longer than this budget has memory for: what is beyond is
+    /// not written, and [`Reply::check`] tells.
+    pub(crate) fn limit(&mut self, most: usize, budget: &Arc<Budget>) {
+        self.most = most;
+        self.charge = Some(Charge::of(budget));
     }
 
     /// Fails if something was not written since the last time.
@@ -135,24 +145,55 @@ impl Reply {
 
     /// A string of any bytes.
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
-        if self.most > 0 && self.out.len().saturating_add(bytes.len()) > self.most {
-            self.overflowed = true;
+        if !self.has_room(bytes.len().saturating_add(24)) {
             return;
         }
-        self.make_room(bytes.len() + 24);
         self.number(b'$', bytes.len() as i64);
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");
     }
 
-    /// Room for so many bytes more, taken in leaps that do not go far beyond what there may be.
-    fn make_room(&mut self, bytes: usize) {
-        let leaps_over = self.most > 0 && self.out.capacity() > self.most / 2;
-        if leaps_over && self.out.capacity() - self.out.len() < bytes {
-            self.out.reserve_exact((self.most - self.out.len()).max(bytes));
-        } else {
-            self.out.reserve(bytes);
+    /// Whether so many bytes more may be written.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        bytes <= self.out.capacity() - self.out.len() || self.make_room(bytes)
+    }
+
+    /// Room for so many bytes more, taken in leaps that do not go beyond what there may be.
+    #[cold]
+    fn make_room(&mut self, bytes: usize) -> bool {
+        let needed = self.out.len().saturating_add(bytes);
+        if self.most > 0 && needed > self.most {
+            self.overflowed = true;
+            return false;
         }
+        let leap = needed.max(2 * self.out.capacity()).max(64);
+        let leap = if self.most > 0 { leap.min(self.most) } else { leap };
+        let room = match &mut self.charge {
+            None => Some(leap),
+            Some(charge) => {
+                let mut fits = |size: &usize| charge.become_bytes(size.saturating_sub(FREE_BYTES));
+                [leap, needed].into_iter().find(|size| fits(size))
+            }
+        };
+        if let Some(room) = room {
+            self.out.reserve_exact(room - self.out.len());
+        }
+        self.overflowed |= room.is_none();
+        room.is_some()
+    }
+
+    /// Makes room for what has been encoded elsewhere; false if there is not enough memory for that now.
+    pub(crate) fn prepare(&mut self, bytes: usize) -> bool {
+        let overflowed = self.overflowed;
+        let is_prepared = self.has_room(bytes);
+        self.overflowed = overflowed;
+        is_prepared
+    }
+
+    /// Notes what the output takes by now; false if that is more than there is.
+    pub(crate) fn settle(&mut self) -> bool {
+        let bytes = self.out.capacity().saturating_sub(FREE_BYTES);
+        self.charge.as_mut().is_none_or(|charge| charge.become_bytes(bytes))
     }
 
     /// A string, or null.
@@ -170,7 +211,7 @@ impl Reply {
 
     /// No value.
     pub(crate) fn null(&mut self) {
-        self.out.extend_from_slice(match self.protocol {
+        self.put(match self.protocol {
             Protocol::Resp2 => b"$-1\r\n",
             Protocol::Resp3 => b"_\r\n",
         });
@@ -178,7 +219,7 @@ impl Reply {
 
     /// No array, where an array would be the answer.
     pub(crate) fn null_array(&mut self) {
-        self.out.extend_from_slice(match self.protocol {
+        self.put(match self.protocol {
             Protocol::Resp2 => b"*-1\r\n",
             Protocol::Resp3 => b"_\r\n",
         });
@@ -186,7 +227,7 @@ impl Reply {
 
     /// Yes or no.
     pub(crate) fn boolean(&mut self, yes: bool) {
-        self.out.extend_from_slice(match (self.protocol, yes) {
+        self.put(match (self.protocol, yes) {
             (Protocol::Resp2, true) => b":1\r\n",
             (Protocol::Resp2, false) => b":0\r\n",
             (Protocol::Resp3, true) => b"#t\r\n",
@@ -217,6 +258,9 @@ impl Reply {
         match self.protocol {
             Protocol::Resp2 => self.bulk(text),
             Protocol::Resp3 => {
+                if !self.has_room(text.len().saturating_add(32)) {
+                    return;
+                }
                 self.number(b'=', text.len() as i64 + 4);
                 self.out.extend(format.iter().copied().chain([b' '; 3]).take(3));
                 self.out.push(b':');
@@ -308,6 +352,7 @@ impl Reply {
         self.overflowed = false;
         if self.out.capacity() > KEPT_BYTES {
             self.out.shrink_to(KEPT_BYTES);
+            self.settle();
         }
     }
 
@@ -318,7 +363,9 @@ impl Reply {
 
     /// Takes the output, and with it the allocation.
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.out)
+        let output = std::mem::take(&mut self.out);
+        self.settle();
+        output
     }
 
     /// Writes from here on into this buffer, which is empty.
@@ -344,15 +391,23 @@ impl Reply {
     }
 
     fn line(&mut self, marker: u8, text: &[u8]) {
-        self.out.push(marker);
-        self.out.extend_from_slice(text);
-        self.out.extend_from_slice(b"\r\n");
+        if self.has_room(text.len() + 3) {
+            self.out.push(marker);
+            self.out.extend_from_slice(text);
+            self.out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if self.has_room(bytes.len()) {
+            self.out.extend_from_slice(bytes);
+        }
     }
 
     fn number(&mut self, marker: u8, n: i64) {
         // Most numbers on the wire are small lengths and counts.
         if let Ok(digit @ 0..=9) = u8::try_from(n) {
-            self.out.extend_from_slice(&[marker, b'0' + digit, b'\r', b'\n']);
+            self.put(&[marker, b'0' + digit, b'\r', b'\n']);
         } else {
             self.line(marker, itoa::Buffer::new().format(n).as_bytes());
         }

@@ -6,14 +6,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::RwLock;
 
 use super::super::clients::Client;
 use super::super::glob;
+use super::super::instance::Instance;
 use super::super::protocol::reply::{Protocol, Reply};
 use super::Kind;
 use super::inbox::post;
+use super::letter::{Letter, Mail};
 use crate::store::Seqno;
 
 /// Clients by their ids.
@@ -39,15 +40,15 @@ struct Topics {
 }
 
 /// All subscriptions.
-#[derive(Default)]
 pub(crate) struct Hub {
     topics: RwLock<Topics>,
+    mail: Arc<Mail>,
 }
 
 /// A push in both protocols, each encoded when first asked for.
 struct Push<'a> {
     words: &'a [&'a [u8]],
-    encoded: [Option<Bytes>; 2],
+    encoded: [Option<Letter>; 2],
 }
 
 impl<'a> Push<'a> {
@@ -55,7 +56,7 @@ impl<'a> Push<'a> {
         Self { words, encoded: [None, None] }
     }
 
-    fn post(&mut self, client: &Client, needs: Seqno, bytes_max: usize) {
+    fn post(&mut self, instance: &Instance, client: &Client, needs: Seqno) {
         let protocol = client.protocol();
         let words = self.words;
         let encoded = self.encoded[usize::from(protocol == Protocol::Resp3)].get_or_insert_with(|| {
@@ -65,13 +66,23 @@ impl<'a> Push<'a> {
             for word in words {
                 reply.bulk(word);
             }
-            reply.take().into()
+            Letter::new(instance, reply.take())
         });
-        post(client, needs, encoded, bytes_max);
+        post(client, needs, encoded);
     }
 }
 
 impl Hub {
+    /// No subscriptions, and room for so many bytes of messages that nobody has read yet.
+    pub(crate) fn new(mail_bytes_max: usize) -> Self {
+        Self { topics: RwLock::default(), mail: Mail::new(mail_bytes_max) }
+    }
+
+    /// What all inboxes hold.
+    pub(crate) fn mail(&self) -> &Arc<Mail> {
+        &self.mail
+    }
+
     /// Adds a subscription.
     pub(super) fn add(&self, kind: Kind, name: &[u8], client: &Arc<Client>) {
         let mut topics = self.topics.write();
@@ -134,9 +145,8 @@ impl Hub {
         count
     }
 
-    /// Sends a message, once commit `needs` is acknowledged; how many receive it. Who does not read so many bytes is
-    /// disconnected.
-    pub(crate) fn publish(&self, message: &Message, needs: Seqno, bytes_max: usize) -> usize {
+    /// Sends a message, once commit `needs` is acknowledged; how many receive it.
+    pub(crate) fn publish(&self, instance: &Instance, message: &Message, needs: Seqno) -> usize {
         let mut count = 0;
         let word: &[u8] = if message.shard { b"smessage" } else { b"message" };
         let words = [word, &message.channel, &message.payload];
@@ -151,7 +161,7 @@ impl Hub {
                 }
             };
             for client in subscribers.values() {
-                push.post(client, needs, bytes_max);
+                push.post(instance, client, needs);
             }
         });
         count

@@ -3,15 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::super::clients::Client;
 use super::super::protocol::reply::{Protocol, Reply};
+use super::letter::Letter;
 use crate::store::Seqno;
 
-/// What an entry costs beyond its bytes.
-const ENTRY_BYTES: usize = 48;
+/// What a place in an inbox costs.
+const PLACE_BYTES: usize = 48;
+
+/// A client that is told more than so many bytes that it does not read is disconnected, as it is by Redis.
+const BYTES_MAX: usize = 32 << 20;
 
 /// How a message was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,24 +24,16 @@ enum Posted {
     /// The connection must be told that there is something.
     First,
     /// There is too much that the client does not read: the connection must end.
-    Overflow,
+    Overflow(usize),
     /// It came after that.
     Refused,
 }
 
-/// Gives a client a message, to be sent once commit `needs` is acknowledged. Who does not read so many bytes is
-/// disconnected.
-pub(crate) fn post(client: &Client, needs: Seqno, message: &Bytes, bytes_max: usize) {
-    match client.inbox.post(needs, message, bytes_max) {
+/// Gives a client a message, to be sent once commit `needs` is acknowledged. Who does not read is disconnected.
+pub(crate) fn post(client: &Client, needs: Seqno, message: &Letter) {
+    match client.inbox.post(needs, message) {
         Posted::First => client.wake(),
-        Posted::Overflow => {
-            tracing::warn!(
-                client = client.id,
-                address = client.address,
-                "disconnected: it does not read what it asked to be told"
-            );
-            client.kill();
-        }
+        Posted::Overflow(bytes) => message.mail().cut_off(client, bytes),
         Posted::Added | Posted::Refused => {}
     }
 }
@@ -48,31 +43,61 @@ pub(crate) fn post(client: &Client, needs: Seqno, message: &Bytes, bytes_max: us
 pub(crate) struct Inbox {
     /// Whether there are any.
     full: AtomicBool,
-    mail: Mutex<Mail>,
+    contents: Mutex<Contents>,
 }
 
 #[derive(Default)]
-struct Mail {
-    /// Each with the commit that must be acknowledged before it is sent.
-    messages: VecDeque<(Seqno, Bytes)>,
+struct Contents {
+    messages: VecDeque<Place>,
     bytes: usize,
     closed: bool,
 }
 
+/// A message, with the commit that must be acknowledged before it is sent.
+struct Place {
+    needs: Seqno,
+    message: Letter,
+}
+
+impl Place {
+    fn new(needs: Seqno, message: Letter) -> Self {
+        message.mail().take(PLACE_BYTES);
+        Self { needs, message }
+    }
+
+    fn bytes(&self) -> usize {
+        self.message.len() + PLACE_BYTES
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.message.mail().give_back(PLACE_BYTES);
+    }
+}
+
 impl Inbox {
-    /// Adds a message, unless together they would be larger than so many bytes.
-    fn post(&self, needs: Seqno, message: &Bytes, bytes_max: usize) -> Posted {
-        let mut mail = self.mail.lock();
-        if mail.closed {
+    /// Adds a message, unless that would be too much.
+    fn post(&self, needs: Seqno, message: &Letter) -> Posted {
+        let mut contents = self.contents.lock();
+        if contents.closed {
             return Posted::Refused;
         }
-        mail.bytes += message.len() + ENTRY_BYTES;
-        if mail.bytes > bytes_max {
-            *mail = Mail { closed: true, ..Mail::default() };
-            return Posted::Overflow;
+        let bytes = contents.bytes + message.len() + PLACE_BYTES;
+        if bytes > message.mail().most().min(BYTES_MAX) {
+            drop(contents);
+            self.close();
+            return Posted::Overflow(bytes);
         }
-        mail.messages.push_back((needs, message.clone()));
+        contents.bytes = bytes;
+        contents.messages.push_back(Place::new(needs, message.clone()));
         if self.full.swap(true, SeqCst) { Posted::Added } else { Posted::First }
+    }
+
+    /// Forgets all messages, and takes no more.
+    pub(super) fn close(&self) {
+        let contents = Contents { closed: true, ..Contents::default() };
+        drop(std::mem::replace(&mut *self.contents.lock(), contents));
     }
 
     /// Whether there is anything.
@@ -80,28 +105,44 @@ impl Inbox {
         self.full.load(SeqCst)
     }
 
-    /// Moves messages to the output until it is this long. The newest commit that they depend on.
-    pub(crate) fn move_to(&self, reply: &mut Reply, len_max: usize) -> Seqno {
-        let mut mail = self.mail.lock();
+    /// Moves messages to the output until it is this long. The newest commit that they depend on, and whether there is no
+    /// memory now for the next.
+    pub(crate) fn move_to(&self, reply: &mut Reply, len_max: usize) -> (Seqno, bool) {
+        let mut is_short = false;
+        let needs = self.move_while(reply, |reply, next| {
+            let is_wanted = reply.len() < len_max;
+            is_short = is_wanted && !reply.prepare(next);
+            is_wanted && !is_short
+        });
+        (needs, is_short)
+    }
+
+    /// Moves all messages to the output. The newest commit that they depend on.
+    pub(crate) fn move_all_to(&self, reply: &mut Reply) -> Seqno {
+        self.move_while(reply, |_, _| true)
+    }
+
+    fn move_while(&self, reply: &mut Reply, mut has_room: impl FnMut(&mut Reply, usize) -> bool) -> Seqno {
+        let mut contents = self.contents.lock();
         let mut needs = 0;
-        while reply.len() < len_max
-            && let Some((needed, message)) = mail.messages.pop_front()
+        while contents.messages.front().is_some_and(|place| has_room(reply, place.message.len()))
+            && let Some(place) = contents.messages.pop_front()
         {
-            mail.bytes -= message.len() + ENTRY_BYTES;
+            contents.bytes -= place.bytes();
             // What was encoded for the protocol that the client has left is nothing that it could read.
-            let is_foreign = match message.first() {
+            let is_foreign = match place.message.first() {
                 Some(b'>') => reply.protocol() == Protocol::Resp2,
                 Some(b'*') => reply.protocol() == Protocol::Resp3,
                 _ => false,
             };
             if !is_foreign {
-                needs = needs.max(needed);
-                reply.raw(&message);
+                needs = needs.max(place.needs);
+                reply.raw(&place.message);
             }
         }
-        if mail.messages.is_empty() {
+        if contents.messages.is_empty() {
             // What a burst took is given back.
-            mail.messages.shrink_to(64);
+            contents.messages.shrink_to(64);
             self.full.store(false, SeqCst);
         }
         needs
@@ -109,6 +150,6 @@ impl Inbox {
 
     /// Bytes that lie here.
     pub(crate) fn bytes(&self) -> usize {
-        self.mail.lock().bytes
+        self.contents.lock().bytes
     }
 }

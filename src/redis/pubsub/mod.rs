@@ -8,11 +8,13 @@
 
 mod hub;
 mod inbox;
+mod letter;
 mod publish;
 mod subscribe;
 
 pub(crate) use hub::{Hub, Message};
 pub(crate) use inbox::{Inbox, post};
+pub(crate) use letter::Letter;
 pub(crate) use subscribe::{Subscriptions, may_run};
 
 use super::command::{Access, Command, Flags, Keys, container, session};

@@ -25,7 +25,7 @@ fn send(session: &mut Session, call: &Call<'_>, reply: &mut Reply, shard: bool) 
         unsent.push(message);
         receivers
     } else {
-        hub.publish(&message, session.needs, call.instance.inbox_bytes_max())
+        hub.publish(call.instance, &message, session.needs)
     };
     reply.count(receivers);
     Ok(())

@@ -54,7 +54,7 @@ impl Subscriptions {
             return true;
         }
         let bytes = self.bytes + name.len() + ENTRY_BYTES;
-        if !instance.charge_buffers(self.bytes, bytes) {
+        if !instance.buffers().change(self.bytes, bytes) {
             return false;
         }
         self.bytes = bytes;
@@ -70,7 +70,7 @@ impl Subscriptions {
             return;
         }
         let bytes = self.bytes.saturating_sub(name.len() + ENTRY_BYTES);
-        instance.charge_buffers(self.bytes, bytes);
+        instance.buffers().change(self.bytes, bytes);
         self.bytes = bytes;
         instance.hub.remove(kind, name, self.client.id);
         self.tell();
@@ -197,7 +197,7 @@ fn remove(session: &mut Session, call: &Call<'_>, reply: &mut Reply, kind: Kind,
             // What came before must not come after the confirmation.
             // Within EXEC it would count as a part of the reply.
             if session.unsent.is_none() {
-                let needs = session.client.inbox.move_to(reply, usize::MAX);
+                let needs = session.client.inbox.move_all_to(reply);
                 session.heard(needs);
             }
         }

@@ -48,7 +48,7 @@ pub(crate) fn perform(
             result => {
                 settle(instance, session, txn, result)?;
                 for message in &unsent {
-                    instance.hub.publish(message, session.needs, instance.inbox_bytes_max());
+                    instance.hub.publish(instance, message, session.needs);
                 }
                 return Ok(());
             }

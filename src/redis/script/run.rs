@@ -94,7 +94,8 @@ impl Run {
         own.unsent = Some(Vec::new());
         let is_part = txn.has_savepoints();
         let mut reply = Reply::default();
-        reply.set_most(usize::try_from(instance.value_bytes_max()).unwrap_or(usize::MAX));
+        let most = usize::try_from(instance.value_bytes_max()).unwrap_or(usize::MAX);
+        reply.limit(most, instance.buffers());
         Ok(Self {
             is_part,
             txn,

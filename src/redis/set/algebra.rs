@@ -8,6 +8,7 @@ use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 
+use super::read::tell_member;
 use super::{MEMBERS, PORTION, open};
 use crate::redis::args::Args;
 use crate::redis::command::Call;
@@ -16,6 +17,7 @@ use crate::redis::keyspace::{Collection, Merge, Type};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
 use crate::redis::sample::wait_if_many;
+use crate::redis::tail::{Source, Visit, tell_places};
 use crate::store::Reads;
 
 /// Looking a member up costs about as much as so many steps of a walk.
@@ -169,16 +171,15 @@ pub(super) fn sinter(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> R
 
 fn tell(reads: &dyn Reads, call: &Call<'_>, operation: Operation, reply: &mut Reply) -> Result {
     let names: Vec<&[u8]> = call.from(1).collect();
-    let algebra = Algebra::load(reads, call, operation, &names)?;
     let open = reply.open_set();
-    let mut n = 0;
-    algebra.each(reads, None, &mut |member| {
-        reply.bulk(member);
-        n += 1;
-        ControlFlow::Continue(())
-    })?;
-    reply.end(open, n);
-    Ok(())
+    let load = |reads: &dyn Reads, call: &Call<'_>| Algebra::load(reads, call, operation, &names).map(Some);
+    tell_places(reads, call, load, (reply, open), (u64::MAX, tell_member))
+}
+
+impl Source for Algebra {
+    fn each(&self, reads: &dyn Reads, beyond: Option<&[u8]>, visit: &mut Visit<'_>) -> Result {
+        self.each(reads, beyond, &mut |member| visit(member, b""))
+    }
 }
 
 /// `SUNIONCARD numkeys key [key ...] [APPROX] [LIMIT limit]`: exact also where an estimate would do, since counting

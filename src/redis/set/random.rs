@@ -7,6 +7,7 @@ use crate::redis::events::Events;
 use crate::redis::keyspace;
 use crate::redis::protocol::reply::Reply;
 use crate::redis::sample;
+use crate::redis::tail::tell_gathered;
 use crate::store::{Reads, Txn};
 
 /// `SRANDMEMBER key [count]`: distinct members, or with a negative count each for itself.
@@ -23,15 +24,13 @@ pub(super) fn srandmember(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply)
         return Err(Error::Syntax);
     }
     let count = sample::count(call, 2)?;
-    let told = match load(reads, call)? {
-        None => Vec::new(),
-        Some(set) => sample::elements(reads, call, &set, count)?,
+    let Some(set) = load(reads, call)? else {
+        reply.array(0);
+        return Ok(());
     };
-    reply.array(told.len());
-    for (member, _) in &told {
-        reply.bulk(member);
-    }
-    Ok(())
+    let told = sample::elements(reads, call, &set, count)?;
+    reply.array(told.rows().len());
+    tell_gathered(call, told, reply, |reply, (member, _)| reply.bulk(member))
 }
 
 /// `SPOP key [count]`
@@ -65,8 +64,9 @@ fn spop_many(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     };
     let is_all = count as u64 >= set.len(txn)?;
     let picked = sample::elements(txn, call, &set, count)?;
+    let picked = picked.rows();
     reply.set(picked.len());
-    for (member, _) in &picked {
+    for (member, _) in picked {
         reply.bulk(member);
     }
     if is_all {
@@ -75,7 +75,7 @@ fn spop_many(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
         // Costs a row or two, however many members there were.
         keyspace::delete(txn, call.space, call.get(1))?;
     } else if !picked.is_empty() {
-        for (member, _) in &picked {
+        for (member, _) in picked {
             set.remove(txn, MEMBERS, member)?;
         }
         call.notify(txn, Events::SET, "spop", call.get(1));

@@ -6,7 +6,7 @@ use crate::redis::error::Result;
 use crate::redis::keys::{cursor, part_of};
 use crate::redis::protocol::reply::Reply;
 use crate::redis::sample::wait_if_large;
-use crate::redis::tail::tell_plane;
+use crate::redis::tail::tell_places;
 use crate::store::Reads;
 
 /// `SCARD key`
@@ -48,15 +48,18 @@ pub(super) fn smismember(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) 
 /// `SMEMBERS key`
 pub(super) fn smembers(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let open = reply.open_set();
-    let Some(set) = load(reads, call)? else {
-        reply.end(open, 0);
-        return Ok(());
+    let load = |reads: &dyn Reads, call: &Call<'_>| {
+        let Some(set) = load(reads, call)? else { return Ok(None) };
+        wait_if_large(reads, &set)?;
+        Ok(Some((set, MEMBERS)))
     };
-    wait_if_large(reads, &set)?;
-    tell_plane(reads, call, (set, MEMBERS), reply, open, |reply, member, _| {
-        reply.bulk(member);
-        Ok(())
-    })
+    tell_places(reads, call, load, (reply, open), (u64::MAX, tell_member))
+}
+
+/// Tells a member.
+pub(super) fn tell_member(reply: &mut Reply, member: &[u8], _: &[u8]) -> Result {
+    reply.bulk(member);
+    Ok(())
 }
 
 /// `SSCAN key cursor [MATCH pattern] [COUNT count]`

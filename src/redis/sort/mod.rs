@@ -1,7 +1,7 @@
 //! SORT: the elements of a list, a set or a sorted set, by themselves or by keys that their names lead to.
 //!
-//! The elements, what they are sorted by and what is told of them lie in memory at once: more than a value may have is
-//! refused. Keys that patterns lead to are read as of the moment at which the sorted key was locked.
+//! The elements, what they are sorted by and what is told of them lie in memory at once ([`Gathered`]). Keys that patterns
+//! lead to are read as of the moment at which the sorted key was locked.
 
 mod query;
 
@@ -14,11 +14,13 @@ pub(crate) use self::query::looks_elsewhere;
 use self::query::{Pattern, Query};
 use super::command::{Access, Call, Command, Flags, Keys, read, write};
 use super::error::{Error, Result};
+use super::gathered::Gathered;
 use super::keyspace::{self, COUNTED, Collection, Meta, Type};
 use super::number;
 use super::protocol::reply::Reply;
 use super::sample::wait_if_large;
 use super::string;
+use super::tail::tell_gathered;
 use super::zset::score_and_member;
 use crate::redis::events::Events;
 use crate::store::{Reads, Txn};
@@ -39,39 +41,31 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
 ];
 
-/// What an element takes in memory beside its bytes.
-const ELEMENT_BYTES: u64 = 64;
-
 /// `SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [ASC | DESC] [ALPHA] [STORE destination]`
 fn sort(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let query = Query::parse(call, true)?;
     let rows = run(txn, call, &query)?;
-    let Some(target) = query.target else {
-        tell(reply, &rows);
-        return Ok(());
-    };
+    let Some(target) = query.target else { return tell(call, reply, rows) };
     let replaced = keyspace::delete(txn, call.space, target)?;
-    reply.count(rows.len());
-    if !rows.is_empty() {
+    reply.count(rows.rows().len());
+    if !rows.rows().is_empty() {
         call.notify(txn, Events::LIST, "sortstore", target);
     } else if replaced {
         call.notify(txn, Events::GENERIC, "del", target);
     }
-    super::list::store(txn, call.space, target, rows.into_iter().map(Option::unwrap_or_default))
+    let elements = rows.rows().iter().map(|row| row.clone().unwrap_or_default());
+    super::list::store(txn, call.space, target, elements)
 }
 
 /// `SORT_RO key [BY pattern] [LIMIT offset count] [GET pattern ...] [ASC | DESC] [ALPHA]`
 fn sort_ro(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let query = Query::parse(call, false)?;
-    tell(reply, &run(reads, call, &query)?);
-    Ok(())
+    tell(call, reply, run(reads, call, &query)?)
 }
 
-fn tell(reply: &mut Reply, rows: &[Option<Bytes>]) {
-    reply.array(rows.len());
-    for row in rows {
-        reply.bulk_or_null(row.as_deref());
-    }
+fn tell(call: &Call<'_>, reply: &mut Reply, rows: Gathered<Option<Bytes>>) -> Result {
+    reply.array(rows.rows().len());
+    tell_gathered(call, rows, reply, |reply, row| reply.bulk_or_null(row.as_deref()))
 }
 
 /// An element with what it is sorted by.
@@ -89,63 +83,49 @@ enum Weight {
 }
 
 /// What SORT answers.
-fn run(reads: &dyn Reads, call: &Call<'_>, query: &Query<'_>) -> Result<Vec<Option<Bytes>>> {
-    let Some(meta) = call.load(reads, call.get(1))? else { return Ok(Vec::new()) };
-    let most = call.instance.value_bytes_max();
-    let elements = elements(reads, call, meta, query, most)?;
-    let mut sorted = elements
-        .into_iter()
-        .map(|element| Ok(Sorted { weight: weight(reads, call, query, &element)?, element }))
-        .collect::<Result<Vec<_>>>()?;
+fn run(reads: &dyn Reads, call: &Call<'_>, query: &Query<'_>) -> Result<Gathered<Option<Bytes>>> {
+    let mut rows = Gathered::new(call);
+    let Some(meta) = call.load(reads, call.get(1))? else { return Ok(rows) };
+    let mut sorted = elements(reads, call, meta, query)?;
     if query.is_sorted() {
-        sorted.sort_by(|a, b| {
+        sorted.rows_mut().sort_by(|a, b| {
             let order = compare(a, b);
             if query.descending { order.reverse() } else { order }
         });
     }
-    let (from, to) = query.limits(sorted.len());
-    let mut rows = Vec::new();
-    let mut bytes = 0;
-    for Sorted { element, .. } in sorted.drain(from..to) {
+    let (from, to) = query.limits(sorted.rows().len());
+    for Sorted { element, .. } in sorted.rows().get(from..to).unwrap_or_default() {
         if query.get.is_empty() {
-            rows.push(Some(element));
+            rows.add(Some(element.clone()), 0)?;
             continue;
         }
         for pattern in &query.get {
-            let found = look_up(reads, call, pattern, &element)?;
-            bytes += found.as_ref().map_or(0, |found| found.len() as u64) + ELEMENT_BYTES;
-            if bytes > most {
-                return Err(too_large());
-            }
-            rows.push(found);
+            let found = look_up(reads, call, pattern, element)?;
+            let bytes = found.as_ref().map_or(0, Bytes::len);
+            rows.add(found, bytes)?;
         }
     }
     Ok(rows)
 }
 
-fn too_large() -> Error {
-    Error::text("ERR what is to be sorted is larger than the memory for it")
-}
-
-/// The elements in the order in which they lie; where they stay in it, descending if asked for.
-fn elements(
-    reads: &dyn Reads,
-    call: &Call<'_>,
-    meta: Meta,
-    query: &Query<'_>,
-    most: u64,
-) -> Result<Vec<Bytes>> {
+/// The elements, with what they are sorted by, in the order in which they lie; where they stay in it, descending if asked
+/// for.
+fn elements(reads: &dyn Reads, call: &Call<'_>, meta: Meta, query: &Query<'_>) -> Result<Gathered<Sorted>> {
     let kind = meta.kind;
     if !matches!(kind, Type::List | Type::Set | Type::SortedSet) {
         return Err(Error::WrongType);
     }
     let collection = Collection::from_meta(call.space, call.get(1), meta)?;
     wait_if_large(reads, &collection)?;
-    let (mut found, mut bytes) = (Vec::new(), 0);
+    let (mut found, mut failed) = (Gathered::new(call), None);
     let mut add = |element: &[u8]| {
-        bytes += element.len() as u64 + ELEMENT_BYTES;
-        found.push(Bytes::copy_from_slice(element));
-        if bytes > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let element = Bytes::copy_from_slice(element);
+        let added = weight(reads, call, query, &element).and_then(|(weight, bytes)| {
+            let bytes = bytes + element.len();
+            found.add(Sorted { element, weight }, bytes)
+        });
+        failed = added.err();
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     if kind == Type::Set {
         let all = (Bound::Unbounded, Bound::Unbounded);
@@ -162,24 +142,26 @@ fn elements(
             ordered.range(reads, 0, &mut add)?;
         }
     }
-    if bytes > most { Err(too_large()) } else { Ok(found) }
+    failed.map_or(Ok(found), Err)
 }
 
-/// What an element is sorted by.
-fn weight(reads: &dyn Reads, call: &Call<'_>, query: &Query<'_>, element: &Bytes) -> Result<Weight> {
+/// What an element is sorted by, and how many bytes that takes beside the element.
+fn weight(reads: &dyn Reads, call: &Call<'_>, query: &Query<'_>, element: &Bytes) -> Result<(Weight, usize)> {
     if !query.is_sorted() {
-        return Ok(Weight::None);
+        return Ok((Weight::None, 0));
     }
     let text = match &query.by {
         Some(pattern) => look_up(reads, call, pattern, element)?,
-        None if query.alpha => return Ok(Weight::None),
+        None if query.alpha => return Ok((Weight::None, 0)),
         None => Some(element.clone()),
     };
     if query.alpha {
-        return Ok(Weight::Text(text));
+        let bytes = text.as_ref().map_or(0, Bytes::len);
+        return Ok((Weight::Text(text), bytes));
     }
     let number = text.map_or(Some(0.0), |text| number::parse_f64(&text));
-    number.map(Weight::Number).ok_or(Error::text("ERR One or more scores can't be converted into double"))
+    let number = number.ok_or(Error::text("ERR One or more scores can't be converted into double"))?;
+    Ok((Weight::Number(number), 0))
 }
 
 fn compare(a: &Sorted, b: &Sorted) -> Ordering {

@@ -187,15 +187,12 @@ impl Stream {
         max: u64,
         visit: &mut dyn FnMut(Id, &Bytes),
     ) -> Result<u64> {
-        // What lies before the first entry was trimmed away, and need not be walked over.
-        let (from, to) = (from.max(self.head.first).bytes(), to.bytes());
         let mut told = 0;
-        if max == 0 || from > to {
+        if max == 0 {
             return Ok(0);
         }
-        let bounds = (Bound::Included(&from[..]), Bound::Included(&to[..]));
         let mut damage = None;
-        self.each(reads, ENTRIES, bounds, descending, &mut |subkey, element| {
+        self.visit_range(reads, (from, to), None, descending, &mut |subkey, element| {
             match id_of(subkey) {
                 Ok(id) => visit(id, &element.value),
                 Err(error) => {
@@ -207,6 +204,27 @@ impl Stream {
             if told < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         damage.map_or(Ok(told), Err)
+    }
+
+    /// Visits the entries of a range, whose ends belong to it, or those beyond one of them, until told to stop.
+    pub(super) fn visit_range(
+        &self,
+        reads: &dyn Reads,
+        (from, to): (Id, Id),
+        beyond: Option<&[u8]>,
+        descending: bool,
+        visit: &mut dyn FnMut(&[u8], &Element) -> ControlFlow<()>,
+    ) -> Result {
+        // What lies before the first entry was trimmed away, and need not be walked over.
+        let (from, to) = (from.max(self.head.first).bytes(), to.bytes());
+        if from > to {
+            return Ok(());
+        }
+        let mut bounds = (Bound::Included(&from[..]), Bound::Included(&to[..]));
+        if let Some(beyond) = beyond {
+            *if descending { &mut bounds.1 } else { &mut bounds.0 } = Bound::Excluded(beyond);
+        }
+        self.each(reads, ENTRIES, bounds, descending, visit)
     }
 
     /// Tells the entries of a range as an array.

@@ -7,12 +7,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::super::clients::Client;
 use super::super::instance::Instance;
 use super::super::protocol::reply::{Protocol, Reply};
-use super::super::pubsub;
+use super::super::pubsub::{self, Letter};
 use crate::store::Seqno;
 
 const CHANNEL: &[u8] = b"__redis__:invalidate";
@@ -21,7 +19,7 @@ const CHANNEL: &[u8] = b"__redis__:invalidate";
 pub(super) struct Message<'a> {
     /// `None`: all.
     names: Option<Vec<&'a [u8]>>,
-    encoded: [Option<Bytes>; 2],
+    encoded: [Option<Letter>; 2],
 }
 
 impl<'a> Message<'a> {
@@ -35,7 +33,7 @@ impl<'a> Message<'a> {
         Self { names: None, encoded: [None, None] }
     }
 
-    fn encoded(&mut self, protocol: Protocol) -> &Bytes {
+    fn encoded(&mut self, instance: &Instance, protocol: Protocol) -> &Letter {
         let names = &self.names;
         self.encoded[usize::from(protocol == Protocol::Resp3)].get_or_insert_with(|| {
             let mut reply = Reply::default();
@@ -57,7 +55,7 @@ impl<'a> Message<'a> {
                     }
                 }
             }
-            reply.take().into()
+            Letter::new(instance, reply.take())
         })
     }
 
@@ -66,7 +64,7 @@ impl<'a> Message<'a> {
         let redirect = client.tracking.redirect();
         if redirect == 0 {
             if client.protocol() == Protocol::Resp3 {
-                pubsub::post(client, needs, self.encoded(Protocol::Resp3), instance.inbox_bytes_max());
+                pubsub::post(client, needs, self.encoded(instance, Protocol::Resp3));
             }
             return;
         }
@@ -74,7 +72,7 @@ impl<'a> Message<'a> {
             Some(target) => {
                 let protocol = target.protocol();
                 if protocol == Protocol::Resp3 || target.subscribes() {
-                    pubsub::post(&target, needs, self.encoded(protocol), instance.inbox_bytes_max());
+                    pubsub::post(&target, needs, self.encoded(instance, protocol));
                 }
             }
             None => break_off(instance, client, redirect),
@@ -91,6 +89,6 @@ fn break_off(instance: &Instance, client: &Arc<Client>, redirect: u64) {
         reply.push(2);
         reply.bulk(b"tracking-redir-broken");
         reply.int(redirect as i64);
-        pubsub::post(client, 0, &reply.take().into(), instance.inbox_bytes_max());
+        pubsub::post(client, 0, &Letter::new(instance, reply.take()));
     }
 }

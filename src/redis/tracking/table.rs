@@ -59,7 +59,7 @@ impl Table {
 
     /// Accounts for what an entry came to have; false if there is no memory for it.
     fn grow(&self, instance: &Instance, keys: usize, items: usize, bytes: usize) -> bool {
-        if !instance.charge_buffers(0, bytes) {
+        if !instance.buffers().change(0, bytes) {
             return false;
         }
         self.keys.fetch_add(keys, Relaxed);
@@ -69,7 +69,7 @@ impl Table {
     }
 
     fn shrink(&self, instance: &Instance, keys: usize, items: usize, bytes: usize) {
-        instance.charge_buffers(bytes, 0);
+        instance.buffers().change(bytes, 0);
         self.keys.fetch_sub(keys, Relaxed);
         self.items.fetch_sub(items, Relaxed);
         self.bytes.fetch_sub(bytes, Relaxed);
@@ -86,7 +86,7 @@ impl Table {
     /// Whether it has the bytes for one more.
     pub(super) fn has_bytes(&self, instance: &Instance, name: &[u8]) -> bool {
         let bytes = self.bytes.load(Relaxed) + name.len() + KEY_BYTES + ITEM_BYTES;
-        bytes <= instance.buffers_max() / 4
+        bytes <= instance.buffers().most() / 4
     }
 
     /// Whether there are more keys than there should be.

@@ -59,7 +59,7 @@ impl Tracker {
             return Ok(());
         }
         let bytes = self.bytes + prefix.len() + PREFIX_BYTES;
-        if !instance.charge_buffers(self.bytes, bytes) {
+        if !instance.buffers().change(self.bytes, bytes) {
             return Err(Error::text("OOM the prefixes exceed the memory budget"));
         }
         self.bytes = bytes;
@@ -73,7 +73,7 @@ impl Drop for Tracker {
     fn drop(&mut self) {
         self.client.tracking.set(0, 0);
         let Some(instance) = self.instance.upgrade() else { return };
-        instance.charge_buffers(self.bytes, 0);
+        instance.buffers().change(self.bytes, 0);
         {
             let mut prefixes = instance.tracking.prefixes.write();
             for prefix in &self.prefixes {

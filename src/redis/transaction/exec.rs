@@ -50,7 +50,7 @@ pub(crate) fn exec(
     let unsent = session.unsent.take().unwrap_or_default();
     if result.is_ok() {
         for message in &unsent {
-            instance.hub.publish(message, session.needs, instance.inbox_bytes_max());
+            instance.hub.publish(instance, message, session.needs);
         }
     }
     match result {

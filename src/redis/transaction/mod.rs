@@ -104,7 +104,7 @@ pub(crate) fn queue(
     args: Args<'_>,
 ) -> Result {
     let Some(queue) = &mut session.queue else { return Ok(()) };
-    let most = instance.buffers_max().min(1 << 30);
+    let most = instance.buffers().most().min(1 << 30);
     if queue.bytes.len() + args.bytes_len() > most {
         return Err(Error::text("ERR the transaction is larger than the memory budget permits"));
     }

@@ -13,15 +13,15 @@ use super::{MEMBERS, decode_score, open_members, tell_member, wait_if_many};
 use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::gathered::Gathered;
 use crate::redis::keyspace::{Collection, Type};
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
+use crate::redis::tail::tell_gathered;
 use crate::store::{Reads, Txn};
 
 /// Members read, or looked up, at once.
 const PORTION: usize = 256;
-/// What a member takes in memory beside its bytes.
-const MEMBER_BYTES: u64 = 48;
 
 /// How the scores of a member become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,16 +222,10 @@ impl Query {
     }
 
     /// All of the result, if memory has room for it.
-    fn collect(&self, reads: &dyn Reads, call: &Call<'_>) -> Result<Vec<(Vec<u8>, f64)>> {
-        let most = call.instance.value_bytes_max();
-        let mut bytes = 0;
-        let mut found = Vec::new();
+    fn collect(&self, reads: &dyn Reads, call: &Call<'_>) -> Result<Gathered<(Vec<u8>, f64)>> {
+        let mut found = Gathered::new(call);
         self.run(reads, &mut |member, score| {
-            bytes += member.len() as u64 + MEMBER_BYTES;
-            if bytes > most {
-                return Err(Error::text("ERR the result is larger than the memory for it"));
-            }
-            found.push((member.to_vec(), score));
+            found.add((member.to_vec(), score), member.len())?;
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(found)
@@ -257,12 +251,12 @@ fn inputs<'a>(reads: &dyn Reads, call: &Call<'a>, at: usize) -> Result<(Vec<Inpu
 fn tell(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply, operation: Operation) -> Result {
     let query = Query::parse(reads, call, 1, operation)?;
     let mut found = query.collect(reads, call)?;
-    found.sort_by(|(a, x), (b, y)| x.total_cmp(y).then_with(|| a.cmp(b)));
-    open_members(reply, found.len(), query.scores);
-    for (member, score) in &found {
-        tell_member(reply, member, query.scores.then_some(*score));
-    }
-    Ok(())
+    found.rows_mut().sort_by(|(a, x), (b, y)| x.total_cmp(y).then_with(|| a.cmp(b)));
+    let scores = query.scores;
+    open_members(reply, found.rows().len(), scores);
+    tell_gathered(call, found, reply, move |reply, (member, score)| {
+        tell_member(reply, member, scores.then_some(*score));
+    })
 }
 
 /// `ZUNION numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]`
@@ -305,7 +299,7 @@ pub(super) fn zintercard(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) 
 
 fn put(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, operation: Operation) -> Result {
     let found = Query::parse(txn, call, 2, operation)?.collect(txn, call)?;
-    store(txn, call, call.get(1), found, call.command.name, reply)
+    store(txn, call, call.get(1), &found, call.command.name, reply)
 }
 
 /// `ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]`

@@ -7,14 +7,14 @@ use super::{Window, load, open_members, score_and_member, tell_member, wait_if_m
 use crate::random::Random;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::gathered::Gathered;
 use crate::redis::keyspace::Collection;
 use crate::redis::protocol::reply::Reply;
+use crate::redis::tail::tell_gathered;
 use crate::store::{self, Reads};
 
 /// Of a set with more than this many times the members that are wanted, they are looked up one by one.
 const SPARSE: u64 = 8;
-/// What a member takes in memory beside its bytes.
-const MEMBER_BYTES: u64 = 64;
 
 /// `ZRANDMEMBER key [count [WITHSCORES]]`: distinct members, or with a negative count each for itself.
 pub(super) fn zrandmember(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
@@ -44,22 +44,21 @@ pub(super) fn zrandmember(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply)
         return Ok(());
     };
     let wanted = if count < 0 { count.unsigned_abs() } else { (count as u64).min(len) };
-    if wanted.saturating_mul(MEMBER_BYTES) > call.instance.value_bytes_max() {
-        return Err(Error::text(
-            "ERR the reply would be larger than the memory for it; ask for fewer members",
-        ));
-    }
     wait_if_many(reads, wanted)?;
-    let told = if count < 0 {
-        (0..wanted).map(|_| at(reads, &set, random.below(len))).collect::<Result<_>>()?
+    let mut told = Gathered::new(call);
+    if count < 0 {
+        for _ in 0..wanted {
+            let (member, score) = at(reads, &set, random.below(len))?;
+            let bytes = member.len();
+            told.add((member, score), bytes)?;
+        }
     } else {
-        distinct(reads, &set, wanted, &mut random)?
-    };
-    open_members(reply, told.len(), scores);
-    for (member, score) in &told {
-        tell_member(reply, member, scores.then_some(*score));
+        distinct(reads, &set, wanted, &mut random, &mut told)?;
     }
-    Ok(())
+    open_members(reply, told.rows().len(), scores);
+    tell_gathered(call, told, reply, move |reply, (member, score)| {
+        tell_member(reply, member, scores.then_some(*score));
+    })
 }
 
 fn at(reads: &dyn Reads, set: &Collection, rank: u64) -> Result<(Vec<u8>, f64)> {
@@ -75,29 +74,35 @@ fn distinct(
     set: &Collection,
     wanted: u64,
     random: &mut Random,
-) -> Result<Vec<(Vec<u8>, f64)>> {
+    told: &mut Gathered<(Vec<u8>, f64)>,
+) -> Result {
     let len = set.len(reads)?;
     if wanted.saturating_mul(SPARSE) < len {
         let mut ranks = HashSet::new();
         while (ranks.len() as u64) < wanted {
             ranks.insert(random.below(len));
         }
-        return ranks.into_iter().map(|rank| at(reads, set, rank)).collect();
+        for rank in ranks {
+            let (member, score) = at(reads, set, rank)?;
+            let bytes = member.len();
+            told.add((member, score), bytes)?;
+        }
+        return Ok(());
     }
     // Each that is met is taken with the chance that there still is of being wanted.
     let (mut left, mut needed) = (len, wanted);
-    let mut told = Vec::new();
+    let mut failed = None;
     if needed == 0 {
-        return Ok(told);
+        return Ok(());
     }
     each(reads, set, Window { from: 0, to: len }, false, &mut |member, score| {
         if random.below(left) < needed {
-            told.push((member.to_vec(), score));
+            failed = told.add((member.to_vec(), score), member.len()).err();
             needed -= 1;
         }
         left -= 1;
-        needed > 0
+        needed > 0 && failed.is_none()
     })?;
-    random.shuffle(&mut told);
-    Ok(told)
+    random.shuffle(told.rows_mut());
+    failed.map_or(Ok(()), Err)
 }

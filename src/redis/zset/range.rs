@@ -8,6 +8,7 @@ use crate::redis::args::Walk;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::events::Events;
+use crate::redis::gathered::Gathered;
 use crate::redis::keyspace::{self, Collection, Type};
 use crate::redis::protocol::reply::Reply;
 use crate::redis::tail::{Tell, tell_ranks};
@@ -256,15 +257,16 @@ fn remove(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, by: By) -> Result {
 pub(super) fn zrangestore(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let query = Query::parse(call, 3, Form { by: By::Rank, reverse: false, open: true, scores: false })?;
     let source = Collection::load(txn, call.space, call.get(2), Type::SortedSet)?;
-    let mut found = Vec::new();
+    let (mut found, mut failed) = (Gathered::new(call), None);
     if let Some(source) = source {
         let window = query.window(txn, &source)?;
         each(txn, &source, window, query.reverse, &mut |member, score| {
-            found.push((member.to_vec(), score));
-            true
+            failed = found.add((member.to_vec(), score), member.len()).err();
+            failed.is_none()
         })?;
     }
-    store(txn, call, call.get(1), found, "zrangestore", reply)
+    failed.map_or(Ok(()), Err)?;
+    store(txn, call, call.get(1), &found, "zrangestore", reply)
 }
 
 /// Puts a sorted set of these members into the place of whatever a key holds, and tells how many they are.
@@ -272,13 +274,13 @@ pub(crate) fn store(
     txn: &mut Txn,
     call: &Call<'_>,
     name: &[u8],
-    members: Vec<(Vec<u8>, f64)>,
+    members: &Gathered<(Vec<u8>, f64)>,
     event: &'static str,
     reply: &mut Reply,
 ) -> Result {
     let replaced = keyspace::delete(txn, call.space, name)?;
-    reply.count(members.len());
-    if members.is_empty() {
+    reply.count(members.rows().len());
+    if members.rows().is_empty() {
         if replaced {
             call.notify(txn, Events::GENERIC, "del", name);
         }
@@ -286,8 +288,8 @@ pub(crate) fn store(
     }
     call.notify(txn, Events::SORTED_SET, event, name);
     let mut set = Collection::new(call.space, name, Type::SortedSet);
-    for (member, score) in members {
-        set_score(txn, &mut set, super::Conditions::default(), &member, score)?;
+    for (member, score) in members.rows() {
+        set_score(txn, &mut set, super::Conditions::default(), member, *score)?;
     }
     Ok(set.save(txn)?)
 }

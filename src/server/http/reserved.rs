@@ -28,11 +28,11 @@ impl Reserved {
         if wanted <= self.bytes {
             return Ok(());
         }
-        if self.instance.charge_buffers(self.bytes, wanted) {
+        if self.instance.buffers().change(self.bytes, wanted) {
             self.bytes = wanted;
             return Ok(());
         }
-        Err(if wanted > self.instance.buffers_max() {
+        Err(if wanted > self.instance.buffers().most() {
             Refusal::new(Kind::RequestTooLarge, "It does not fit the memory that the server may use")
         } else {
             let why = "Requests and replies take all the memory that there is for them; try again";
@@ -51,7 +51,7 @@ impl Reserved {
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.instance.charge_buffers(self.bytes, 0);
+        self.instance.buffers().change(self.bytes, 0);
     }
 }
 

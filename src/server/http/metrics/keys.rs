@@ -33,9 +33,9 @@ fn process(page: &mut Page<'_>, instance: &Instance) -> Result {
     page.gauge("process_start_time_seconds", "When the process started, in Unix seconds", started_s)?;
     page.gauge("siltstone_memory_used_bytes", "Memory of the process, without mapped files", own)?;
     page.gauge("siltstone_memory_budget_bytes", "The setting memory", instance.config().memory)?;
-    let buffers = instance.buffers();
+    let buffers = instance.buffers().taken();
     page.gauge("siltstone_buffers_bytes", "Memory that large requests and replies hold", buffers)?;
-    let most = instance.buffers_max();
+    let most = instance.buffers().most();
     page.gauge("siltstone_buffers_max_bytes", "Memory that large requests and replies may hold", most)
 }
 
