@@ -15,6 +15,7 @@ use super::args::Args;
 use super::error::Result;
 use super::instance::Instance;
 use super::keyspace::{self, Meta, Space, lock_key};
+use super::migrate;
 use super::protocol::reply::Reply;
 use super::script::Effects;
 use super::session::Session;
@@ -188,6 +189,8 @@ pub(crate) enum Keys {
     FirstAndStore,
     /// The first half of the words that follow STREAMS, among options before it: XREAD.
     Streams,
+    /// Word 3, or if that is empty, all words after KEYS: MIGRATE.
+    Migrated,
     /// Any key of any database: the command has the store to itself.
     All,
 }
@@ -233,6 +236,8 @@ impl Keys {
             Self::CountedPairs { at } => counted(usize::from(at), 2),
             Self::StoreCounted => counted(2, 1),
             Self::FirstAndStore => (1, words.min(2), 1),
+            Self::Migrated if words > 3 && !args.get(3).is_empty() => (3, 4, 1),
+            Self::Migrated => (migrate::first_of_many(args).unwrap_or(words), words, 1),
             Self::Streams => {
                 let from = first_stream(args);
                 (from, from + words.saturating_sub(from) / 2, 1)

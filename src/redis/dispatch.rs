@@ -47,6 +47,12 @@ pub(crate) fn run(
     let entry = match find(args) {
         Ok(entry) => entry,
         Err(error) => {
+            // What names no command or subcommand is nobody's call.
+            if let Error::Arity(name) = error
+                && let Some(entry) = table().find_full(name.as_bytes())
+            {
+                session.stats.commands[entry.id].rejected.increment();
+            }
             refuse(instance, session, &error, reply);
             return Flow::Done;
         }

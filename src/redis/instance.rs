@@ -83,6 +83,8 @@ pub(crate) struct Instance {
     pub(crate) port: AtomicUsize,
     /// Clients that CLIENT PAUSE holds up.
     pub(crate) held_up: AtomicUsize,
+    /// MIGRATEs that are under way.
+    pub(crate) migrating: AtomicUsize,
     pause: Mutex<Pause>,
     /// `pause.until_ms`, to be looked at by every command.
     paused_until_ms: AtomicU64,
@@ -151,6 +153,7 @@ impl Instance {
             run_id,
             port: AtomicUsize::new(0),
             held_up: AtomicUsize::new(0),
+            migrating: AtomicUsize::new(0),
             pause: Mutex::default(),
             paused_until_ms: AtomicU64::new(0),
             buffers: Budget::new(buffers),

@@ -64,6 +64,7 @@ pub(crate) mod instance;
 pub(crate) mod keys;
 pub mod keyspace;
 pub(crate) mod list;
+pub(crate) mod migrate;
 pub(crate) mod monitor;
 pub(crate) mod notify;
 pub(crate) mod number;
@@ -108,6 +109,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { group: "generic", commands: keys::COMMANDS },
     Family { group: "generic", commands: sort::COMMANDS },
     Family { group: "generic", commands: dump::COMMANDS },
+    Family { group: "generic", commands: migrate::COMMANDS },
     Family { group: "connection", commands: connection::COMMANDS },
     Family { group: "pubsub", commands: pubsub::COMMANDS },
     Family { group: "server", commands: admin::COMMANDS },

@@ -60,6 +60,8 @@ pub(crate) fn is_secret(args: &Args<'_>, i: usize) -> bool {
         i > 0
     } else if args.is(0, "hello") {
         after("auth", 1) || after("auth", 2)
+    } else if args.is(0, "migrate") {
+        i > 6 && (after("auth", 1) || after("auth2", 1) || after("auth2", 2))
     } else if args.is(0, "acl") {
         i > 1 && args.is(1, "setuser")
     } else if args.is(0, "config") && args.is(1, "set") {

@@ -142,6 +142,7 @@ fn positions(keys: Keys) -> (i64, i64, i64) {
             (0, 0, 0)
         }
         Keys::StoreCounted | Keys::FirstAndStore => (1, 1, 1),
+        Keys::Migrated => (3, 3, 1),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
     }
 }
@@ -201,7 +202,8 @@ fn key_specs(command: &Command, reply: &mut Reply) {
             reply.array(3);
             key_spec(command.access.first, 1, "range", ONE, reply);
             for keyword in ["STORE", "STOREDIST"] {
-                keyword_spec(others.unwrap_or(command.access.first), (keyword, command.arity), ONE, reply);
+                let after = i64::from(command.arity.unsigned_abs());
+                keyword_spec(others.unwrap_or(command.access.first), (keyword, after), ONE, reply);
             }
         }
         (Keys::StoreCounted, others) => {
@@ -213,7 +215,15 @@ fn key_specs(command: &Command, reply: &mut Reply) {
             let fields = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
             reply.array(1);
             // Itself, a key and an id are among the words that must be there.
-            keyword_spec(command.access.first, ("STREAMS", command.arity + 3), fields, reply);
+            let after = i64::from(command.arity.unsigned_abs()) - 3;
+            keyword_spec(command.access.first, ("STREAMS", after), fields, reply);
+        }
+        (Keys::Migrated, _) => {
+            let fields = [("lastkey", -1), ("keystep", 1), ("limit", 0)];
+            reply.array(2);
+            key_spec(command.access.first, 3, "range", ONE, reply);
+            // Looked for from the end, where it may also be a key's name.
+            keyword_spec(&["RW", "access", "delete", "incomplete"], ("KEYS", -2), fields, reply);
         }
     }
 }
@@ -226,14 +236,14 @@ fn key_spec(flags: KeyFlags, index: u8, find: &str, fields: [(&str, i64); 3], re
     find_keys(find, fields, reply);
 }
 
-/// Keys after a keyword, which stands after so many words at least.
-fn keyword_spec(flags: KeyFlags, (keyword, after): (&str, i8), fields: [(&str, i64); 3], reply: &mut Reply) {
+/// Keys after a keyword, which stands after so many words at least; negative: looked for from there on back.
+fn keyword_spec(flags: KeyFlags, (keyword, after): (&str, i64), fields: [(&str, i64); 3], reply: &mut Reply) {
     begin_key_spec(flags, "keyword", reply);
     reply.map(2);
     reply.bulk(b"keyword");
     reply.bulk(keyword.as_bytes());
     reply.bulk(b"startfrom");
-    reply.int(after.unsigned_abs().into());
+    reply.int(after);
     find_keys("range", fields, reply);
 }
 

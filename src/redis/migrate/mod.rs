@@ -1,0 +1,260 @@
+//! MIGRATE: moves keys to another server, which speaks Redis's protocol: DUMP here, RESTORE there, DEL here.
+//!
+//! It runs where it may take its time, never on an event loop, with its keys locked from before they are read until their
+//! removal is committed; as ever, the reply waits until that is durable. A key is removed only once the target has said that
+//! it has it. So it never is on neither side; where a connection breaks or this server crashes at the wrong time it is on
+//! both.
+
+mod target;
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use self::target::Target;
+use super::args::Args;
+use super::command::{Access, Call, Command, Flags, Keys, write};
+use super::dump;
+use super::error::{Error, Result};
+use super::events::Events;
+use super::keyspace::{self, Meta};
+use super::protocol::reply::Reply;
+use crate::store::{Reads, Txn};
+
+/// The rows.
+pub(crate) const COMMANDS: &[Command] = &[write("migrate", -6, Keys::Migrated, migrate)
+    .access(Access::TAKE)
+    .flag(Flags::LEAN)
+    .flag(Flags::DANGEROUS)
+    .flag(Flags::KEYSPACE)
+    .flag(Flags::NO_SCRIPT)
+    .slow()
+    .doc(
+        "Atomically transfers a key from one instance to another.",
+        "2.6.0",
+        "O(N) for the transfer between the two instances, beside what DUMP, RESTORE and DEL take.",
+    )];
+
+/// How many may be under way at once. Each takes one of the threads that wait for the disk, and of the others' time none.
+const UNDER_WAY_MAX: usize = 8;
+/// Where a client gives none.
+const TIMEOUT_MS: u64 = 1000;
+
+/// The word from which on all are keys, if there is such an option.
+pub(crate) fn first_of_many(args: &Args<'_>) -> Option<usize> {
+    let mut at = 6;
+    while at < args.len() {
+        at += match at {
+            at if args.is(at, "keys") => return Some(at + 1),
+            at if args.is(at, "auth") => 2,
+            at if args.is(at, "auth2") => 3,
+            _ => 1,
+        };
+    }
+    None
+}
+
+struct Query<'a> {
+    host: String,
+    /// `None` if it is none.
+    port: Option<u16>,
+    database: i64,
+    timeout: Duration,
+    copy: bool,
+    replace: bool,
+    /// AUTH's words.
+    login: Vec<&'a [u8]>,
+    names: Vec<&'a [u8]>,
+}
+
+impl<'a> Query<'a> {
+    fn parse(call: &Call<'a>) -> Result<Self> {
+        let mut query = Self {
+            host: call.text(1).into_owned(),
+            port: call.int(2).ok().and_then(|port| u16::try_from(port).ok()),
+            database: 0,
+            timeout: Duration::ZERO,
+            copy: false,
+            replace: false,
+            login: Vec::new(),
+            names: vec![call.get(3)],
+        };
+        let mut walk = call.walk(6);
+        while !walk.is_done() {
+            let more = call.len() - walk.at() - 1;
+            if walk.accept("copy") {
+                query.copy = true;
+            } else if walk.accept("replace") {
+                query.replace = true;
+            } else if more >= 1 && walk.accept("auth") {
+                query.login = vec![walk.word()?];
+            } else if more >= 2 && walk.accept("auth2") {
+                query.login = vec![walk.word()?, walk.word()?];
+            } else if walk.accept("keys") {
+                if !call.get(3).is_empty() {
+                    return Err(Error::text(
+                        "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string",
+                    ));
+                }
+                query.names = call.from(walk.at()).collect();
+                break;
+            } else {
+                return Err(Error::Syntax);
+            }
+        }
+        let timeout_ms = u64::try_from(call.int(5)?).ok().filter(|ms| *ms > 0);
+        query.timeout = Duration::from_millis(timeout_ms.unwrap_or(TIMEOUT_MS));
+        query.database = call.int(4)?;
+        Ok(query)
+    }
+
+    /// Logs in and chooses the database.
+    fn enter(&self, target: &mut Target<'_>) -> Result {
+        let database = self.database.to_string();
+        let login = [&[&b"AUTH"[..]], &self.login[..]].concat();
+        let select = vec![&b"SELECT"[..], database.as_bytes()];
+        for words in [login, select].iter().filter(|words| words.len() > 1) {
+            target.send(words).map_err(|_| broken("writing"))?;
+            target.reply().map_err(|_| broken("reading"))?.map_or(Ok(()), |why| Err(refused(&why)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The conversation broke off.
+fn broken(what: &str) -> Error {
+    Error::text(format!("IOERR error or timeout {what} to target instance"))
+}
+
+/// The target does not want it.
+fn refused(why: &str) -> Error {
+    Error::text(format!("ERR Target instance replied with error: {why}"))
+}
+
+/// One of those that are under way.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn begin(count: &'a AtomicUsize) -> Result<Self> {
+        let this = Self(count);
+        if count.fetch_add(1, Relaxed) >= UNDER_WAY_MAX {
+            return Err(Error::text("TRYAGAIN too many keys are being migrated already; try again later"));
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What became of it.
+#[derive(Default)]
+struct Outcome {
+    /// What the target has.
+    arrived: Vec<usize>,
+    failed: Option<Error>,
+}
+
+/// `MIGRATE host port key | "" destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password]
+/// [KEYS key ...]`
+fn migrate(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
+    let query = Query::parse(call)?;
+    let mut found = Vec::new();
+    for &name in &query.names {
+        if let Some(meta) = keyspace::load(txn, call.space, name)? {
+            found.push((name, meta));
+        }
+    }
+    if found.is_empty() {
+        reply.simple("NOKEY");
+        return Ok(());
+    }
+    let _under_way = UnderWay::begin(&call.instance.migrating)?;
+    let clock = call.instance.clock();
+    let connected = query.port.ok_or(std::io::ErrorKind::InvalidInput.into());
+    let connected = connected.and_then(|port| Target::connect(clock, &query.host, port, query.timeout));
+    let mut target =
+        connected.map_err(|_| Error::text("IOERR error or timeout connecting to the client"))?;
+    let outcome = transfer(txn, call, &query, &found, &mut target);
+    if !query.copy {
+        for at in outcome.arrived {
+            // A key that was named twice is gone the second time.
+            if let Some((name, _)) = found.get(at)
+                && let Some(meta) = keyspace::load(txn, call.space, name)?
+            {
+                keyspace::remove(txn, call.space, name, &meta);
+                call.notify(txn, Events::GENERIC, "del", name);
+            }
+        }
+    }
+    match outcome.failed {
+        None => reply.ok(),
+        // Not a failure of the command: what has arrived is removed here.
+        Some(error) => {
+            call.instance.stats.error(&error.wire());
+            reply.error(&error);
+        }
+    }
+    Ok(())
+}
+
+/// Sends all keys, then reads what the target says of each.
+fn transfer(
+    txn: &Txn,
+    call: &Call<'_>,
+    query: &Query<'_>,
+    found: &[(&[u8], Meta)],
+    target: &mut Target<'_>,
+) -> Outcome {
+    let mut outcome = Outcome { arrived: Vec::new(), failed: query.enter(target).err() };
+    if outcome.failed.is_some() {
+        return outcome;
+    }
+    let mut sent = 0;
+    for (name, meta) in found {
+        match send_key(txn, call, query, (name, meta), target) {
+            Ok(Ok(())) => sent += 1,
+            Ok(Err(_)) => {
+                outcome.failed = Some(broken("writing"));
+                return outcome;
+            }
+            // What was sent before is settled first.
+            Err(error) => {
+                outcome.failed = Some(error);
+                break;
+            }
+        }
+    }
+    for at in 0..sent {
+        match target.reply() {
+            Ok(None) => outcome.arrived.push(at),
+            Ok(Some(why)) => outcome.failed = outcome.failed.or_else(|| Some(refused(&why))),
+            Err(_) => {
+                outcome.failed = outcome.failed.or_else(|| Some(broken("reading")));
+                break;
+            }
+        }
+    }
+    outcome
+}
+
+/// Sends a key; the outer failure is ours, the inner one the connection's.
+fn send_key(
+    txn: &Txn,
+    call: &Call<'_>,
+    query: &Query<'_>,
+    (name, meta): (&[u8], &Meta),
+    target: &mut Target<'_>,
+) -> Result<std::io::Result<()>> {
+    let most = usize::try_from(call.instance.value_bytes_max()).unwrap_or(usize::MAX);
+    let payload = dump::payload(txn, call.space, name, meta.clone(), most)?;
+    let left_ms = meta.deadline_ms.map_or(0, |deadline| deadline.saturating_sub(txn.now_ms()).max(1));
+    let left_ms = left_ms.to_string();
+    let mut words: Vec<&[u8]> = vec![b"RESTORE", name, left_ms.as_bytes(), &payload];
+    if query.replace {
+        words.push(b"REPLACE");
+    }
+    Ok(target.send(&words))
+}
