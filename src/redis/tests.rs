@@ -10,4 +10,5 @@ mod random;
 mod reply;
 mod scripts;
 mod state;
+mod streams;
 mod world;

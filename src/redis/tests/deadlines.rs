@@ -31,13 +31,13 @@ fn a_crash_after_keys_have_expired_leaves_none_of_them_in_the_count() {
                 for memory in images {
                     let mut found = World::on(memory, world.clock.clone(), fsync).unwrap();
                     let state = found.dump();
-                    assert!(state.0[0].contains_key("stays"));
+                    assert!(state.databases[0].contains_key("stays"));
                     found.check_sizes(&state);
                 }
             }
         }
         let state = world.dump();
         world.check_sizes(&state);
-        assert_eq!(state.0[0].len(), 1);
+        assert_eq!(state.databases[0].len(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! Random commands on few keys.
 
+use super::scripts::library;
 use super::world::Words;
 use crate::random::Random;
 use crate::redis::tests::state::DATABASES;
@@ -14,8 +15,9 @@ pub(super) enum Deed {
     One(Words),
     /// MULTI and EXEC.
     Transaction(Vec<Words>),
-    /// A script that calls them. What fails ends it, unless it is `protected`.
+    /// A script that calls them, or a library's function. What fails ends it, unless it is `protected`.
     Script {
+        library: Option<String>,
         commands: Vec<Words>,
         declared: bool,
         protected: bool,
@@ -96,6 +98,7 @@ impl Draw {
         match self.below(10) {
             0 => Deed::Transaction((0..=self.below(6)).map(|_| self.command(true)).collect()),
             1 => Deed::Script {
+                library: if self.random.one_in(2) { Some(self.library()) } else { None },
                 commands: (0..=self.below(6)).map(|_| self.command(false)).collect(),
                 declared: self.random.one_in(2),
                 protected: self.random.one_in(2),
@@ -104,17 +107,32 @@ impl Draw {
         }
     }
 
-    /// A command; some select another database.
-    fn command(&mut self, may_select: bool) -> Words {
-        match self.below(40) {
+    fn library(&mut self) -> String {
+        self.pick(&["l0", "l1", "l2"]).to_owned()
+    }
+
+    /// A command; some, of those that no script may call, select another database or change functions.
+    fn command(&mut self, outside: bool) -> Words {
+        match self.below(48) {
             0..8 => self.string(),
             8..14 => self.hash(),
             14..20 => self.list(),
             20..25 => self.set(),
             25..31 => self.sorted(),
-            31..34 => self.stream(),
-            34 if may_select => words(&["SELECT", &self.number(DATABASES as u64)]),
+            31..40 => self.stream(),
+            40 if outside => words(&["SELECT", &self.number(DATABASES as u64)]),
+            41 if outside && self.random.one_in(2) => self.functions(),
             _ => self.generic(),
+        }
+    }
+
+    fn functions(&mut self) -> Words {
+        let (name, version) = (&self.library(), self.below(1_000_000));
+        match self.below(12) {
+            0..6 => words(&["FUNCTION", "LOAD", "REPLACE", &library(name, version)]),
+            6..9 => words(&["FUNCTION", "LOAD", &library(name, version)]),
+            9 if self.random.one_in(2) => words(&["FUNCTION", "FLUSH"]),
+            _ => words(&["FUNCTION", "DELETE", name]),
         }
     }
 
@@ -200,19 +218,77 @@ impl Draw {
         }
     }
 
+    /// An entry's number, of those that may be in a stream of this name: each entry goes to one name's streams.
+    fn entry(&mut self, name: &str) -> String {
+        let rest = name.bytes().last().map_or(0, u64::from) % KEYS;
+        let near = self.entries.saturating_sub(self.below(80));
+        format!("{}-0", (near / KEYS * KEYS + rest).max(1))
+    }
+
     fn stream(&mut self) -> Words {
         let name = &self.key('x');
-        self.entries += 1;
-        let new = &format!("{}-0", self.entries);
-        match self.below(6) {
-            0 => words(&["XADD", name, "MAXLEN", "=", &self.number(30), new, "f", &self.value()]),
-            1 => words(&["XTRIM", name, "MAXLEN", "=", &self.number(40)]),
-            2 => {
-                let old = self.entries.saturating_sub(self.below(60));
-                words(&["XDEL", name, &format!("{}-0", old.max(1)), &format!("{}-0", (old / 2).max(1))])
-            }
-            _ => words(&["XADD", name, new, "f", &self.value()]),
+        if !self.random.one_in(3) {
+            return self.group(name);
         }
+        match self.below(8) {
+            0 => words(&["XTRIM", name, "MAXLEN", "=", &self.number(20)]),
+            1 => self.with(words(&["XDEL", name]), 6, |draw| vec![draw.entry(name)]),
+            2 => {
+                let (other, count) = (&self.key('x'), &(1 + self.below(9)).to_string());
+                let ids = [self.entry(name), self.entry(other)];
+                words(&["XREAD", "COUNT", count, "STREAMS", name, other, &ids[0], &ids[1]])
+            }
+            n => {
+                self.entries = self.entries / KEYS * KEYS + KEYS;
+                let rest = name.bytes().last().map_or(0, u64::from) % KEYS;
+                let (new, value) = (&format!("{}-0", self.entries + rest), &self.value());
+                if n == 3 {
+                    words(&["XADD", name, "MAXLEN", "=", &self.number(30), new, "f", value])
+                } else {
+                    words(&["XADD", name, new, "f", value])
+                }
+            }
+        }
+    }
+
+    /// A command on a stream's consumer groups.
+    fn group(&mut self, name: &str) -> Words {
+        let (group, consumer) = (self.pick(&["g", "g", "h"]), self.pick(&["a", "b", "c"]));
+        let (count, idle) = (&(1 + self.below(9)).to_string(), self.pick(&["0", "0", "300", "2000"]));
+        let start = &self.entry(name);
+        let mut asked = match self.below(32) {
+            0..3 => words(&["XGROUP", "CREATE", name, group, self.pick(&["0-0", "$", start]), "MKSTREAM"]),
+            3 => words(&["XGROUP", "CREATE", name, group, "$"]),
+            4 => words(&["XGROUP", "SETID", name, group, self.pick(&["0-0", "$", start])]),
+            5 if self.random.one_in(3) => words(&["XGROUP", "DESTROY", name, group]),
+            6 => words(&["XGROUP", "CREATECONSUMER", name, group, consumer]),
+            7 => words(&["XGROUP", "DELCONSUMER", name, group, consumer]),
+            8..15 => words(&["XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", name, ">"]),
+            15 => words(&["XREADGROUP", "GROUP", group, consumer, "NOACK", "STREAMS", name, ">"]),
+            16 => {
+                let all = ["XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", name, start];
+                words(&all)
+            }
+            17 => {
+                let other = &self.key('x');
+                words(&["XREADGROUP", "GROUP", group, consumer, "STREAMS", name, other, ">", ">"])
+            }
+            18..23 => self.with(words(&["XACK", name, group]), 9, |draw| vec![draw.entry(name)]),
+            23 => words(&["XPENDING", name, group]),
+            24 => words(&["XPENDING", name, group, "-", "+", count]),
+            25 => words(&["XPENDING", name, group, "IDLE", "300", "-", "+", count, consumer]),
+            26..29 => {
+                let ids = self.with(Words::new(), 9, |draw| vec![draw.entry(name)]);
+                let options = self.pick(&["", "", "FORCE", "RETRYCOUNT 7", "IDLE 100", "FORCE RETRYCOUNT 0"]);
+                let claim = words(&["XCLAIM", name, group, consumer, idle]);
+                claim.into_iter().chain(ids).chain(options.split_whitespace().map(str::to_owned)).collect()
+            }
+            _ => words(&["XAUTOCLAIM", name, group, consumer, idle, start, "COUNT", count]),
+        };
+        if asked[0].ends_with("CLAIM") && self.random.one_in(3) {
+            asked.push("JUSTID".to_owned());
+        }
+        asked
     }
 
     fn generic(&mut self) -> Words {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::history::{Camera, Image};
 use super::reply::Reply;
-use super::scripts::script;
+use super::scripts::{library, script};
 use super::state::State;
 use super::world::{Words, World};
 use crate::clock::ManualClock;
@@ -13,7 +13,7 @@ use crate::vfs::faulty::{Fault, Operation, Rule};
 use crate::vfs::memory::MemoryVfs;
 
 /// What there is, and the one thing that is done. A line `FILL type key from to bytes` puts so many elements of that size
-/// into a key.
+/// into a key, `LIBRARY name version` loads a library.
 struct Scene {
     name: &'static str,
     before: &'static [&'static str],
@@ -34,6 +34,15 @@ const ALL_TYPES: &[&str] = &[
     "SET gone old",
     "FILL list long 0 60 40",
     "FILL zset ranks 0 60 40",
+];
+
+/// Streams of which a group has read much.
+const GROUP: &[&str] = &[
+    "FILL stream x 0 200 40",
+    "FILL stream y 0 9 40",
+    "XGROUP CREATE x g 0",
+    "XGROUP CREATE y g 0",
+    "XREADGROUP GROUP g a COUNT 120 STREAMS x >",
 ];
 
 /// Writes every type, and removes, renames and copies.
@@ -87,6 +96,20 @@ const SCENES: &[Scene] = &[
     scene("MOVE", &["FILL list a 0 40 40"], &["MOVE a 2"]),
     scene("SORT", &["FILL set a 0 60 40", "SET to old"], &["SORT a ALPHA STORE to"]),
     scene("XADD that trims", &["FILL stream x 0 200 40"], &["XADD x MAXLEN = 5 900-0 f new"]),
+    scene("XGROUP CREATE", &[], &["XGROUP CREATE x g $ MKSTREAM"]),
+    scene("XREADGROUP", GROUP, &["XREADGROUP GROUP g b COUNT 50 STREAMS x >"]),
+    scene("XREADGROUP of two", GROUP, &["XREADGROUP GROUP g b STREAMS x y > >"]),
+    scene("XACK", GROUP, &["XACK x g 1-0 2-0 3-0 90-0 101-0"]),
+    scene("XCLAIM", GROUP, &["XCLAIM x g b 0 1-0 2-0 3-0 50-0 RETRYCOUNT 9"]),
+    scene(
+        "XAUTOCLAIM over what is gone",
+        GROUP,
+        &["MULTI", "XDEL x 2-0 70-0", "XAUTOCLAIM x g b 0 0", "EXEC"],
+    ),
+    scene("XGROUP DELCONSUMER", GROUP, &["XGROUP DELCONSUMER x g a"]),
+    scene("XGROUP DESTROY", GROUP, &["XGROUP DESTROY x g"]),
+    scene("FUNCTION LOAD", &["LIBRARY a 1"], &["MULTI", "LIBRARY a 2", "LIBRARY b 1", "SET s 1", "EXEC"]),
+    scene("FUNCTION FLUSH", &["LIBRARY a 1", "LIBRARY b 1"], &["FUNCTION FLUSH"]),
     scene(
         "HSET that makes rows of it",
         &["FILL hash a 0 10 40"],
@@ -133,6 +156,10 @@ fn commands(line: &str) -> Vec<Words> {
             (from..to).map(|n| element(&parts[1], &parts[2], n, bytes)).collect()
         }
         "CHANGE" => ALL_CHANGED.iter().map(|line| words(line)).collect(),
+        "LIBRARY" => {
+            let source = library(&parts[1], parts[2].parse().unwrap());
+            vec![["FUNCTION", "LOAD", "REPLACE", &source].map(str::to_owned).to_vec()]
+        }
         "SCRIPT" => vec![script(&ALL_CHANGED.iter().map(|line| words(line)).collect::<Vec<_>>(), [], false)],
         _ => vec![parts],
     }

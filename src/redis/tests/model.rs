@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::reply::Reply;
+use super::scripts::read_library;
 use super::state::{Bytes, Database, Key, State, Value};
 
-type Result<T = Reply> = std::result::Result<T, Reply>;
+pub(super) type Result<T = Reply> = std::result::Result<T, Reply>;
 
 /// The databases, and one client of theirs.
 #[derive(Clone, Default)]
@@ -15,7 +16,7 @@ pub(super) struct Model {
     pub(super) state: State,
     /// The selected database.
     pub(super) at: usize,
-    now_ms: u64,
+    pub(super) now_ms: u64,
 }
 
 /// Has one method for each type that holds many, which makes the key if there is none.
@@ -23,7 +24,7 @@ macro_rules! collections {
     ($($method:ident, $kind:ident, $type:ty;)*) => {$(
         fn $method(&mut self, name: &str) -> Result<&mut $type> {
             let nothing = || Arc::new(Key { value: Value::$kind(Default::default()), due: None });
-            let key = self.state.0[self.at].entry(name.to_owned()).or_insert_with(nothing);
+            let key = self.state.databases[self.at].entry(name.to_owned()).or_insert_with(nothing);
             match &mut Arc::make_mut(key).value {
                 Value::$kind(all) => Ok(all),
                 _ => Err(wrong_type()),
@@ -32,11 +33,11 @@ macro_rules! collections {
     )*};
 }
 
-fn wrong_type() -> Reply {
+pub(super) fn wrong_type() -> Reply {
     Reply::error("WRONGTYPE")
 }
 
-fn number<T: std::str::FromStr>(word: &str) -> T {
+pub(super) fn number<T: std::str::FromStr>(word: &str) -> T {
     word.parse().ok().unwrap()
 }
 
@@ -86,14 +87,14 @@ impl Model {
     }
 
     fn keys(&mut self) -> &mut Database {
-        &mut self.state.0[self.at]
+        &mut self.state.databases[self.at]
     }
 
-    fn key(&mut self, name: &str) -> Option<&mut Key> {
+    pub(super) fn key(&mut self, name: &str) -> Option<&mut Key> {
         self.keys().get_mut(name).map(Arc::make_mut)
     }
 
-    fn put(&mut self, name: &str, value: Value, due: Option<u64>) {
+    pub(super) fn put(&mut self, name: &str, value: Value, due: Option<u64>) {
         self.keys().insert(name.to_owned(), Arc::new(Key { value, due }));
     }
 
@@ -134,6 +135,7 @@ impl Model {
             "SADD" | "SREM" | "SMOVE" | "SUNIONSTORE" | "SINTERSTORE" | "SDIFFSTORE" => self.step_set(words),
             name if name.starts_with('Z') => self.step_sorted(words),
             name if name.starts_with('X') => self.step_stream(words),
+            "FUNCTION" => self.step_function(words),
             _ => self.step_key(words),
         }
     }
@@ -460,44 +462,22 @@ impl Model {
         })
     }
 
-    fn step_stream(&mut self, words: &[&str]) -> Result {
-        let (entries, last) = match self.key(words[1]).map(|key| &mut key.value) {
-            Some(Value::Stream(entries, last)) => (entries, last),
-            Some(_) => return Err(wrong_type()),
-            None if words[0] != "XADD" => return Ok(Reply::Int(0)),
-            None => {
-                self.put(words[1], Value::Stream(BTreeMap::new(), 0), None);
-                return self.step_stream(words);
+    fn step_function(&mut self, words: &[&str]) -> Result {
+        let libraries = &mut self.state.libraries;
+        match words[1] {
+            "FLUSH" => libraries.clear(),
+            "DELETE" => drop(libraries.remove(words[2]).ok_or(Reply::error("ERR"))?),
+            "LOAD" => {
+                let (name, version) = read_library(words[words.len() - 1]);
+                if words[2] != "REPLACE" && libraries.contains_key(&name) {
+                    return Err(Reply::error("ERR"));
+                }
+                libraries.insert(name.clone(), version);
+                return Ok(Reply::bulk(name));
             }
-        };
-        let before = entries.len();
-        let id = |word: &str| number::<u64>(word.split_once('-').map_or(word, |(ms, _)| ms));
-        let mut keep = usize::MAX;
-        let told = match words {
-            ["XADD", _, "MAXLEN", "=", most, new, _, value] => {
-                keep = number(most);
-                *last = id(new);
-                entries.insert(*last, value.as_bytes().into());
-                Reply::bulk(new)
-            }
-            ["XADD", _, new, _, value] => {
-                *last = id(new);
-                entries.insert(*last, value.as_bytes().into());
-                Reply::bulk(new)
-            }
-            ["XDEL", _, ids @ ..] => {
-                Reply::count(ids.iter().filter(|word| entries.remove(&id(word)).is_some()).count())
-            }
-            ["XTRIM", _, "MAXLEN", "=", most] => {
-                keep = number(most);
-                Reply::count(before.saturating_sub(keep))
-            }
-            other => panic!("{other:?}"),
-        };
-        while entries.len() > keep {
-            entries.pop_first();
+            other => panic!("{other}"),
         }
-        Ok(told)
+        Ok(Reply::ok())
     }
 
     fn step_key(&mut self, words: &[&str]) -> Result {
@@ -527,10 +507,10 @@ impl Model {
                     return Err(Reply::error("ERR"));
                 }
                 let Some(key) = self.keys().get(name).cloned() else { return Ok(Reply::Int(0)) };
-                if self.state.0[to].contains_key(words[2]) && words.len() == 5 {
+                if self.state.databases[to].contains_key(words[2]) && words.len() == 5 {
                     return Ok(Reply::Int(0));
                 }
-                self.state.0[to].insert(words[2].into(), key);
+                self.state.databases[to].insert(words[2].into(), key);
                 Reply::Int(1)
             }
             "MOVE" => {
@@ -538,11 +518,11 @@ impl Model {
                 if to == self.at {
                     return Err(Reply::error("ERR"));
                 }
-                if self.state.0[to].contains_key(name) {
+                if self.state.databases[to].contains_key(name) {
                     return Ok(Reply::Int(0));
                 }
                 let Some(key) = self.keys().remove(name) else { return Ok(Reply::Int(0)) };
-                self.state.0[to].insert(name.into(), key);
+                self.state.databases[to].insert(name.into(), key);
                 Reply::Int(1)
             }
             "FLUSHDB" => {
@@ -550,11 +530,11 @@ impl Model {
                 Reply::ok()
             }
             "FLUSHALL" => {
-                self.state = State::default();
+                self.state.databases = Default::default();
                 Reply::ok()
             }
             "SWAPDB" => {
-                self.state.0.swap(number(name), number(words[2]));
+                self.state.databases.swap(number(name), number(words[2]));
                 Reply::ok()
             }
             "SELECT" => {

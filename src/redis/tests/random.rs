@@ -6,7 +6,7 @@ use super::draw::{Deed, Draw};
 use super::history::History;
 use super::model::Model;
 use super::reply::Reply;
-use super::scripts::script;
+use super::scripts::{function, script};
 use super::world::{Words, World};
 use crate::clock::Clock;
 use crate::store::Fsync;
@@ -73,8 +73,19 @@ impl Run {
         Reply::Array(replies)
     }
 
-    fn expect_script(&mut self, commands: &[Words], protected: bool, now_ms: u64) -> Reply {
+    /// What a script answers, or a library's function, which tells its version first.
+    fn expect_script(
+        &mut self,
+        library: Option<&String>,
+        commands: &[Words],
+        protected: bool,
+        now_ms: u64,
+    ) -> Reply {
         let mut replies = Vec::new();
+        if let Some(name) = library {
+            let Some(version) = self.model.state.libraries.get(name) else { return Reply::error("ERR") };
+            replies.push(Reply::Int(*version as i64));
+        }
         for words in commands {
             let reply = self.model.run(words, now_ms);
             if reply.is_error() && !protected {
@@ -105,11 +116,15 @@ impl Run {
                 self.figures.transactions += 1;
                 (said, self.expect_transaction(commands, now_ms))
             }
-            Deed::Script { commands, declared, protected } => {
+            Deed::Script { library, commands, declared, protected } => {
                 let keys = Draw::all_keys().filter(|_| *declared);
-                let words = script(commands, keys, *protected);
+                let words = match library {
+                    Some(library) => function(library, commands, keys, *protected),
+                    None => script(commands, keys, *protected),
+                };
                 self.figures.scripts += 1;
-                (self.world.say(&words), self.expect_script(commands, *protected, now_ms))
+                let expected = self.expect_script(library.as_ref(), commands, *protected, now_ms);
+                (self.world.say(&words), expected)
             }
         };
         self.figures.commands += 1;

@@ -84,6 +84,13 @@ impl Reply {
         all
     }
 
+    /// What a name stands for in an array of names and values.
+    pub(super) fn named(&self, name: &str) -> &Self {
+        let mut pairs = self.array().chunks(2);
+        let pair = pairs.find(|pair| pair[0] == Self::bulk(name));
+        &pair.unwrap_or_else(|| panic!("there is no {name} in {self:?}"))[1]
+    }
+
     /// An array of strings.
     pub(super) fn all_bytes(&self) -> Vec<Vec<u8>> {
         self.array().iter().map(Self::bytes).collect()

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::streams::Stream;
+
 /// How many databases there are.
 pub(super) const DATABASES: usize = 3;
 
@@ -17,20 +19,18 @@ pub(super) enum Value {
     List(Vec<Bytes>),
     Set(BTreeSet<Bytes>),
     Sorted(BTreeMap<Bytes, i64>),
-    /// Entries by the first number of their ids, and the last id there ever was.
-    Stream(BTreeMap<u64, Bytes>, u64),
+    Stream(Stream),
 }
 
 impl Value {
     /// Whether a key that holds it is no key.
     pub(super) fn is_nothing(&self) -> bool {
         match self {
-            Self::String(_) => false,
+            Self::String(_) | Self::Stream(_) => false,
             Self::Hash(fields) => fields.is_empty(),
             Self::List(elements) => elements.is_empty(),
             Self::Set(members) => members.is_empty(),
             Self::Sorted(members) => members.is_empty(),
-            Self::Stream(_, last) => *last == 0,
         }
     }
 }
@@ -57,9 +57,7 @@ impl Key {
             Value::Sorted(members) => {
                 members.iter().map(|(m, score)| format!("{}={score}", short(m))).collect()
             }
-            Value::Stream(entries, last) => {
-                entries.iter().map(|(id, v)| format!("{id}={}", short(v))).chain([last.to_string()]).collect()
-            }
+            Value::Stream(stream) => return format!("{} until {:?}", stream.show(), self.due),
         };
         format!("{:?} until {:?}", all, self.due)
     }
@@ -69,13 +67,17 @@ pub(super) type Database = BTreeMap<String, Arc<Key>>;
 
 /// All keys. A clone shares what does not change.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct State(pub(super) [Database; DATABASES]);
+pub(super) struct State {
+    pub(super) databases: [Database; DATABASES],
+    /// The libraries of functions, and which version of each.
+    pub(super) libraries: BTreeMap<String, u64>,
+}
 
 impl State {
     /// Takes away what is due.
     pub(super) fn pass(&mut self, now_ms: u64) {
         let due = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now_ms);
-        for database in &mut self.0 {
+        for database in &mut self.databases {
             for key in database.values_mut() {
                 if matches!(&key.value, Value::Hash(fields) if fields.values().any(|(_, at)| due(*at)))
                     && let Value::Hash(fields) = &mut Arc::make_mut(key).value
@@ -97,7 +99,10 @@ impl State {
     /// The keys in which two states differ.
     pub(super) fn difference(&self, expected: &Self) -> String {
         let mut text = String::new();
-        for (number, (found, expected)) in self.0.iter().zip(&expected.0).enumerate() {
+        if self.libraries != expected.libraries {
+            let _ = write!(text, "\n  found {:?}\n  expected {:?}", self.libraries, expected.libraries);
+        }
+        for (number, (found, expected)) in self.databases.iter().zip(&expected.databases).enumerate() {
             let show = |database: &Database, name: &String| {
                 database.get(name).map_or("nothing".to_owned(), |key| key.show())
             };

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::reply::Reply;
+use super::scripts::read_library;
 use super::state::{Bytes, DATABASES, Key, State, Value};
+use super::streams::Stream;
 use crate::clock::{Clock, ManualClock};
 use crate::config::Config;
 use crate::random::Random;
@@ -129,7 +131,7 @@ impl World {
     pub(super) fn dump(&mut self) -> State {
         let now_ms = self.clock.now_ms();
         let mut state = State::default();
-        for (number, database) in state.0.iter_mut().enumerate() {
+        for (number, database) in state.databases.iter_mut().enumerate() {
             self.say(&["SELECT".to_owned(), number.to_string()]);
             let mut names = self.say(&["KEYS", "*"]).all_bytes();
             names.sort_unstable();
@@ -138,6 +140,11 @@ impl World {
                 let key = self.key(&name);
                 database.insert(name, Arc::new(key));
             }
+        }
+        for told in self.say(&["FUNCTION", "LIST", "WITHCODE"]).array() {
+            let source = String::from_utf8(told.named("library_code").bytes()).unwrap();
+            let (name, version) = read_library(&source);
+            state.libraries.insert(name, version);
         }
         assert_eq!(self.clock.now_ms(), now_ms);
         state
@@ -159,7 +166,9 @@ impl World {
                 assert_eq!(self.say(&["ZCARD", name]).int(), members.len() as i64);
                 Value::Sorted(members.into_iter().map(|(score, member)| (member, score)).collect())
             }
-            "stream" => self.stream(name),
+            "stream" => {
+                Value::Stream(Stream::read(&self.say(&["XINFO", "STREAM", name, "FULL", "COUNT", "0"])))
+            }
             other => panic!("{name} is {other}"),
         };
         Key { value, due: u64::try_from(due).ok() }
@@ -177,26 +186,11 @@ impl World {
         fields.map(|(pair, due)| (pair[0].clone(), (pair[1].clone(), deadline(due)))).collect()
     }
 
-    fn stream(&mut self, name: &str) -> Value {
-        let id = |reply: &Reply| {
-            let text = String::from_utf8(reply.bytes()).unwrap();
-            text.split_once('-').unwrap().0.parse::<u64>().unwrap()
-        };
-        let entries = self.say(&["XRANGE", name, "-", "+"]);
-        let entry = |entry: &Reply| (id(&entry.array()[0]), entry.array()[1].array()[1].bytes());
-        let entries: std::collections::BTreeMap<_, _> = entries.array().iter().map(entry).collect();
-        assert_eq!(self.say(&["XLEN", name]).int(), entries.len() as i64, "{name}");
-        let told = self.say(&["XINFO", "STREAM", name]);
-        let told = told.array();
-        let at = told.iter().position(|word| *word == Reply::bulk("last-generated-id")).unwrap();
-        Value::Stream(entries, id(&told[at + 1]))
-    }
-
     /// Removes what is due, and compares how many keys are counted with how many there are.
     pub(super) fn check_sizes(&mut self, expected: &State) {
         let store = self.instance.store().clone();
         while store.reap().unwrap().next_ms.is_some_and(|next_ms| next_ms <= self.clock.now_ms()) {}
-        for (number, database) in expected.0.iter().enumerate() {
+        for (number, database) in expected.databases.iter().enumerate() {
             let view = store.view_newest(Tier::Disk);
             let space = self.instance.keyspace().databases().space(&view, number as u16).unwrap();
             let size = Databases::size(&store, space);
