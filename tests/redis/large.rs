@@ -68,7 +68,7 @@ fn unions_and_other_results_whose_length_nobody_knows_are_told_a_piece_at_a_time
         told.into_iter().map(|entry| parts(Some(entry)).swap_remove(0)).collect::<Vec<_>>()
     };
     assert_eq!(ids(told(&mut client, "XRANGE stream - +")), (1..=MANY).map(id).collect::<Vec<_>>());
-    let down = (2..=MANY - 1).rev().map(id).collect::<Vec<_>>();
+    let down = (2..MANY).rev().map(id).collect::<Vec<_>>();
     assert_eq!(ids(told(&mut client, &format!("XREVRANGE stream {} 2", MANY - 1))), down);
     let some = ids(told(&mut client, "XRANGE stream 5 + COUNT 25000"));
     assert_eq!(some, (5..25_005).map(id).collect::<Vec<_>>());
