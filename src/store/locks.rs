@@ -101,8 +101,16 @@ pub(crate) struct Locks {
 /// Those who wait for some of the stripes.
 #[derive(Default)]
 struct Waiters {
-    tasks: Mutex<Vec<Waker>>,
-    threads: Condvar,
+    waiting: Mutex<Waiting>,
+    /// Signalled when a stripe may be free.
+    unlocked: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    tasks: Vec<Waker>,
+    /// The stripe that each thread sleeps for.
+    threads: Vec<u16>,
 }
 
 impl Locks {
@@ -140,8 +148,8 @@ impl Locks {
             let count = word & HELD;
             match (exclusive, count) {
                 _ if word & RESERVED != reserved => None,
-                (true, 0) => Some(word & !RESERVED | HELD),
-                (false, n) if n < HELD - 1 => Some((word & !RESERVED) + 1),
+                (true, 0) => Some(word | HELD),
+                (false, n) if n < HELD - 1 => Some(word + 1),
                 _ => None,
             }
         })
@@ -154,21 +162,26 @@ impl Locks {
 
     fn wait_for(&self, stripe: u16, exclusive: bool) {
         let waiters = self.waiters(stripe);
-        let mut guard = waiters.tasks.lock();
-        loop {
-            // Set before the last try: whoever unlocks after it sees the mark, and must take the mutex to wake us,
-            // which we give up only by sleeping.
-            self.stripe(stripe).fetch_or(RESERVED, Ordering::SeqCst);
-            if self.try_one(stripe, exclusive, RESERVED) {
-                return;
-            }
-            waiters.threads.wait(&mut guard);
+        let mut waiting = waiters.waiting.lock();
+        waiting.threads.push(stripe);
+        // Set before the last try: whoever unlocks after it sees the mark, and must take the mutex to wake us,
+        // which we give up only by sleeping.
+        self.stripe(stripe).fetch_or(RESERVED, Ordering::SeqCst);
+        while !self.try_one(stripe, exclusive, RESERVED) {
+            waiters.unlocked.wait(&mut waiting);
+        }
+        if let Some(own) = waiting.threads.iter().position(|&other| other == stripe) {
+            waiting.threads.swap_remove(own);
+        }
+        // The mark stays for as long as anybody sleeps for this stripe.
+        if !waiting.threads.contains(&stripe) {
+            self.stripe(stripe).fetch_and(!RESERVED, Ordering::SeqCst);
         }
     }
 
     /// Ready if the stripe is free; else wakes when that may have changed.
     pub(crate) fn poll_free(&self, Stripe(stripe): Stripe, waker: &Waker) -> Poll<()> {
-        let mut tasks = self.waiters(stripe).tasks.lock();
+        let tasks = &mut self.waiters(stripe).waiting.lock().tasks;
         // As with a thread's mark: whoever unlocks after it must take the mutex.
         let before = self.stripe(stripe).fetch_or(WATCHED, Ordering::SeqCst);
         if before & (HELD | RESERVED) == 0 {
@@ -192,9 +205,9 @@ impl Locks {
             return;
         }
         let waiters = self.waiters(stripe);
-        // All: they wait for different stripes. Each sets its mark again before it waits on.
-        let tasks = std::mem::take(&mut *waiters.tasks.lock());
-        waiters.threads.notify_all();
+        // All: they wait for different stripes.
+        let tasks = std::mem::take(&mut waiters.waiting.lock().tasks);
+        waiters.unlocked.notify_all();
         tasks.into_iter().for_each(Waker::wake);
     }
 }
@@ -339,6 +352,27 @@ mod tests {
         }
         let_go.send(()).unwrap();
         // Which waits for the job.
+        drop(threads);
+        assert!(locks.lock(LockSet::one(key(3)), false).is_ok());
+    }
+
+    #[test]
+    fn who_shares_a_lock_forgets_nobody_who_wants_to_own_it() {
+        let locks = Locks::new();
+        let mut shared = LockSet::new();
+        shared.shared(key(3));
+        let held = locks.lock(shared.clone(), false).unwrap();
+        let threads = Workers::threads(1);
+        let (done, owned) = std::sync::mpsc::channel();
+        let own = locks.clone();
+        threads.submit(Lane::Idle, move || done.send(own.lock(LockSet::one(key(3)), true).is_ok()).unwrap());
+        while locks.stripe(3).load(Ordering::SeqCst) & RESERVED == 0 {
+            std::thread::yield_now();
+        }
+        let also_held = locks.lock(shared, true).unwrap();
+        drop(held);
+        drop(also_held);
+        assert!(owned.recv().unwrap());
         drop(threads);
         assert!(locks.lock(LockSet::one(key(3)), false).is_ok());
     }

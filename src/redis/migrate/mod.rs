@@ -175,8 +175,7 @@ fn migrate(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let clock = call.instance.clock();
     let connected = query.port.ok_or(std::io::ErrorKind::InvalidInput.into());
     let connected = connected.and_then(|port| Target::connect(clock, &query.host, port, query.timeout));
-    let mut target =
-        connected.map_err(|_| Error::text("IOERR error or timeout connecting to the client"))?;
+    let mut target = connected.map_err(|_| Error::text("IOERR error or timeout connecting to the client"))?;
     let outcome = transfer(txn, call, &query, &found, &mut target);
     if !query.copy {
         for at in outcome.arrived {
