@@ -58,6 +58,8 @@ pub(crate) struct Lookups {
     pub(crate) effects: RefCell<Option<Box<Effects>>>,
     /// Whether a large reply may leave its tail for later.
     pub(crate) may_leave_tail: Cell<bool>,
+    /// Whether a script may need much memory, since it alone may.
+    pub(crate) may_be_large: Cell<bool>,
     /// A commit that the reply depends on, beside what was read as a rule.
     pub(crate) needs: Cell<Seqno>,
     /// The tail that was left.

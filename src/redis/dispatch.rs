@@ -22,10 +22,10 @@ use crate::store::{self, Lack, LockSet, Tier, Txn};
 pub(crate) enum Flow {
     /// It ran, or was refused; the reply is written.
     Done,
-    /// It would have to wait for the disk or a lock: nothing happened; run it again once what it misses has been
-    /// fetched, or in [`Tier::Disk`].
+    /// It would have to wait for the disk or a lock: nothing happened; run it again once there is what it lacks, or in
+    /// [`Tier::Disk`].
     Wait(Option<Lack>),
-    /// CLIENT PAUSE holds it up: nothing happened; run it again later.
+    /// CLIENT PAUSE holds it up, or another script has the memory that it needs: nothing happened; run it again later.
     Paused,
     /// It waits for a key: nothing happened; [`resume`] when there is news.
     Block,
@@ -100,6 +100,10 @@ pub(crate) fn run(
             let may_repeat =
                 |lack: &Lack| matches!(lack, Lack::Lock(_)) || !matches!(command.action, Action::Exec);
             return Flow::Wait(error.clone().lack().filter(may_repeat));
+        }
+        if matches!(error, Error::Large) {
+            reply.truncate(mark);
+            return Flow::Paused;
         }
         if session.blocked.is_some() {
             reply.truncate(mark);

@@ -34,6 +34,8 @@ pub(crate) enum Error {
     NoReplicas,
     /// A script touched a key that it did not declare: it is run again with every lock held.
     Undeclared,
+    /// A script needs so much memory that only one of its kind may run at a time: it is run again when it is its turn.
+    Large,
     /// `ERR the reply is larger …`: or a string is, that has to be in memory whole.
     OverBudget,
     /// Any other text, with its code first: `ERR …`.
@@ -66,6 +68,7 @@ impl Error {
             Self::OverBudget => {
                 "ERR the reply is larger than the memory budget permits; ask for less at once"
             }
+            Self::Large => "ERR the script needs more memory than it may have now",
             Self::Block(_) => "ERR the command would have to wait",
             Self::OverMaxmemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::NoReplicas => "NOREPLICAS Not enough good replicas to write.",

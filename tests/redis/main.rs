@@ -13,6 +13,7 @@ mod hostile;
 mod info;
 mod large;
 mod linear;
+mod migrate;
 mod monitor;
 mod notifications;
 mod output;

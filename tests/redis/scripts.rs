@@ -1,6 +1,6 @@
 //! Scripts and functions, where one conversation cannot show it: restarts, several clients, long runs, limits.
 
-use crate::client::Value;
+use crate::client::{Client, Value, encode};
 use crate::running::Server;
 
 const LIBRARY: &str = "#!lua name=counters
@@ -203,4 +203,32 @@ fn one_script_sees_nothing_of_another() {
         cjson.encode({{{1}}})}";
     let reply = client.show(&["EVAL", innocent, "0"]);
     assert_eq!(reply, "*5\n  \"nil\"\n  \"nil\"\n  \"xx\"\n  \"PONG\"\n  \"[[[1]]]\"");
+}
+
+#[test]
+fn scripts_that_need_much_memory_take_turns_and_are_whole() {
+    const LARGE: &str = "redis.call('INCR', KEYS[1]) local t = {} for i = 1, 200000 do t[i] = 'number ' .. i end \
+                         redis.call('INCR', KEYS[1]) return #t";
+    let server = Server::start();
+    let mut clients: Vec<Client> = (0..6).map(|_| server.client()).collect();
+    for round in 0..2 {
+        for (at, client) in clients.iter_mut().enumerate() {
+            let eval = encode(&[b"EVAL", LARGE.as_bytes(), b"1", format!("k{}", at % 3).as_bytes()]);
+            // Every other one within a transaction.
+            let (begin, end) = (encode(&[b"MULTI"]), encode(&[b"EXEC"]));
+            client.send(&if at % 2 == 0 { eval } else { [begin, eval, end].concat() });
+        }
+        for (at, client) in clients.iter_mut().enumerate() {
+            if at % 2 == 0 {
+                assert_eq!(client.read(), Some(Value::Int(200_000)));
+            } else {
+                let replies: Vec<String> = (0..3).map(|_| client.read().unwrap().show()).collect();
+                assert_eq!(replies, ["OK", "QUEUED", "*1\n  (integer) 200000"]);
+            }
+        }
+        // What was run again was undone before.
+        for key in ["k0", "k1", "k2"] {
+            assert_eq!(clients[0].show(&["GET", key]), format!("\"{}\"", 4 * (round + 1)));
+        }
+    }
 }

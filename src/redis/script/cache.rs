@@ -30,6 +30,8 @@ pub(super) struct Habits {
     pub(super) roams: AtomicBool,
     /// It takes longer than an event loop has.
     pub(super) lingers: AtomicBool,
+    /// It needs so much memory that it runs beside no other of its kind.
+    pub(super) sprawls: AtomicBool,
 }
 
 #[derive(Default)]

@@ -180,6 +180,9 @@ impl What<'_> {
         if self.habits.roams.load(Relaxed) && !txn.holds(&LockSet::all()) {
             return Err(Error::Undeclared);
         }
+        if self.habits.sprawls.load(Relaxed) && !call.lookups.may_be_large.get() {
+            return Err(Error::Large);
+        }
         Ok((!may_write || says_no_writes, denied))
     }
 
@@ -187,6 +190,9 @@ impl What<'_> {
     fn learn(&self, error: &Error, cached: bool) {
         if matches!(error, Error::Undeclared) {
             self.habits.roams.store(true, Relaxed);
+        }
+        if matches!(error, Error::Large) {
+            self.habits.sprawls.store(true, Relaxed);
         }
         // Where a block was missing, it will be there the next time.
         if cached && error.would_wait() && error.clone().lack().is_none() {

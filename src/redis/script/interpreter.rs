@@ -120,10 +120,10 @@ impl Interpreter {
         let (ticked, loaded) = (slot.clone(), loading.clone());
         lua.set_global_hook(
             HookTriggers::new().every_nth_instruction(TICK_INSTRUCTIONS),
-            move |_, debug| {
+            move |lua, debug| {
                 if let Ok(mut slot) = ticked.try_borrow_mut()
                     && let Some(run) = slot.as_mut()
-                    && !run.tick(|| struck(debug))
+                    && !run.tick(lua.used_memory(), || struck(debug))
                 {
                     return Err(Raised::Over.error());
                 }

@@ -29,10 +29,12 @@ mod text;
 
 pub(crate) use effects::Effects;
 pub(crate) use function::Libraries;
-pub(crate) use perform::{perform, within};
+pub(crate) use perform::{large_turn, perform, within};
 pub(crate) use text::split_words;
 
 use std::sync::atomic::AtomicBool;
+
+use parking_lot::Mutex;
 
 use super::args::Args;
 use super::command::{Access, Command, Keys, container, script};
@@ -112,6 +114,8 @@ pub(crate) struct Scripting {
     pub(crate) libraries: Libraries,
     /// Whether scripts may also call what is refused to them: DEBUG SET-DISABLE-DENY-SCRIPTS.
     pub(crate) denies_nothing: AtomicBool,
+    /// Held by the one script that may need much memory: each thread has a state of its own, and there are many.
+    large: Mutex<()>,
 }
 
 impl Scripting {

@@ -1,6 +1,8 @@
 //! How a script is given its transaction: the locks of the keys that it declared, or all of them; and what becomes of what
 //! it wrote.
 
+use parking_lot::MutexGuard;
+
 use super::super::args::Args;
 use super::super::command::{Action, Call, Command, Lookups, ScriptFn};
 use super::super::dispatch;
@@ -9,6 +11,7 @@ use super::super::instance::Instance;
 use super::super::monitor;
 use super::super::protocol::reply::Reply;
 use super::super::session::Session;
+use super::run::must_wait;
 use crate::store::{LockSet, Reads, Tier, Txn};
 
 /// Runs a script in a transaction of its own.
@@ -23,7 +26,9 @@ pub(crate) fn perform(
 ) -> Result {
     let Action::Script { run, .. } = command.action else { return Ok(()) };
     let databases = instance.keyspace().databases();
-    let mut locks = command.lock_set(session.database, &args);
+    let database = session.database;
+    let (mut locks, mut roams) = (command.lock_set(database, &args), false);
+    let mut turn = None;
     let mark = reply.len();
     monitor::before(instance, session, command, args, lookups);
     loop {
@@ -43,7 +48,14 @@ pub(crate) fn perform(
         match result {
             Err(Error::Undeclared) => {
                 reply.truncate(mark);
+                roams = true;
                 locks = LockSet::all();
+            }
+            Err(Error::Large) if turn.is_none() => {
+                drop(txn);
+                reply.truncate(mark);
+                turn = Some(large_turn(instance, tier, lookups)?);
+                locks = if roams { LockSet::all() } else { command.lock_set(database, &args) };
             }
             result => {
                 settle(instance, session, txn, result)?;
@@ -54,6 +66,21 @@ pub(crate) fn perform(
             }
         }
     }
+}
+
+/// The turn of a script that needs much memory, if nobody has it; else it is asked for again in a while. Not on an event
+/// loop, where such a script would take long.
+pub(crate) fn large_turn<'a>(
+    instance: &'a Instance,
+    tier: Tier,
+    lookups: &Lookups,
+) -> Result<MutexGuard<'a, ()>> {
+    if tier == Tier::Cached {
+        return Err(must_wait());
+    }
+    let turn = instance.scripting.large.try_lock().ok_or(Error::Large)?;
+    lookups.may_be_large.set(true);
+    Ok(turn)
 }
 
 /// What becomes of what a script wrote. As in Redis, what it wrote before an error of its own stays; what was ended from

@@ -26,6 +26,11 @@ use crate::store::{self, Reads, Tier, Txn};
 
 /// Instructions of Lua between two looks at what time it is.
 pub(super) const TICK_INSTRUCTIONS: u32 = 10_000;
+/// A script that uses no more than this, or than this part of the memory, runs beside any others.
+const SMALL_BYTES: usize = 4 << 20;
+const SMALL_PART: u64 = 256;
+/// How many times as large as on the wire a reply may be in Lua.
+const REPLY_TIMES: usize = 4;
 /// Ticks that a script may take on an event loop: about a millisecond. What takes longer goes where it may.
 const TICKS_MAX: u32 = 10;
 /// Commands that a script may call on an event loop.
@@ -75,6 +80,8 @@ pub(super) struct Run {
     pub(super) running: Option<Noted>,
     /// What it has read, if its client tracks that.
     reads: Option<OwnReads>,
+    /// Whether it may need much memory.
+    may_be_large: bool,
     /// Whether somebody else may undo all that the script wrote.
     is_part: bool,
     words: Vec<u8>,
@@ -97,6 +104,7 @@ impl Run {
         let most = usize::try_from(instance.value_bytes_max()).unwrap_or(usize::MAX);
         reply.limit(most, instance.buffers());
         Ok(Self {
+            may_be_large: call.lookups.may_be_large.get(),
             is_part,
             txn,
             session: own,
@@ -153,10 +161,14 @@ impl Run {
         Refusal::Over
     }
 
-    /// A look at what time it is, from within Lua. False if the run is over.
-    pub(super) fn tick(&mut self, place: impl FnOnce() -> String) -> bool {
+    /// A look at what time it is, and how much memory is used, from within Lua. False if the run is over.
+    pub(super) fn tick(&mut self, used_bytes: usize, place: impl FnOnce() -> String) -> bool {
         self.ticks += 1;
         if self.over.is_some() {
+            return false;
+        }
+        if self.is_too_large(used_bytes) {
+            self.end(Error::Large);
             return false;
         }
         if self.tier() == Tier::Cached && self.ticks > TICKS_MAX {
@@ -172,6 +184,12 @@ impl Run {
             }
         }
         true
+    }
+
+    /// Whether so many bytes are more than each of the threads may use at the same time.
+    fn is_too_large(&self, bytes: usize) -> bool {
+        let part = usize::try_from(self.instance.config().memory / SMALL_PART).unwrap_or(usize::MAX);
+        !self.may_be_large && bytes > part.max(SMALL_BYTES)
     }
 
     /// Runs the command that the words make; what it answers is in `reply`.
@@ -195,6 +213,9 @@ impl Run {
         self.over = Some(Error::text("ERR a command that the script called has panicked"));
         let performed = self.perform(command).and_then(|()| self.reply.check());
         self.over = None;
+        if performed.is_ok() && self.is_too_large(self.reply.len().saturating_mul(REPLY_TIMES)) {
+            return Err(self.end(Error::Large));
+        }
         if let Err(error) = performed {
             if error.would_wait() && cached {
                 return Err(self.end(error));

@@ -47,6 +47,18 @@ pub(crate) fn exec(
         drop(lookups.effects.take());
         result = attempt(instance, session, &queue, LockSet::all(), reply, tier, lookups);
     }
+    let mut turn = None;
+    if matches!(result, Err(Error::Large)) {
+        reply.truncate(mark);
+        session.return_to(before);
+        session.unsent = Some(Vec::new());
+        drop(lookups.effects.take());
+        result = script::large_turn(instance, tier, lookups).and_then(|large| {
+            turn = Some(large);
+            attempt(instance, session, &queue, LockSet::all(), reply, tier, lookups)
+        });
+    }
+    drop(turn);
     let unsent = session.unsent.take().unwrap_or_default();
     if result.is_ok() {
         for message in &unsent {
@@ -54,7 +66,7 @@ pub(crate) fn exec(
         }
     }
     match result {
-        Err(error) if error.would_wait() && tier == Tier::Cached => {
+        Err(error) if (error.would_wait() && tier == Tier::Cached) || matches!(error, Error::Large) => {
             reply.truncate(mark);
             session.return_to(before);
             session.queue = Some(queue);
@@ -122,7 +134,9 @@ fn attempt(
         let stepped = step(instance, session, &mut txn, entry, args, reply, (lookups, seeds.next_u64()))
             .and_then(|()| reply.check());
         if let Err(error) = stepped {
-            if (error.would_wait() && tier == Tier::Cached) || matches!(error, Error::Undeclared) {
+            if (error.would_wait() && tier == Tier::Cached)
+                || matches!(error, Error::Undeclared | Error::Large)
+            {
                 return Err(error);
             }
             if rolls_back && !matches!(error, Error::Block(_)) {

@@ -1,0 +1,177 @@
+//! MIGRATE: keys that go to another server, and targets that are none.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+
+use crate::client::{Client, Value};
+use crate::running::Server;
+use crate::transcripts::Redis;
+
+/// Sends keys to an address; what is said.
+fn migrate(client: &mut Client, to: SocketAddr, rest: &[&str]) -> String {
+    let port = to.port().to_string();
+    client.show(&[&["MIGRATE", "127.0.0.1", &port], rest].concat())
+}
+
+/// What is told the same way of a key on both sides.
+const LOOKS: [&[&str]; 6] = [
+    &["GET", "string"],
+    &["LRANGE", "list", "0", "-1"],
+    &["SMEMBERS", "set"],
+    &["ZRANGE", "zset", "0", "-1", "WITHSCORES"],
+    &["HGET", "hash", "f50"],
+    &["XRANGE", "stream", "-", "+"],
+];
+
+/// A key of each type goes there and comes back the same.
+fn go_and_come_back(one: &mut Client, other: &mut Client, here: SocketAddr, there: SocketAddr) {
+    one.command(&["SET", "string", "value", "EX", "1000"]);
+    one.command(&["RPUSH", "list", "a", "b", "1"]);
+    one.command(&["SADD", "set", "a", "b", "c"]);
+    one.command(&["ZADD", "zset", "1.5", "a", "-inf", "b"]);
+    for n in 0..100 {
+        one.command(&["HSET", "hash", &format!("f{n}"), &"v".repeat(100)]);
+    }
+    one.command(&["XADD", "stream", "1-1", "f", "v"]);
+    let before = LOOKS.map(|words| one.show(words));
+    let keys: Vec<&str> = LOOKS.iter().map(|words| words[1]).collect();
+    let all = [&["", "0", "5000", "KEYS", "missing"], &keys[..]].concat();
+    assert_eq!(migrate(one, there, &all), "OK");
+    assert_eq!(one.show(&["DBSIZE"]), "(integer) 0");
+    assert_eq!(LOOKS.map(|words| other.show(words)), before);
+    let Value::Int(left) = other.command(&["TTL", "string"]) else { panic!() };
+    assert!((900..=1000).contains(&left), "{left}");
+    // One key, which stays.
+    other.command(&["SET", "other", "1"]);
+    assert_eq!(migrate(other, here, &["other", "0", "5000", "COPY"]), "OK");
+    assert_eq!(
+        (one.show(&["GET", "other"]), other.show(&["GET", "other"])),
+        ("\"1\"".into(), "\"1\"".into())
+    );
+    // It is there already.
+    let busy = "(error) ERR Target instance replied with error: BUSYKEY Target key name already exists.";
+    assert_eq!(migrate(other, here, &["other", "0", "5000"]), busy);
+    other.command(&["SET", "other", "2"]);
+    assert_eq!(migrate(other, here, &["other", "0", "5000", "replace"]), "OK");
+    assert_eq!(
+        (one.show(&["GET", "other"]), other.show(&["EXISTS", "other"])),
+        ("\"2\"".into(), "(integer) 0".into())
+    );
+    assert_eq!(migrate(other, here, &["other", "0", "5000"]), "NOKEY");
+    let all = [&["", "0", "5000", "KEYS"], &keys[..]].concat();
+    assert_eq!(migrate(other, here, &all), "OK");
+    assert_eq!(LOOKS.map(|words| one.show(words)), before);
+    // Of several keys, those that the target takes are gone.
+    one.command(&["SET", "new", "1"]);
+    other.command(&["SET", "string", "theirs"]);
+    assert_eq!(migrate(one, there, &["", "0", "5000", "KEYS", "new", "string", "list"]), busy);
+    assert_eq!(one.show(&["EXISTS", "new", "string", "list"]), "(integer) 1");
+    // Another database, or none.
+    assert_eq!(migrate(one, there, &["set", "3", "5000"]), "OK");
+    other.command(&["SELECT", "3"]);
+    assert_eq!(other.show(&["SCARD", "set"]), "(integer) 3");
+    let nowhere = "(error) ERR Target instance replied with error: ERR DB index is out of range";
+    assert_eq!(migrate(one, there, &["zset", "9999", "5000"]), nowhere);
+    assert_eq!(one.show(&["EXISTS", "zset"]), "(integer) 1");
+}
+
+#[test]
+fn keys_go_to_another_siltstone_and_come_back() {
+    let (here, there) = (Server::start(), Server::start());
+    let (mut one, mut other) = (here.client(), there.client());
+    go_and_come_back(&mut one, &mut other, here.address, there.address);
+}
+
+#[test]
+fn keys_go_to_redis_and_come_back() {
+    if std::env::var_os("SILTSTONE_REDIS").is_none() {
+        return;
+    }
+    let (here, there) = (Server::start(), Redis::start());
+    let (mut one, mut other) = (here.client(), Client::connect(there.address));
+    go_and_come_back(&mut one, &mut other, here.address, there.address);
+}
+
+#[test]
+fn a_target_that_asks_for_a_password_gets_it() {
+    let here = Server::start();
+    let there = Server::with(|config| config.requirepass = "secret".to_owned());
+    let (mut one, mut other) = (here.client(), there.client());
+    assert_eq!(other.show(&["AUTH", "secret"]), "OK");
+    one.command(&["SET", "k", "v"]);
+    let refused = "(error) ERR Target instance replied with error: NOAUTH Authentication required.";
+    assert_eq!(migrate(&mut one, there.address, &["k", "0", "5000"]), refused);
+    let wrong = migrate(&mut one, there.address, &["k", "0", "5000", "AUTH", "wrong"]);
+    assert!(wrong.starts_with("(error) ERR Target instance replied with error: WRONGPASS"), "{wrong}");
+    assert_eq!(one.show(&["GET", "k"]), "\"v\"");
+    assert_eq!(migrate(&mut one, there.address, &["k", "0", "5000", "COPY", "AUTH", "secret"]), "OK");
+    let named = ["k", "0", "5000", "REPLACE", "AUTH2", "default", "secret"];
+    assert_eq!(migrate(&mut one, there.address, &named), "OK");
+    assert_eq!((one.show(&["GET", "k"]), other.show(&["GET", "k"])), ("(nil)".into(), "\"v\"".into()));
+}
+
+#[test]
+fn what_is_no_target_takes_no_keys_and_holds_up_nobody() {
+    let server = Server::start();
+    let (mut client, mut other) = (server.client(), server.client());
+    client.command(&["SET", "k", "v"]);
+    let refused = "(error) IOERR error or timeout connecting to the client";
+    // Bound, and gone again.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(migrate(&mut client, nobody, &["k", "0", "100"]), refused);
+    assert_eq!(client.show(&["MIGRATE", "127.0.0.1", "no port", "k", "0", "100"]), refused);
+    // Listens, and says nothing; meanwhile others read and write, only not this key.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    client.send(&crate::client::encode(&[b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"k", b"0", b"300"]));
+    let (mut stream, _) = silent.accept().unwrap();
+    assert_eq!(other.show(&["SET", "other", "1"]), "OK");
+    assert_eq!(other.show(&["GET", "k"]), "\"v\"");
+    assert_eq!(client.read().unwrap().show(), "(error) IOERR error or timeout reading to target instance");
+    let mut asked = Vec::new();
+    stream.read_to_end(&mut asked).unwrap();
+    assert_eq!(asked, b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n");
+    // Speaks, but another language; takes the keys, but does not say so.
+    for answers in
+        [&[&b"HTTP/1.1 400 Bad Request\r\n"[..]][..], &[b"+OK\r\n", b""], &[b"+OK\r\n", b"+QUEUED\r\n"]]
+    {
+        client.send(&crate::client::encode(&[b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"k", b"0", b"300"]));
+        let (mut stream, _) = silent.accept().unwrap();
+        for answer in answers {
+            let _ = stream.read(&mut [0; 1000]).unwrap();
+            stream.write_all(answer).unwrap();
+        }
+        drop(stream);
+        let reply = client.read().unwrap().show();
+        assert!(reply.starts_with("(error) IOERR error or timeout"), "{reply}");
+    }
+    assert_eq!(client.show(&["GET", "k"]), "\"v\"");
+}
+
+#[test]
+fn what_is_asked_wrongly_is_told() {
+    let server = Server::start();
+    let mut client = server.client();
+    for (words, reply) in [
+        ("h 1 k 0", "(error) ERR wrong number of arguments for 'migrate' command"),
+        ("h 1 k x 100", "(error) ERR value is not an integer or out of range"),
+        ("h 1 k 0 x", "(error) ERR value is not an integer or out of range"),
+        ("h 1 k 0 100 NONSENSE", "(error) ERR syntax error"),
+        ("h 1 k 0 100 AUTH", "(error) ERR syntax error"),
+        ("h 1 k 0 100 AUTH2 user", "(error) ERR syntax error"),
+        (
+            "h 1 k 0 100 KEYS a b",
+            "(error) ERR When using MIGRATE KEYS option, the key argument must be set to the empty string",
+        ),
+        ("h 1 k 0 100 COPY REPLACE AUTH KEYS", "NOKEY"),
+    ] {
+        let words: Vec<&str> = std::iter::once("MIGRATE").chain(words.split(' ')).collect();
+        assert_eq!(client.show(&words), reply, "{words:?}");
+    }
+    let keys = client
+        .show(&["COMMAND", "GETKEYS", "MIGRATE", "h", "1", "", "0", "9", "AUTH", "keys", "KEYS", "a", "b"]);
+    assert_eq!(keys, "*2\n  \"a\"\n  \"b\"");
+    // A call of a wrong length counts as one that was rejected.
+    let stats = client.show(&["INFO", "commandstats"]);
+    assert!(stats.contains("cmdstat_migrate:calls=7") && stats.contains("rejected_calls=1"), "{stats}");
+}
