@@ -25,8 +25,8 @@ impl Budget {
         self.taken.load(Relaxed)
     }
 
-    /// Notes that what somebody took went from so many bytes to so many. False if that is more than there is: then nothing
-    /// was noted. Less is always possible.
+    /// Notes that what somebody took went from so many bytes to so many. False if that is more than there is: then
+    /// nothing was noted. Less is always possible.
     pub(crate) fn change(&self, from: usize, to: usize) -> bool {
         if to <= from {
             self.taken.fetch_sub(from - to, Relaxed);

@@ -88,8 +88,8 @@ pub(crate) struct Instance {
     pause: Mutex<Pause>,
     /// `pause.until_ms`, to be looked at by every command.
     paused_until_ms: AtomicU64,
-    /// What large requests, replies and results that are being put together hold beyond each connection's first few bytes: a
-    /// quarter of the memory at most.
+    /// What large requests, replies and results that are being put together hold beyond each connection's first few
+    /// bytes: a quarter of the memory at most.
     buffers: Arc<Budget>,
     random: Mutex<Random>,
     stop: Box<dyn Fn() + Send + Sync>,

@@ -70,6 +70,7 @@ pub(crate) mod notify;
 pub(crate) mod number;
 pub mod parameters;
 pub(crate) mod pipeline;
+pub(crate) mod portions;
 pub(crate) mod process;
 pub(crate) mod protocol;
 pub(crate) mod pubsub;

@@ -9,6 +9,7 @@ mod model;
 mod random;
 mod reply;
 mod scripts;
+mod short;
 mod state;
 mod streams;
 mod world;

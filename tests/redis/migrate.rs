@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 
-use crate::client::{Client, Value};
+use crate::client::{Client, Value, encode};
 use crate::running::Server;
 use crate::transcripts::Redis;
 
@@ -17,7 +17,7 @@ fn migrate(client: &mut Client, to: SocketAddr, rest: &[&str]) -> String {
 const LOOKS: [&[&str]; 6] = [
     &["GET", "string"],
     &["LRANGE", "list", "0", "-1"],
-    &["SMEMBERS", "set"],
+    &["SORT", "set", "ALPHA"],
     &["ZRANGE", "zset", "0", "-1", "WITHSCORES"],
     &["HGET", "hash", "f50"],
     &["XRANGE", "stream", "-", "+"],
@@ -123,7 +123,7 @@ fn what_is_no_target_takes_no_keys_and_holds_up_nobody() {
     // Listens, and says nothing; meanwhile others read and write, only not this key.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port().to_string();
-    client.send(&crate::client::encode(&[b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"k", b"0", b"300"]));
+    client.send(&encode(&[b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"k", b"0", b"300"]));
     let (mut stream, _) = silent.accept().unwrap();
     assert_eq!(other.show(&["SET", "other", "1"]), "OK");
     assert_eq!(other.show(&["GET", "k"]), "\"v\"");
@@ -135,7 +135,7 @@ fn what_is_no_target_takes_no_keys_and_holds_up_nobody() {
     for answers in
         [&[&b"HTTP/1.1 400 Bad Request\r\n"[..]][..], &[b"+OK\r\n", b""], &[b"+OK\r\n", b"+QUEUED\r\n"]]
     {
-        client.send(&crate::client::encode(&[b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"k", b"0", b"300"]));
+        client.send(&encode(&[b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"k", b"0", b"300"]));
         let (mut stream, _) = silent.accept().unwrap();
         for answer in answers {
             let _ = stream.read(&mut [0; 1000]).unwrap();

@@ -42,7 +42,7 @@ fn what_was_dumped_is_restored() {
     let listed = client.show(&["FUNCTION", "LIST", "WITHCODE"]);
     let Value::Bulk(dumped) = client.command(&["FUNCTION", "DUMP"]) else { panic!("no payload") };
     let mut restore = |policy: &[u8]| {
-        client.send(&crate::client::encode(&[b"FUNCTION", b"RESTORE", &dumped, policy]));
+        client.send(&encode(&[b"FUNCTION", b"RESTORE", &dumped, policy]));
         client.read().expect("a reply").show()
     };
     assert_eq!(restore(b"append"), "(error) ERR Library counters already exists");

@@ -4,6 +4,7 @@ use super::{FIELDS, load};
 use crate::redis::command::Call;
 use crate::redis::error::Result;
 use crate::redis::keyspace::{Collection, Element};
+use crate::redis::portions::Portions;
 use crate::redis::protocol::reply::{Open, Reply};
 use crate::redis::sample::wait_if_large;
 use crate::redis::tail::{Tell, tell_places};
@@ -44,10 +45,16 @@ pub(super) fn hlen(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
 /// `HMGET key field [field ...]`
 pub(super) fn hmget(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let fields: Vec<&[u8]> = call.from(2).collect();
-    let found = values(reads, load(reads, call)?.as_ref(), &fields)?;
-    reply.array(found.len());
-    for element in &found {
-        reply.bulk_or_null(element.as_ref().map(|found| &found.value[..]));
+    let hash = load(reads, call)?;
+    reply.array(fields.len());
+    let (mut portions, mut bytes) = (Portions::of(&fields), 0);
+    while let Some(portion) = portions.next(bytes) {
+        let before = reply.len();
+        for element in &values(reads, hash.as_ref(), portion)? {
+            reply.bulk_or_null(element.as_ref().map(|found| &found.value[..]));
+        }
+        reply.check()?;
+        bytes = reply.len() - before;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::redis::args::Args;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::number;
+use crate::redis::portions::Portions;
 use crate::redis::protocol::reply::Reply;
 use crate::store::Reads;
 
@@ -20,14 +21,19 @@ pub(super) fn get(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Resu
 /// `MGET key [key ...]`: what is no string reads as null.
 pub(super) fn mget(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let names: Vec<&[u8]> = call.from(1).collect();
-    let found = call.load_many(reads, &names)?;
-    reply.array(found.len());
-    for meta in found {
-        let found = match meta.map(|meta| whole(reads, call, meta)).transpose() {
-            Err(Error::WrongType) => None,
-            found => found?,
-        };
-        reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
+    reply.array(names.len());
+    let (mut portions, mut bytes) = (Portions::of(&names), 0);
+    while let Some(portion) = portions.next(bytes) {
+        let before = reply.len();
+        for meta in call.load_many(reads, portion)? {
+            let found = match meta.map(|meta| whole(reads, call, meta)).transpose() {
+                Err(Error::WrongType) => None,
+                found => found?,
+            };
+            reply.bulk_or_null(found.as_ref().map(|found| &found.contents[..]));
+        }
+        reply.check()?;
+        bytes = reply.len() - before;
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub(super) struct World {
     pub(super) clock: Arc<ManualClock>,
     pub(super) workers: Arc<Workers>,
     pub(super) instance: Arc<Instance>,
-    client: Pipeline,
+    pub(super) client: Pipeline,
 }
 
 impl World {
