@@ -4,6 +4,7 @@
 //! HINCRBYFLOAT are computed in x87 extended precision and printed with at most 17 decimals, trailing zeros cut,
 //! as Redis does on x86-64, so that `0.1 + 0.2` is `0.3` and replies agree digit by digit.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -66,7 +67,7 @@ pub(crate) enum FloatSum {
 /// Reads a number of extended precision: finite, or `inf` in any spelling of it.
 pub(crate) fn parse_extended(text: &[u8]) -> Option<Extended> {
     // Redis's buffer for the text; also bounds the work of reading it.
-    const TEXT_BYTES_MAX: usize = 255;
+    const TEXT_BYTES_MAX: usize = 5119;
     let text = std::str::from_utf8(text).ok()?;
     if text.is_empty() || text.len() > TEXT_BYTES_MAX {
         return None;
@@ -98,24 +99,49 @@ pub(crate) fn format_f64_extended(n: f64) -> String {
 /// `%.17Lf` with trailing zeros cut.
 pub(crate) fn format_extended(value: Extended) -> String {
     const DECIMALS: i32 = 17;
+    // The library cuts off after some digits where it should round: these are more than it takes to round by.
+    const SPARE: i32 = 30;
     if value.is_zero() {
         return "0".to_owned();
     }
     // The decimal exponent, from a scientific print (a padding of 0 zeros forces it).
     let scientific = format!("{value:0$.21}", 0);
     let exponent = scientific.split_once('E').and_then(|(_, e)| e.parse::<i32>().ok()).unwrap_or(0);
-    let digits = exponent + 1 + DECIMALS;
-    if digits < 1 {
-        return "0".to_owned();
-    }
+    let Ok(digits @ 1..) = usize::try_from(exponent + 1 + DECIMALS + SPARE) else { return "0".to_owned() };
     let mut fixed = String::new();
     let padding = 20_000;
     // Writing to a String cannot fail.
-    let _ = write!(fixed, "{value:padding$.precision$}", precision = digits as usize);
-    if fixed.contains('.') {
-        fixed.truncate(fixed.trim_end_matches('0').trim_end_matches('.').len());
+    let _ = write!(fixed, "{value:padding$.digits$}");
+    round(&fixed, DECIMALS as usize)
+}
+
+/// A decimal text with at most so many decimals: the nearest, and of two the even one. Trailing zeros are cut.
+fn round(text: &str, decimals: usize) -> String {
+    let (sign, unsigned) = text.strip_prefix('-').map_or(("", text), |unsigned| ("-", unsigned));
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let (kept, rest) = fraction.split_at_checked(decimals).unwrap_or((fraction, ""));
+    let mut digits: Vec<u8> = [b"0", whole.as_bytes(), kept.as_bytes()].concat();
+    let is_odd = digits.last().is_some_and(|digit| digit % 2 == 1);
+    let goes_up = match rest.trim_end_matches('0').cmp("5") {
+        Ordering::Greater => true,
+        Ordering::Equal => is_odd,
+        Ordering::Less => false,
+    };
+    for digit in digits.iter_mut().rev().take_while(|_| goes_up) {
+        *digit = if *digit == b'9' { b'0' } else { *digit + 1 };
+        if *digit != b'0' {
+            break;
+        }
     }
-    fixed
+    let rounded = String::from_utf8(digits).unwrap_or_default();
+    let (whole, fraction) = rounded.split_at(rounded.len() - kept.len());
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    let whole = if whole.is_empty() { "0" } else { whole };
+    match (whole, fraction) {
+        ("0", "") => "0".to_owned(),
+        (whole, "") => format!("{sign}{whole}"),
+        (whole, fraction) => format!("{sign}{whole}.{fraction}"),
+    }
 }
 
 /// Reads a double as Redis's `getDoubleFromObject` does: decimal or hexadecimal text, `inf` allowed, no NaN.
@@ -199,6 +225,13 @@ mod tests {
             ("3.0e-5", "0", "0.00003"),
             ("1e20", "0", "100000000000000000000"),
             ("-5", "2.5", "-2.5"),
+            // Rounded to 17 decimals, and not cut off; what is halfway goes to the even one.
+            ("9", "0.2", "9.2"),
+            ("-9", "5e-3", "-8.995"),
+            ("9.999999999999999999", "0", "10"),
+            ("0.000003814697265625", "0", "0.00000381469726562"),
+            ("6e-18", "0", "0.00000000000000001"),
+            ("-1e-20", "0", "0"),
         ];
         for (a, b, sum) in cases {
             assert_eq!(

@@ -159,9 +159,15 @@ fn weight(reads: &dyn Reads, call: &Call<'_>, query: &Query<'_>, element: &Bytes
         let bytes = text.as_ref().map_or(0, Bytes::len);
         return Ok((Weight::Text(text), bytes));
     }
-    let number = text.map_or(Some(0.0), |text| number::parse_f64(&text));
+    let number = text.map_or(Some(0.0), |text| parse_weight(&text));
     let number = number.ok_or(Error::text("ERR One or more scores can't be converted into double"))?;
     Ok((Weight::Number(number), 0))
+}
+
+/// As C's `strtod` reads a number: an empty text is 0, blanks may stand before it, and a zero byte ends it.
+fn parse_weight(text: &[u8]) -> Option<f64> {
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    if text.is_empty() { Some(0.0) } else { number::parse_f64(text.trim_ascii_start()) }
 }
 
 fn compare(a: &Sorted, b: &Sorted) -> Ordering {

@@ -176,8 +176,8 @@ impl Query {
                     continue;
                 }
                 let Some((_, own)) = head.pop_front() else { continue };
-                score =
-                    Some(score.map_or_else(|| number_or_zero(own), |score| self.aggregate.of(score, own)));
+                let own = number_or_zero(own);
+                score = Some(score.map_or(own, |score| self.aggregate.of(score, own)));
                 if head.is_empty() {
                     *head = input.portion(reads, Some(&member))?;
                 }
