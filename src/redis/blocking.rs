@@ -1,9 +1,9 @@
 //! Commands that wait: BLPOP and its kin, XREAD … BLOCK, WAIT.
 //!
 //! A command that finds nothing and may wait answers with a [`Block`] in place of an error. What it had staged is
-//! forgotten; its connection reads no further, and the command is run again, from its start, whenever one of the keys has
-//! been touched and it is its turn ([`super::waiters`]), until it finds something, or the time is over. Inside MULTI and in
-//! scripts it is answered at once, as if the time were over.
+//! forgotten, unless it says otherwise; its connection reads no further, and the command is run again, from its start,
+//! whenever one of the keys has been touched and it is its turn ([`super::waiters`]), until it finds something, or the
+//! time is over. Inside MULTI and in scripts it is answered at once, as if the time were over.
 
 use super::args::{Args, Words};
 use super::error::{Error, Result};
@@ -44,6 +44,7 @@ pub(crate) struct Block {
     kind: Option<Type>,
     names: Option<Vec<Vec<u8>>>,
     any_change: bool,
+    keeps: bool,
     words: Option<Vec<Vec<u8>>>,
     late: Nothing,
     refused: Nothing,
@@ -58,6 +59,7 @@ impl Block {
             kind: Some(kind),
             names: None,
             any_change: false,
+            keeps: false,
             words: None,
             late: Nothing::NullArray,
             refused: Nothing::NullArray,
@@ -71,6 +73,7 @@ impl Block {
             kind: None,
             names: Some(Vec::new()),
             any_change: false,
+            keeps: false,
             words: None,
             late: Nothing::Zero,
             refused: Nothing::Zero,
@@ -88,6 +91,17 @@ impl Block {
     pub(crate) fn any_change(mut self) -> Self {
         self.any_change = true;
         self
+    }
+
+    /// What it staged when it began to wait stays: XREADGROUP's consumer, who has been seen.
+    pub(crate) fn keeping(mut self) -> Self {
+        self.keeps = true;
+        self
+    }
+
+    /// Whether it was built so.
+    pub(crate) fn keeps(&self) -> bool {
+        self.keeps
     }
 
     /// What is run when it is its turn, instead of the words that came: XREAD's `$` stands for what was last when it began

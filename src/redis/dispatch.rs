@@ -451,8 +451,16 @@ fn perform(
             let result = run(&mut txn, &Call { args, space, command, instance, lookups, seed }, reply);
             let result = result.and_then(|()| reply.check());
             // The locks are held still.
-            wait_if_asked(instance, session, entry, args, result, again, false)?;
-            commit(instance, session, txn, again)
+            let result = wait_if_asked(instance, session, entry, args, result, again, false);
+            match &result {
+                Ok(()) => commit(instance, session, txn, again),
+                Err(error) if error.keeps_staged() && again.is_none() => {
+                    // Whoever cannot do that does not wait.
+                    commit(instance, session, txn, None).inspect_err(|_| session.blocked = None)?;
+                    result
+                }
+                Err(_) => result,
+            }
         }
         Action::Session(run) => {
             let space = keyspace::Space::unresolved(session.database);

@@ -89,6 +89,11 @@ impl Error {
     pub(crate) fn would_wait(&self) -> bool {
         matches!(self, Self::Store(store::Error::WouldWait(_)))
     }
+
+    /// Whether what the command staged stays though it ended with this.
+    pub(crate) fn keeps_staged(&self) -> bool {
+        matches!(self, Self::Block(block) if block.keeps())
+    }
 }
 
 fn store_wire(error: &store::Error) -> String {

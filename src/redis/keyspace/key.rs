@@ -94,6 +94,11 @@ pub fn replace(txn: &mut Txn, space: Space, name: &[u8], old: Option<&Meta>, new
     write(txn, space, name, row, &Old::Known(due.as_ref()), new, &[])
 }
 
+/// The same for a key that is there, where nothing changed that whoever watches it, or waits for it, is interested in.
+pub(super) fn replace_quietly(txn: &mut Txn, space: Space, name: &[u8], old: &Meta, new: Meta) -> Result<()> {
+    write_rows(txn, space, name, space.meta_row(name), &Old::Known(Some(old)), new, &[])
+}
+
 /// Stages a key's removal; whether it existed.
 pub fn delete(txn: &mut Txn, space: Space, name: &[u8]) -> Result<bool> {
     let Some(meta) = load(txn, space, name)? else { return Ok(false) };
@@ -155,8 +160,23 @@ pub fn rename(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8
     Ok(true)
 }
 
-/// Stages a meta row and all that goes with it. A new owner's elements must be staged or built by the caller.
+/// Stages a meta row and all that goes with it, and that the key changes. A new owner's elements must be staged or built
+/// by the caller.
 fn write(
+    txn: &mut Txn,
+    space: Space,
+    name: &[u8],
+    row: Vec<u8>,
+    old: &Old<'_>,
+    new: Meta,
+    more: &[u8],
+) -> Result<()> {
+    write_rows(txn, space, name, row, old, new, more)?;
+    txn.touch(lock_key(space.database, name), name);
+    Ok(())
+}
+
+fn write_rows(
     txn: &mut Txn,
     space: Space,
     name: &[u8],
@@ -200,7 +220,6 @@ fn write(
     }
     count(txn, space, was, Some(&new), unsettled);
     txn.put(row, new.encode_with(more));
-    txn.touch(lock_key(space.database, name), name);
     Ok(())
 }
 

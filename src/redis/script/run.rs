@@ -220,7 +220,7 @@ impl Run {
             if error.would_wait() && cached {
                 return Err(self.end(error));
             }
-            if let Some(savepoint) = savepoint {
+            if let Some(savepoint) = savepoint.filter(|_| !error.keeps_staged()) {
                 self.txn.undo(savepoint);
             }
             self.reply.clear();

@@ -89,7 +89,7 @@ fn nothing_yet(call: &Call<'_>, asked: Asked<'_>, after: &[Id], reply: &mut Repl
         return Ok(());
     };
     if asked.group.is_some() {
-        return Err(block.any_change().into());
+        return Err(block.any_change().keeping().into());
     }
     // `$` is what was last when the waiting began.
     let options = call.from(0).take(asked.keys_at + asked.keys).map(<[u8]>::to_vec);

@@ -142,7 +142,9 @@ fn attempt(
             if rolls_back && !matches!(error, Error::Block(_)) {
                 return Err(undone(entry, at, &error.wire()));
             }
-            txn.undo(savepoint);
+            if !error.keeps_staged() {
+                txn.undo(savepoint);
+            }
             reply.truncate(mark);
             if let Error::Block(block) = error {
                 block.refuse(reply);

@@ -378,8 +378,8 @@ impl Collection {
         self.save_as(txn, false)
     }
 
-    /// The same, but where nothing changed that whoever watches the key, or waits for it, is interested in. If only
-    /// elements changed that lie in rows of their own, and not their number, nobody is told.
+    /// The same, but where nothing changed that whoever watches the key, or waits for it, is interested in: nobody is
+    /// told, unless the key is new.
     pub fn save_quietly(self, txn: &mut Txn) -> Result<()> {
         self.save_as(txn, true)
     }
@@ -423,7 +423,10 @@ impl Collection {
             return Ok(());
         }
         let new = Meta { kind: self.kind, deadline_ms, elements_due_ms, armed_ms: None, body };
-        key::replace(txn, self.space, &self.name, self.old.as_ref(), new)
+        match &self.old {
+            Some(old) if quietly => key::replace_quietly(txn, self.space, &self.name, old, new),
+            old => key::replace(txn, self.space, &self.name, old.as_ref(), new),
+        }
     }
 
     /// Elements of the first plane, due or not.
