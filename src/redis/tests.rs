@@ -12,4 +12,5 @@ mod scripts;
 mod short;
 mod state;
 mod streams;
+mod waiting;
 mod world;

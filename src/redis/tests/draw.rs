@@ -96,7 +96,7 @@ impl Draw {
 
     pub(super) fn deed(&mut self) -> Deed {
         match self.below(10) {
-            0 => Deed::Transaction((0..=self.below(6)).map(|_| self.command(true)).collect()),
+            0 => Deed::Transaction((0..=self.below(6)).map(|_| self.queued()).collect()),
             1 => Deed::Script {
                 library: if self.random.one_in(2) { Some(self.library()) } else { None },
                 commands: (0..=self.below(6)).map(|_| self.command(false)).collect(),
@@ -123,6 +123,38 @@ impl Draw {
             40 if outside => words(&["SELECT", &self.number(DATABASES as u64)]),
             41 if outside && self.random.one_in(2) => self.functions(),
             _ => self.generic(),
+        }
+    }
+
+    /// A command within a transaction, where none waits.
+    fn queued(&mut self) -> Words {
+        if self.random.one_in(12) { self.waiting() } else { self.command(true) }
+    }
+
+    /// A command that waits if there is nothing.
+    pub(super) fn waiting(&mut self) -> Words {
+        let (list, other) = (&self.key('l'), &self.key('l'));
+        let (sorted, another) = (&self.key('z'), &self.key('z'));
+        let stream = &self.key('x');
+        let (seconds, ms) = (self.pick(&["0", "0.1", "0.7", "2"]), self.pick(&["0", "100", "700", "2000"]));
+        let (count, group) = (&(1 + self.below(4)).to_string(), self.pick(&["g", "g", "h"]));
+        match self.below(11) {
+            0 | 1 => words(&[self.pick(&["BLPOP", "BRPOP"]), list, seconds]),
+            2 => words(&[self.pick(&["BLPOP", "BRPOP"]), list, other, seconds]),
+            3 => words(&["BLMOVE", list, other, self.pick(&["LEFT", "RIGHT"]), "RIGHT", seconds]),
+            4 => words(&["BLMPOP", seconds, "2", list, other, "LEFT", "COUNT", count]),
+            5 => words(&[self.pick(&["BZPOPMIN", "BZPOPMAX"]), sorted, another, seconds]),
+            6 => {
+                let end = self.pick(&["MIN", "MAX"]);
+                words(&["BZMPOP", seconds, "2", sorted, another, end, "COUNT", count])
+            }
+            7 => words(&["XREAD", "BLOCK", ms, "STREAMS", stream, "$"]),
+            8 => words(&["XREAD", "COUNT", count, "BLOCK", ms, "STREAMS", stream, &self.entry(stream)]),
+            _ => {
+                let consumer = self.pick(&["a", "b", "c"]);
+                let head = ["XREADGROUP", "GROUP", group, consumer, "COUNT", count, "BLOCK", ms];
+                words(&[&head[..], &["STREAMS", stream, ">"]].concat())
+            }
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Model {
 /// Has one method for each type that holds many, which makes the key if there is none.
 macro_rules! collections {
     ($($method:ident, $kind:ident, $type:ty;)*) => {$(
-        fn $method(&mut self, name: &str) -> Result<&mut $type> {
+        pub(super) fn $method(&mut self, name: &str) -> Result<&mut $type> {
             let nothing = || Arc::new(Key { value: Value::$kind(Default::default()), due: None });
             let key = self.state.databases[self.at].entry(name.to_owned()).or_insert_with(nothing);
             match &mut Arc::make_mut(key).value {
@@ -135,6 +135,7 @@ impl Model {
             "SADD" | "SREM" | "SMOVE" | "SUNIONSTORE" | "SINTERSTORE" | "SDIFFSTORE" => self.step_set(words),
             name if name.starts_with('Z') => self.step_sorted(words),
             name if name.starts_with('X') => self.step_stream(words),
+            name if name.starts_with('B') => self.step_waiting(words),
             "FUNCTION" => self.step_function(words),
             _ => self.step_key(words),
         }
@@ -271,17 +272,7 @@ impl Model {
     fn step_list(&mut self, words: &[&str]) -> Result {
         match words[0] {
             "LMOVE" => return self.move_element(words),
-            "LMPOP" => {
-                for name in &words[2..4] {
-                    let list = self.list(name)?;
-                    if !list.is_empty() {
-                        let count = number::<usize>(words[6]).min(list.len());
-                        let popped = Reply::bulks(list.drain(..count));
-                        return Ok(Reply::Array(vec![Reply::bulk(name), popped]));
-                    }
-                }
-                return Ok(Reply::Nil);
-            }
+            "LMPOP" => return self.pop_from_first(words),
             _ => {}
         }
         let list = self.list(words[1])?;
@@ -334,7 +325,20 @@ impl Model {
         })
     }
 
-    fn move_element(&mut self, words: &[&str]) -> Result {
+    /// `LMPOP 2 key key LEFT COUNT count`
+    pub(super) fn pop_from_first(&mut self, words: &[&str]) -> Result {
+        for name in &words[2..4] {
+            let list = self.list(name)?;
+            if !list.is_empty() {
+                let count = number::<usize>(words[6]).min(list.len());
+                let popped = Reply::bulks(list.drain(..count));
+                return Ok(Reply::Array(vec![Reply::bulk(name), popped]));
+            }
+        }
+        Ok(Reply::Nil)
+    }
+
+    pub(super) fn move_element(&mut self, words: &[&str]) -> Result {
         let source = self.list(words[1])?;
         if source.is_empty() {
             return Ok(Reply::Nil);

@@ -37,6 +37,63 @@ struct Run {
     figures: Figures,
 }
 
+/// What a client sends to have it done; the last reply is the one that matters.
+pub(super) fn words_of(deed: &Deed) -> Vec<Words> {
+    match deed {
+        Deed::One(words) => vec![words.clone()],
+        Deed::Transaction(commands) => {
+            let word = |word: &str| vec![word.to_owned()];
+            [word("MULTI")].into_iter().chain(commands.clone()).chain([word("EXEC")]).collect()
+        }
+        Deed::Script { library, commands, declared, protected } => {
+            let keys = Draw::all_keys().filter(|_| *declared);
+            vec![match library {
+                Some(library) => function(library, commands, keys, *protected),
+                None => script(commands, keys, *protected),
+            }]
+        }
+    }
+}
+
+/// What the model answers to a transaction: if errors undo it, nothing happens.
+pub(super) fn expect_transaction(
+    model: &mut Model,
+    commands: &[Words],
+    rolls_back: bool,
+    now_ms: u64,
+) -> Reply {
+    let before = model.clone();
+    let replies: Vec<Reply> = commands.iter().map(|words| model.run(words, now_ms)).collect();
+    if rolls_back && replies.iter().any(Reply::is_error) {
+        *model = before;
+        return Reply::error("EXECABORT");
+    }
+    Reply::Array(replies)
+}
+
+/// What a script answers, or a library's function, which tells its version first.
+pub(super) fn expect_script(
+    model: &mut Model,
+    library: Option<&String>,
+    commands: &[Words],
+    protected: bool,
+    now_ms: u64,
+) -> Reply {
+    let mut replies = Vec::new();
+    if let Some(name) = library {
+        let Some(version) = model.state.libraries.get(name) else { return Reply::error("ERR") };
+        replies.push(Reply::Int(*version as i64));
+    }
+    for words in commands {
+        let reply = model.run(words, now_ms);
+        if reply.is_error() && !protected {
+            return reply;
+        }
+        replies.push(reply);
+    }
+    Reply::Array(replies)
+}
+
 impl Run {
     fn new(seed: u64) -> Self {
         let run = Self {
@@ -62,40 +119,6 @@ impl Run {
         panic!("{why}\nafter:\n{}", self.recent.join("\n"));
     }
 
-    /// What the model answers to a transaction: if errors undo it, nothing happens.
-    fn expect_transaction(&mut self, commands: &[Words], now_ms: u64) -> Reply {
-        let before = self.model.clone();
-        let replies: Vec<Reply> = commands.iter().map(|words| self.model.run(words, now_ms)).collect();
-        if self.rolls_back && replies.iter().any(Reply::is_error) {
-            self.model = before;
-            return Reply::error("EXECABORT");
-        }
-        Reply::Array(replies)
-    }
-
-    /// What a script answers, or a library's function, which tells its version first.
-    fn expect_script(
-        &mut self,
-        library: Option<&String>,
-        commands: &[Words],
-        protected: bool,
-        now_ms: u64,
-    ) -> Reply {
-        let mut replies = Vec::new();
-        if let Some(name) = library {
-            let Some(version) = self.model.state.libraries.get(name) else { return Reply::error("ERR") };
-            replies.push(Reply::Int(*version as i64));
-        }
-        for words in commands {
-            let reply = self.model.run(words, now_ms);
-            if reply.is_error() && !protected {
-                return reply;
-            }
-            replies.push(reply);
-        }
-        Reply::Array(replies)
-    }
-
     /// Does the same to both.
     fn act(&mut self) {
         let deed = self.draw.deed();
@@ -106,25 +129,16 @@ impl Run {
         shown.truncate(300);
         self.recent.push(shown);
         let now_ms = self.world.clock.now_ms();
-        let (said, expected) = match &deed {
-            Deed::One(words) => (self.world.say(words), self.model.run(words, now_ms)),
+        let said = self.world.pipeline(&words_of(&deed)).pop().unwrap();
+        let expected = match &deed {
+            Deed::One(words) => self.model.run(words, now_ms),
             Deed::Transaction(commands) => {
-                let word = |word: &str| vec![word.to_owned()];
-                let all: Vec<Words> =
-                    [word("MULTI")].into_iter().chain(commands.clone()).chain([word("EXEC")]).collect();
-                let said = self.world.pipeline(&all).pop().unwrap();
                 self.figures.transactions += 1;
-                (said, self.expect_transaction(commands, now_ms))
+                expect_transaction(&mut self.model, commands, self.rolls_back, now_ms)
             }
-            Deed::Script { library, commands, declared, protected } => {
-                let keys = Draw::all_keys().filter(|_| *declared);
-                let words = match library {
-                    Some(library) => function(library, commands, keys, *protected),
-                    None => script(commands, keys, *protected),
-                };
+            Deed::Script { library, commands, protected, .. } => {
                 self.figures.scripts += 1;
-                let expected = self.expect_script(library.as_ref(), commands, *protected, now_ms);
-                (self.world.say(&words), expected)
+                expect_script(&mut self.model, library.as_ref(), commands, *protected, now_ms)
             }
         };
         self.figures.commands += 1;

@@ -106,6 +106,10 @@ impl Group {
 }
 
 impl Stream {
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
     fn after(&self, id: u64, most: usize) -> Vec<u64> {
         self.entries.range((Excluded(id), Unbounded)).map(|(id, _)| *id).take(most).collect()
     }
@@ -339,7 +343,8 @@ impl Model {
             let entries = if is_group {
                 stream.read_group(words, asked, now_ms)
             } else {
-                let found = stream.after(id(asked), count(words));
+                let after = if *asked == "$" { stream.last } else { id(asked) };
+                let found = stream.after(after, count(words));
                 (!found.is_empty()).then(|| stream.tell_all(&found))
             };
             told.extend(entries.map(|entries| Reply::Array(vec![Reply::bulk(name), entries])));

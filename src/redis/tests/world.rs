@@ -34,6 +34,27 @@ pub(super) struct World {
     pub(super) client: Pipeline,
 }
 
+fn connect(instance: &Arc<Instance>) -> Pipeline {
+    let client = instance.clients.add(String::new(), String::new(), 0, Box::new(|| {}));
+    let mut session = Session::new(client, instance.stats.new_loop(), true);
+    session.random = Random::seeded(1);
+    Pipeline::new(instance.clone(), session)
+}
+
+/// Commands arrive at a connection.
+pub(super) fn feed<W: AsRef<[u8]>>(client: &mut Pipeline, commands: &[impl AsRef<[W]>]) {
+    for words in commands {
+        let (input, words) = (client.input(), words.as_ref());
+        input.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+        for word in words {
+            let word = word.as_ref();
+            input.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            input.extend_from_slice(word);
+            input.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
 impl World {
     /// A server on an empty disk.
     pub(super) fn new(fsync: Fsync) -> Self {
@@ -83,25 +104,18 @@ impl World {
         })?;
         let config = Config { memory: MEMORY, ..Config::default() };
         let instance = Instance::new(keyspace, env, config, None, Parameters::default(), Box::new(|| {}));
-        let client = instance.clients.add(String::new(), String::new(), 0, Box::new(|| {}));
-        let mut session = Session::new(client, instance.stats.new_loop(), true);
-        session.random = Random::seeded(1);
-        let client = Pipeline::new(instance.clone(), session);
+        let client = connect(&instance);
         Ok(Self { memory, faulty, clock, workers, instance, client })
+    }
+
+    /// One more client.
+    pub(super) fn connect(&self) -> Pipeline {
+        connect(&self.instance)
     }
 
     /// Sends commands together, and takes their replies, which may not have been acknowledged.
     pub(super) fn pipeline<W: AsRef<[u8]>>(&mut self, commands: &[Vec<W>]) -> Vec<Reply> {
-        for words in commands {
-            let input = self.client.input();
-            input.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-            for word in words {
-                let word = word.as_ref();
-                input.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-                input.extend_from_slice(word);
-                input.extend_from_slice(b"\r\n");
-            }
-        }
+        feed(&mut self.client, commands);
         let mut output = Vec::new();
         // As an event loop does it: what memory cannot answer is run again where it may wait.
         let mut tier = Tier::Cached;
