@@ -6,7 +6,7 @@ use super::keys::{Deed, Words};
 use crate::client::Value;
 
 /// What is looked at alone: keys of one type, or several that are written together.
-pub(crate) const OBJECTS: [&str; 5] = ["string", "hash", "list", "sorted", "several"];
+pub(crate) const OBJECTS: [&str; 7] = ["string", "hash", "list", "sorted", "set", "stream", "several"];
 
 fn words(line: &str) -> Words {
     line.split(' ').map(str::to_owned).collect()
@@ -67,6 +67,8 @@ pub(crate) fn draw(random: &mut Random, object: &str, number: u64) -> Deed {
                 "LLEN l",
                 "LINDEX l $d",
                 "LPOP l",
+                "BLPOP l 0.01",
+                "BLMOVE l l LEFT RIGHT 0.01",
             ],
         ),
         "sorted" => pick(
@@ -84,6 +86,34 @@ pub(crate) fn draw(random: &mut Random, object: &str, number: u64) -> Deed {
                 "ZADD z $d m$d",
             ],
         ),
+        "set" => pick(
+            random,
+            number,
+            &[
+                "SMISMEMBER m 0 1 2 3 4",
+                "SMISMEMBER m 0 1 2 3 4",
+                "SADD m $d $d",
+                "SREM m $d",
+                "SREM m $d $d $d",
+                "SCARD m",
+            ],
+        ),
+        "stream" => pick(
+            random,
+            number,
+            &[
+                "XRANGE x - +",
+                "XADD x $n f 1",
+                "XADD x MAXLEN = 8 $n f 1",
+                "XTRIM x MAXLEN = 8",
+                "XLEN x",
+                "XGROUP CREATE x g 0 MKSTREAM",
+                "XGROUP DESTROY x g",
+                "XREADGROUP GROUP g c COUNT 2 STREAMS x >",
+                "XREADGROUP GROUP g c COUNT 2 STREAMS x >",
+                "XPENDING x g",
+            ],
+        ),
         _ => return several(random, number),
     })
 }
@@ -94,10 +124,11 @@ fn several(random: &mut Random, number: u64) -> Deed {
         let lines = ["SET a $n", "SET b $n", "RPUSH p $n", "RPUSH q $n", "LTRIM p -8 -1", "LTRIM q -8 -1"];
         lines.map(|line| words(&line.replace("$n", &number.to_string()))).to_vec()
     };
-    match random.below(8) {
+    match random.below(9) {
         0 => Deed::One(words(&format!("MSET a {number} b {number}"))),
         1 => Deed::One(words("MGET a b")),
         2 => Deed::One(words("LMOVE p q LEFT RIGHT")),
+        7 => Deed::One(words("BLMOVE p q LEFT RIGHT 0.01")),
         3 => Deed::Transaction(writes()),
         4 => Deed::Transaction(looks()),
         5 => Deed::Script(if random.one_in(2) { writes() } else { looks() }),

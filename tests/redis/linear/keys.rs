@@ -1,6 +1,6 @@
 //! A few keys and the commands on them, done one at a time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::checker::Object;
 use crate::client::Value;
@@ -11,6 +11,25 @@ enum Held {
     Hash(BTreeMap<String, String>),
     List(VecDeque<String>),
     Sorted(BTreeMap<String, i64>),
+    Set(BTreeSet<String>),
+    Stream(Stream),
+}
+
+/// A stream with one group of one consumer. Ids are told by their first number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Stream {
+    /// It stays when it is empty.
+    is_there: bool,
+    entries: BTreeSet<u64>,
+    last: u64,
+    group: Option<Group>,
+}
+
+/// How far it has come, and what was not acknowledged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Group {
+    last: u64,
+    pending: BTreeSet<u64>,
 }
 
 /// Keys that are looked at together.
@@ -50,6 +69,11 @@ impl Deed {
                     | "ZRANK"
                     | "ZRANGE"
                     | "ZCARD"
+                    | "SMISMEMBER"
+                    | "SCARD"
+                    | "XRANGE"
+                    | "XLEN"
+                    | "XPENDING"
             )
         };
         match self {
@@ -118,6 +142,8 @@ impl Keys {
         hash, Hash, BTreeMap<String, String>;
         list, List, VecDeque<String>;
         sorted, Sorted, BTreeMap<String, i64>;
+        set, Set, BTreeSet<String>;
+        stream, Stream, Stream;
     }
 
     fn get(&self, name: &str) -> Option<&String> {
@@ -127,23 +153,29 @@ impl Keys {
         }
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    fn put(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), Held::String(value.to_owned()));
     }
 
     fn command(&mut self, words: &[String]) -> Value {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let reply = match words[0].as_bytes()[0] {
-            b'H' => self.hash_command(&words),
-            b'L' | b'R' => self.list_command(&words),
-            b'Z' => self.sorted_command(&words),
-            _ => self.string_command(&words),
+        let reply = match words[0] {
+            "SADD" | "SREM" | "SMISMEMBER" | "SCARD" => self.set_command(&words),
+            name => match name.as_bytes()[0] {
+                b'H' => self.hash_command(&words),
+                b'L' | b'R' | b'B' => self.list_command(&words),
+                b'Z' => self.sorted_command(&words),
+                b'X' => self.stream_command(&words),
+                _ => self.string_command(&words),
+            },
         };
         self.0.retain(|_, held| match held {
             Held::String(_) => true,
             Held::Hash(all) => !all.is_empty(),
             Held::List(all) => !all.is_empty(),
             Held::Sorted(all) => !all.is_empty(),
+            Held::Set(all) => !all.is_empty(),
+            Held::Stream(stream) => stream.is_there,
         });
         reply
     }
@@ -151,20 +183,20 @@ impl Keys {
     fn string_command(&mut self, words: &[&str]) -> Value {
         match words {
             ["SET", name, value] => {
-                self.set(name, value);
+                self.put(name, value);
                 ok()
             }
             ["SETNX", name, value] => {
                 let absent = !self.0.contains_key(*name);
                 if absent {
-                    self.set(name, value);
+                    self.put(name, value);
                 }
                 Value::Int(absent.into())
             }
             ["GET", name] => maybe(self.get(name)),
             ["GETSET", name, value] => {
                 let was = maybe(self.get(name));
-                self.set(name, value);
+                self.put(name, value);
                 was
             }
             ["GETDEL", name] => {
@@ -174,12 +206,12 @@ impl Keys {
             }
             ["INCR", name] => {
                 let n = self.get(name).map_or(0, |value| value.parse::<i64>().unwrap()) + 1;
-                self.set(name, &n.to_string());
+                self.put(name, &n.to_string());
                 Value::Int(n)
             }
             ["DEL", names @ ..] => count(names.iter().filter(|name| self.0.remove(**name).is_some()).count()),
             ["MSET", pairs @ ..] => {
-                pairs.chunks(2).for_each(|pair| self.set(pair[0], pair[1]));
+                pairs.chunks(2).for_each(|pair| self.put(pair[0], pair[1]));
                 ok()
             }
             ["MGET", names @ ..] => array(names.iter().map(|name| maybe(self.get(name)))),
@@ -209,7 +241,8 @@ impl Keys {
     }
 
     fn list_command(&mut self, words: &[&str]) -> Value {
-        if let ["LMOVE", from, to, "LEFT", "RIGHT"] = words {
+        // Who has waited in vain has seen an empty list.
+        if let ["LMOVE" | "BLMOVE", from, to, "LEFT", "RIGHT", ..] = words {
             let Some(element) = self.list(from).pop_front() else { return Value::Nil };
             self.list(to).push_back(element.clone());
             return bulk(&element);
@@ -226,6 +259,9 @@ impl Keys {
             }
             ["LPOP", _] => maybe(list.pop_front().as_ref()),
             ["RPOP", _] => maybe(list.pop_back().as_ref()),
+            ["BLPOP", name, _] => {
+                list.pop_front().map_or(Value::Nil, |element| array([bulk(name), bulk(&element)]))
+            }
             ["LLEN", _] => count(list.len()),
             ["LINDEX", _, at] => maybe(list.get(at.parse::<usize>().unwrap())),
             ["LRANGE", _, "0", "-1"] => array(list.iter().map(|element| bulk(element))),
@@ -267,6 +303,81 @@ impl Keys {
             ["ZCARD", _] => count(order.len()),
             ["ZRANGE", _, "0", "-1", "WITHSCORES"] => with_scores(&order),
             other => panic!("{other:?}"),
+        }
+    }
+
+    fn set_command(&mut self, words: &[&str]) -> Value {
+        let set = self.set(words[1]);
+        match words {
+            ["SADD", _, members @ ..] => {
+                count(members.iter().filter(|member| set.insert((**member).to_owned())).count())
+            }
+            ["SREM", _, members @ ..] => count(members.iter().filter(|member| set.remove(**member)).count()),
+            ["SMISMEMBER", _, members @ ..] => {
+                array(members.iter().map(|member| Value::Int(set.contains(*member).into())))
+            }
+            ["SCARD", _] => count(set.len()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn stream_command(&mut self, words: &[&str]) -> Value {
+        let error = |word: &str| Value::Error(word.to_owned());
+        let tell = |id: &u64| array([bulk(&format!("{id}-0")), array([bulk("f"), bulk("1")])]);
+        let (name, stream) = match words {
+            ["XREADGROUP", .., name, ">"] => (*name, self.stream(name)),
+            ["XGROUP", _, name, ..] => (*name, self.stream(name)),
+            _ => (words[1], self.stream(words[1])),
+        };
+        match words {
+            ["XADD", .., id, "f", "1"] => {
+                let id: u64 = id.parse().unwrap();
+                if id <= stream.last {
+                    return error("ERR");
+                }
+                stream.entries.insert(id);
+                (stream.is_there, stream.last) = (true, id);
+                while words[2] == "MAXLEN" && stream.entries.len() > 8 {
+                    stream.entries.pop_first();
+                }
+                bulk(&format!("{id}-0"))
+            }
+            ["XRANGE", _, "-", "+"] => array(stream.entries.iter().map(tell)),
+            ["XLEN", _] => count(stream.entries.len()),
+            ["XTRIM", _, "MAXLEN", "=", "8"] => {
+                let gone = stream.entries.len().saturating_sub(8);
+                (0..gone).for_each(|_| assert!(stream.entries.pop_first().is_some()));
+                count(gone)
+            }
+            ["XGROUP", "CREATE", ..] if stream.group.is_some() => error("BUSYGROUP"),
+            ["XGROUP", "CREATE", _, _, "0", "MKSTREAM"] => {
+                (stream.is_there, stream.group) = (true, Some(Group::default()));
+                ok()
+            }
+            ["XGROUP", "DESTROY", ..] if !stream.is_there => error("ERR"),
+            ["XGROUP", "DESTROY", ..] => Value::Int(stream.group.take().is_some().into()),
+            _ => {
+                let Some(group) = &mut stream.group else { return error("NOGROUP") };
+                match words {
+                    ["XREADGROUP", ..] => {
+                        let new: Vec<u64> = stream.entries.range(group.last + 1..).take(2).copied().collect();
+                        let Some(last) = new.last() else { return Value::Nil };
+                        group.last = *last;
+                        group.pending.extend(&new);
+                        array([array([bulk(name), array(new.iter().map(tell))])])
+                    }
+                    ["XPENDING", ..] => match (group.pending.first(), group.pending.last()) {
+                        (Some(first), Some(last)) => array([
+                            count(group.pending.len()),
+                            bulk(&format!("{first}-0")),
+                            bulk(&format!("{last}-0")),
+                            array([array([bulk("c"), bulk(&group.pending.len().to_string())])]),
+                        ]),
+                        _ => array([Value::Int(0), Value::Nil, Value::Nil, Value::Nil]),
+                    },
+                    other => panic!("{other:?}"),
+                }
+            }
         }
     }
 }
