@@ -19,14 +19,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::attribute::Attributes;
 use super::attribute::encoding::{put_attributes, take_attributes};
 use super::error::Result;
 use super::rows::{records_prefix, records_row};
-use super::schema::{Schema, Stream};
-use super::validate::table::StreamView;
+use super::schema::Schema;
 use crate::store::{self, Reads, Txn, after_prefix};
 
 /// The version of records that this program writes.
@@ -142,9 +141,13 @@ impl Drop for Reserved {
 
 impl Sequences {
     fn reserve(self: &Arc<Self>, txn: &Txn, stream: u64) -> Result<Reserved> {
-        let known = self.0.lock().contains_key(&stream);
-        let stored = if known { 0 } else { newest(txn, stream)? };
         let mut streams = self.0.lock();
+        let stored = if streams.contains_key(&stream) {
+            0
+        } else {
+            // Nobody waits for the disk.
+            MutexGuard::unlocked(&mut streams, || newest(txn, stream))?
+        };
         let numbers = streams.entry(stream).or_default();
         let sequence = (numbers.last.max(stored) + 1).max(first_at(txn.now_ms()));
         numbers.last = sequence;
@@ -209,7 +212,7 @@ pub fn record(
     let mut value = vec![VERSION, Event::ALL.iter().position(|one| *one == event).unwrap_or(0) as u8];
     let keys = table.keys.parts().filter_map(|part| Some((part.name.clone(), some.get(&part.name)?.clone())));
     put_attributes(&mut value, &keys.collect());
-    let (with_old, with_new) = images(stream);
+    let (with_old, with_new) = stream.images();
     for image in [old.filter(|_| with_old), new.filter(|_| with_new)] {
         value.push(u8::from(image.is_some()));
         if let Some(image) = image {
@@ -219,16 +222,6 @@ pub fn record(
     txn.put(record_row(stream.id, reserved.sequence), value);
     txn.after_commit(move |_| drop(reserved));
     Ok(())
-}
-
-/// Whether records hold the old and the new item.
-fn images(stream: &Stream) -> (bool, bool) {
-    match stream.view {
-        StreamView::Keys => (false, false),
-        StreamView::Old => (true, false),
-        StreamView::New => (false, true),
-        StreamView::Both => (true, true),
-    }
 }
 
 /// The records of a stream with numbers from one on and below another, as long as `more` says so; and the number from

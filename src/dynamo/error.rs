@@ -27,6 +27,8 @@ pub struct Refusal {
     pub item: Option<Attributes>,
     /// Why a transaction was cancelled, item by item.
     pub reasons: Vec<Option<Refusal>>,
+    /// Whether a transaction is refused with it as a whole, rather than for the reason of one of its items.
+    pub is_of_request: bool,
 }
 
 macro_rules! kinds {
@@ -94,7 +96,13 @@ impl Kind {
 impl Refusal {
     /// A refusal.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), item: None, reasons: Vec::new() }
+        Self { kind, message: message.into(), item: None, reasons: Vec::new(), is_of_request: false }
+    }
+
+    /// It is one of the whole request, even where it is about one of a transaction's items.
+    #[must_use]
+    pub fn of_request(self) -> Self {
+        Self { is_of_request: true, ..self }
     }
 }
 

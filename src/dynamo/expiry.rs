@@ -27,13 +27,19 @@ impl Reap for Reaper {
         let now_ms = store.now_ms();
         let mut total = Reaped { removed: 0, next_ms: None, settled_ms: now_ms };
         let Some(tables) = self.0.upgrade() else { return Ok(total) };
+        let mut failed = None;
         for table in tables.catalog.all().0 {
             // Also where it is switched off: rows may be left over.
-            let (removed, next_ms) = tables.reap(&table, from_ms, now_ms, budget)?;
-            total.removed += removed;
-            total.next_ms = total.next_ms.into_iter().chain(next_ms).min();
+            match tables.reap(&table, from_ms, now_ms, budget) {
+                Ok((removed, next_ms)) => {
+                    total.removed += removed;
+                    total.next_ms = total.next_ms.into_iter().chain(next_ms).min();
+                }
+                // Where the disk is full, a table whose stream keeps its items has to wait, and the others need not.
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(total)
+        failed.map_or(Ok(total), Err)
     }
 }
 
@@ -105,7 +111,9 @@ impl Tables {
         if !context.is_current(table) {
             return Ok(None);
         }
-        txn.frees();
+        if !table.keeps_old_items() {
+            txn.frees();
+        }
         let (space, now_ms, mut removed) = (space_prefix(table.id), txn.now_ms(), 0);
         for (row_ms, key) in due {
             let item = load(&txn, table, key)?;

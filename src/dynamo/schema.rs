@@ -109,6 +109,16 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Whether its records hold the old and the new item.
+    pub fn images(&self) -> (bool, bool) {
+        match self.view {
+            StreamView::Keys => (false, false),
+            StreamView::Old => (true, false),
+            StreamView::New => (false, true),
+            StreamView::Both => (true, true),
+        }
+    }
+
     /// Whether it was closed so long ago that nothing of it is left at this time, in Unix milliseconds.
     pub fn is_over(&self, now_ms: u64) -> bool {
         self.closed_ms.is_some_and(|closed| closed + KEPT_MS < now_ms)
@@ -210,6 +220,11 @@ impl Schema {
     /// The stream that is open.
     pub fn stream(&self) -> Option<&Stream> {
         self.streams.first().filter(|stream| stream.closed_ms.is_none())
+    }
+
+    /// Whether what an item was stays in the stream once it is gone.
+    pub fn keeps_old_items(&self) -> bool {
+        self.stream().is_some_and(|stream| stream.images().0)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
 use crate::dynamo::item::metrics::Metrics;
-use crate::dynamo::item::write::{Aimed, Change, Write, aim_all, lock};
+use crate::dynamo::item::write::{Aimed, Change, Write, aim_all, lock_aimed};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
@@ -36,29 +36,28 @@ impl Operation for BatchWriteItem {
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
-        let is_one_lot = lot_len(&self.writes) == self.writes.len();
-        if !is_one_lot {
-            // What is wrong with any of them is told before the first lot is carried out.
-            self.aim(context)?;
-            if context.tier() == Tier::Cached {
-                // If a later lot had to wait, the first ones would happen twice, over what others wrote in between.
-                return Err(store::Error::WouldWait(None).into());
-            }
+        // What is wrong with any of them is told before the first lot is carried out.
+        let mut aimed = self.aim(context)?;
+        if lot_len(&aimed) < aimed.len() && context.tier() == Tier::Cached {
+            // If a later lot had to wait, the first ones would happen twice, over what others wrote in between.
+            return Err(store::Error::WouldWait(None).into());
         }
         let mut consumed = Consumed::new(self.detail);
         let mut metrics = Metrics::new(self.wants_metrics);
-        let mut rest = &self.writes[..];
-        while !rest.is_empty() {
-            let lot;
-            (lot, rest) = rest.split_at(lot_len(rest));
-            let aim = || if is_one_lot { self.aim(context) } else { aim_all(context, lot) };
-            let (mut txn, aimed) = lock(context, &LockSet::new(), aim)?;
-            for one in &aimed {
+        let mut done = 0;
+        while let Some(rest) = aimed.get(done..).filter(|rest| !rest.is_empty()) {
+            let (lot, _) = rest.split_at(lot_len(rest));
+            let Some(mut txn) = lock_aimed(context, &LockSet::new(), lot)? else {
+                aimed = self.aim(context)?;
+                continue;
+            };
+            for one in lot {
                 let staged = one.stage(context, &mut txn, false)?;
                 consumed.write(&one.table, &staged.written);
                 metrics.add(one);
             }
             context.commit(txn)?;
+            done += lot.len();
         }
         let mut told = Object::new();
         told.raw("UnprocessedItems", b"{}");
@@ -89,11 +88,11 @@ impl BatchWriteItem {
 }
 
 /// How many of the first of these are one lot.
-fn lot_len(writes: &[Write]) -> usize {
+fn lot_len(writes: &[Aimed<'_>]) -> usize {
     let mut bytes = 0;
     let fits = writes.iter().take_while(|write| {
         let before = bytes;
-        bytes += if let Change::Put(item) = &write.change { size(item) } else { 0 };
+        bytes += if let Change::Put(item) = write.change() { size(item) } else { 0 };
         before == 0 || bytes <= LOT_BYTES
     });
     fits.count()

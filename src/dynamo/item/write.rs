@@ -13,9 +13,6 @@ use crate::dynamo::schema::{KeyPart, Schema};
 use crate::dynamo::validate::keys::{check_item, check_key, check_key_unchanged, check_updated_index_keys};
 use crate::store::{LockSet, Txn};
 
-/// What is said to a put of an item that is too large.
-pub const TOO_LARGE: &str = "Item size has exceeded the maximum allowed size";
-
 /// What is to become of an item.
 pub enum Change {
     /// It is replaced, or made.
@@ -79,7 +76,8 @@ impl Write {
             Change::Put(item) | Change::Insert(item) => {
                 check_item(&table.definition, item, context.limits())?;
                 if size(item) > context.limits().item_bytes {
-                    return Err(invalid(TOO_LARGE));
+                    let what = "Item size has exceeded the maximum allowed size";
+                    return Err(Refusal::new(Kind::Validation, what).of_request().into());
                 }
                 table_key(&table.keys, item)
             }
@@ -140,6 +138,11 @@ impl<'a> Aimed<'a> {
             Change::Check(_) => locks.shared(item),
             _ => locks.exclusive(item),
         }
+    }
+
+    /// Whether there is more space once it is done. Where the stream keeps what was there, it only moves.
+    fn frees(&self) -> bool {
+        matches!(self.write.change, Change::Delete(_)) && !self.table.keeps_old_items()
     }
 
     /// Stages it, if the condition holds. `tells_old`: whether somebody wants to know the item before.
@@ -219,18 +222,24 @@ pub fn lock<'w, W: AsRef<[Aimed<'w>]>>(
 ) -> Result<(Txn, W)> {
     loop {
         let aimed = aim()?;
-        let writes = aimed.as_ref();
-        let mut locks = more_locks.clone();
-        for one in writes {
-            one.lock(&mut locks);
+        if let Some(txn) = lock_aimed(context, more_locks, aimed.as_ref())? {
+            return Ok((txn, aimed));
         }
-        let mut txn = context.txn(locks)?;
-        if !writes.iter().all(|one| context.is_current(&one.table)) {
-            continue;
-        }
-        if writes.iter().all(|one| matches!(one.change(), Change::Delete(_))) {
-            txn.frees();
-        }
-        return Ok((txn, aimed));
     }
+}
+
+/// The same of writes that were found before; `None` if one of their tables has become another one since.
+pub fn lock_aimed(context: &Context, more_locks: &LockSet, writes: &[Aimed<'_>]) -> Result<Option<Txn>> {
+    let mut locks = more_locks.clone();
+    for one in writes {
+        one.lock(&mut locks);
+    }
+    let mut txn = context.txn(locks)?;
+    if !writes.iter().all(|one| context.is_current(&one.table)) {
+        return Ok(None);
+    }
+    if writes.iter().all(Aimed::frees) {
+        txn.frees();
+    }
+    Ok(Some(txn))
 }

@@ -10,13 +10,14 @@ use crate::dynamo::attribute::json::put_list;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Error, Kind, Refusal, Result, invalid};
-use crate::dynamo::item::write::lock;
+use crate::dynamo::item::write::{Aimed, Write, lock};
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::read::get::{put_shown, row_of};
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
 use crate::dynamo::transact;
+use crate::dynamo::validate::write::ReturnValues;
 use crate::store::{LockSet, Reads, View};
 
 /// Carries out statements, each for itself.
@@ -77,31 +78,18 @@ impl BatchExecuteStatement {
     }
 
     fn writes(&self, context: &Context, consumed: &mut Consumed) -> Result<Vec<Response>> {
-        let (mut refused, mut writes, mut returned) = (Vec::new(), Vec::new(), Vec::new());
-        for member in &self.members {
-            let write = match member {
-                Ok(member) => {
-                    of_its_own(write_of(context, &member.statement, member.shows_item).and_then(|write| {
-                        write.aim_alone(context)?;
-                        Ok((write, member.statement.returned()))
-                    }))?
-                }
-                Err(refusal) => Err(refusal.clone()),
-            };
-            refused.push(match write {
-                Ok((write, returns)) => {
-                    writes.push(write);
-                    returned.push(returns);
-                    None
-                }
-                Err(refusal) => Some(refusal),
-            });
-        }
-        let tells_old = returned.iter().any(|returned| returned.tells_old());
-        let aim = || writes.iter().map(|write| write.aim_alone(context)).collect::<Result<Vec<_>>>();
-        let (mut txn, aimed) = lock(context, &LockSet::new(), aim)?;
-        let mut written = Vec::with_capacity(aimed.len());
-        for (one, returned) in aimed.iter().zip(returned) {
+        let write = |member: &std::result::Result<Member, Refusal>| match member {
+            Ok(member) => of_its_own(
+                write_of(context, &member.statement, member.shows_item)
+                    .map(|write| (write, member.statement.returned())),
+            ),
+            Err(refusal) => Ok(Err(refusal.clone())),
+        };
+        let writes = self.members.iter().map(write).collect::<Result<Vec<_>>>()?;
+        let tells_old = writes.iter().flatten().any(|(_, returned)| returned.tells_old());
+        let (mut txn, targets) = lock(context, &LockSet::new(), || Targets::of(context, &writes))?;
+        let mut written = Vec::with_capacity(writes.len());
+        for (one, returned) in targets.aimed.iter().zip(targets.returned) {
             written.push(of_its_own(one.stage(context, &mut txn, tells_old).map(|staged| {
                 consumed.write(&one.table, &staged.written);
                 let item = returned.of(one.change(), &staged);
@@ -110,8 +98,51 @@ impl BatchExecuteStatement {
         }
         context.commit(txn)?;
         let mut written = written.into_iter();
-        let responses = refused.into_iter().filter_map(|refusal| refusal.map(Err).or_else(|| written.next()));
-        Ok(responses.collect())
+        let refused = targets.refused.into_iter();
+        Ok(refused.filter_map(|refusal| refusal.map(Err).or_else(|| written.next())).collect())
+    }
+}
+
+/// What statements write to.
+#[derive(Default)]
+struct Targets<'w> {
+    /// Of those that are not refused.
+    aimed: Vec<Aimed<'w>>,
+    /// What each of these is to tell.
+    returned: Vec<ReturnValues>,
+    /// Of all of them in order: why, if it is refused.
+    refused: Vec<Option<Refusal>>,
+}
+
+impl<'w> Targets<'w> {
+    fn of(
+        context: &Context,
+        writes: &'w [std::result::Result<(Write, ReturnValues), Refusal>],
+    ) -> Result<Self> {
+        let mut targets = Self::default();
+        for write in writes {
+            let aimed = match write {
+                Ok((write, returned)) => {
+                    of_its_own(write.aim_alone(context))?.map(|aimed| (aimed, *returned))
+                }
+                Err(refusal) => Err(refusal.clone()),
+            };
+            targets.refused.push(match aimed {
+                Ok((aimed, returned)) => {
+                    targets.aimed.push(aimed);
+                    targets.returned.push(returned);
+                    None
+                }
+                Err(refusal) => Some(refusal),
+            });
+        }
+        Ok(targets)
+    }
+}
+
+impl<'w> AsRef<[Aimed<'w>]> for Targets<'w> {
+    fn as_ref(&self) -> &[Aimed<'w>] {
+        &self.aimed
     }
 }
 

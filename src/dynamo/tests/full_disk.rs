@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::world::World;
 
-fn table(world: &mut World, name: &str) {
+fn table(world: &mut World, name: &str, view: &str) {
     world.must(
         "CreateTable",
         &json!({
@@ -18,7 +18,7 @@ fn table(world: &mut World, name: &str) {
                 "IndexName": "by_of", "KeySchema": [{"AttributeName": "of", "KeyType": "HASH"}],
                 "Projection": {"ProjectionType": "ALL"},
             }],
-            "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "KEYS_ONLY"},
+            "StreamSpecification": {"StreamEnabled": true, "StreamViewType": view},
         }),
     );
 }
@@ -51,11 +51,13 @@ fn kind(body: &Json) -> &str {
 fn a_full_disk_refuses_what_grows_and_recovers_by_itself() {
     for room in (40_000..1_000_000).step_by(97_331) {
         let mut world = World::new();
-        table(&mut world, "things");
-        table(&mut world, "others");
+        table(&mut world, "things", "KEYS_ONLY");
+        table(&mut world, "others", "KEYS_ONLY");
+        table(&mut world, "kept", "NEW_AND_OLD_IMAGES");
         for id in 0..20 {
             world.must("PutItem", &put(id));
         }
+        world.must("PutItem", &json!({"TableName": "kept", "Item": put(0)["Item"]}));
         world.vfs.set_quota(Some(world.vfs.used() + room));
         let mut last = 20;
         let refused = loop {
@@ -72,6 +74,7 @@ fn a_full_disk_refuses_what_grows_and_recovers_by_itself() {
             "{refused}"
         );
         let mut world = world.reconnected();
+        let kept = json!({"TableName": "kept", "Key": key(0)["Key"]});
         for (operation, request) in [
             ("PutItem", put(last)),
             (
@@ -83,6 +86,15 @@ fn a_full_disk_refuses_what_grows_and_recovers_by_itself() {
                 json!({"RequestItems": {"things": [{"PutRequest": {"Item": put(last)["Item"]}}]}}),
             ),
             ("TransactWriteItems", json!({"TransactItems": [{"Put": put(last)}, {"Delete": key(2)}]})),
+            // The stream would keep the item.
+            ("DeleteItem", kept.clone()),
+            (
+                "BatchWriteItem",
+                json!({"RequestItems": {
+                    "things": [{"DeleteRequest": {"Key": key(3)["Key"]}}],
+                    "kept": [{"DeleteRequest": {"Key": key(0)["Key"]}}],
+                }}),
+            ),
             ("CreateBackup", json!({"TableName": "things", "BackupName": "one"})),
         ] {
             let (status, body) = answered(&mut world, operation, &request);
@@ -104,6 +116,9 @@ fn a_full_disk_refuses_what_grows_and_recovers_by_itself() {
         let drop = json!({"TableName": "things", "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "by_of"}}]});
         world.must("UpdateTable", &drop);
         world.must("DeleteTable", &json!({"TableName": "others"}));
+        let end = json!({"TableName": "kept", "StreamSpecification": {"StreamEnabled": false}});
+        world.must("UpdateTable", &end);
+        world.must("DeleteItem", &kept);
         world.vfs.set_quota(None);
         for _ in 0..20 {
             world.clock.advance_ms(1000);

@@ -5,7 +5,6 @@ pub mod token;
 pub mod write;
 
 use super::error::{Error, Kind, Refusal, Result, invalid};
-use super::item::write::TOO_LARGE;
 use super::reply::Object;
 
 /// The most bytes of the items of a transaction.
@@ -24,17 +23,12 @@ fn own_reason(result: Result<()>) -> Result<Option<Refusal>> {
     }
 }
 
-/// The same, of what is found before the transaction begins: some of that is an error of the whole request.
+/// The same, of what is found before the transaction begins: what the whole request is refused for is told at once.
 fn own_reason_before(result: Result<()>) -> Result<Option<Refusal>> {
     match own_reason(result)? {
-        Some(refusal) if is_of_request(&refusal) => Err(refusal.into()),
+        Some(refusal) if refusal.is_of_request => Err(refusal.into()),
         reason => Ok(reason),
     }
-}
-
-/// Whether the service tells a refusal of the request as a whole: empty keys, and a put that is too large.
-fn is_of_request(refusal: &Refusal) -> bool {
-    refusal.message == TOO_LARGE || refusal.message.starts_with("One or more parameter values are not valid.")
 }
 
 /// Refuses a transaction if there is something wrong with any of its items; the request as a whole if there is nothing else
@@ -43,7 +37,9 @@ fn refuse(reasons: Vec<Option<Refusal>>) -> Result<()> {
     let mut given = reasons.iter().flatten();
     match given.next() {
         None => Ok(()),
-        Some(first) if is_of_request(first) && given.all(is_of_request) => Err(first.clone().into()),
+        Some(first) if first.is_of_request && given.all(|other| other.is_of_request) => {
+            Err(first.clone().into())
+        }
         Some(_) => Err(cancelled(reasons)),
     }
 }
@@ -55,7 +51,7 @@ pub fn cancelled(reasons: Vec<Option<Refusal>>) -> Error {
         "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
         codes.join(", ")
     );
-    Refusal { kind: Kind::TransactionCanceled, message, item: None, reasons }.into()
+    Refusal { reasons, ..Refusal::new(Kind::TransactionCanceled, message) }.into()
 }
 
 /// Appends what was wrong with an item.

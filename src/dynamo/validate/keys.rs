@@ -55,7 +55,8 @@ fn check_not_empty(name: &str, value: &Value) -> Result<()> {
         Some(what) => Err(invalid(format!(
             "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
              empty {what} value. Key: {name}"
-        ))),
+        ))
+        .of_request()),
     }
 }
 
@@ -100,7 +101,8 @@ pub fn check_updated_index_keys(table: &TableDefinition, item: &Attributes, limi
             "One or more parameter values are not valid. The update expression attempted to update a secondary index \
              key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty \
              {what} value."
-        ))),
+        ))
+        .of_request()),
         None => check_index_keys(table, item, limits),
     }
 }
@@ -126,7 +128,8 @@ pub fn check_index_keys(table: &TableDefinition, item: &Attributes, limits: &Lim
                 "One or more parameter values are not valid. A value specified for a secondary index key is not \
                  supported. The AttributeValue for a key attribute cannot contain an empty {what} value. IndexName: \
                  {index}, IndexKey: {name}"
-            )),
+            ))
+            .of_request(),
             _ => parameter(format_args!(
                 "Type mismatch for Index Key {name} Expected: {} Actual: {} IndexName: {index}",
                 of.word(),

@@ -38,11 +38,16 @@ pub struct TableUpdate {
 }
 
 impl TableUpdate {
-    /// Whether it wins space: it drops indexes, makes none and has nothing to do with a stream. What else it may set takes
-    /// a few bytes.
+    /// Whether it wins space: it drops indexes, and makes none, or ends a stream, without which deletes win some. What else
+    /// it may set takes a few bytes.
     pub fn wins_space(&self) -> bool {
         let is_drop = |index: &IndexUpdate| matches!(index, IndexUpdate::Delete(_));
-        !self.indexes.is_empty() && self.indexes.iter().all(is_drop) && self.stream.is_none()
+        let wins = match &self.stream {
+            None => !self.indexes.is_empty(),
+            Some(Turn::Off) => true,
+            Some(Turn::On(_)) => false,
+        };
+        wins && self.indexes.iter().all(is_drop)
     }
 }
 

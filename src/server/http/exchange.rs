@@ -9,6 +9,7 @@
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Connection;
@@ -29,6 +30,7 @@ use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response};
 use ring::digest::Digest;
+use tokio::sync::Semaphore;
 
 /// What AWS says to what is no request of the API.
 const UNKNOWN: &[u8] = b"<UnknownOperationException/>\n";
@@ -104,9 +106,9 @@ impl Connection {
             return self.plain(head, 403, ELSEWHERE);
         }
         let (instance, front_end) = (self.turn.instance.clone(), self.front_end.clone());
-        let page = tokio::task::spawn_blocking(move || metrics::page(instance, front_end)).await;
+        let page = in_turn(&self.front_end.collecting, move || metrics::page(instance, front_end)).await;
         // Half a page would pass for a server that has lost its figures.
-        let Ok(Ok(page)) = page else { return self.plain(head, 500, FAILED) };
+        let Some(Ok(page)) = page else { return self.plain(head, 500, FAILED) };
         let page = page.into_bytes();
         let mut reserved = Reserved::none(&self.turn.instance);
         if reserved.grow(page.capacity()).is_err() {
@@ -247,12 +249,25 @@ impl Connection {
 
     /// Does something that may take its time, on the blocking pool.
     async fn on_pool(&self, work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-        // It is never closed.
-        let _permit = self.front_end.on_pool.acquire().await;
         self.turn.stats.moved.increment();
-        let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|_| Refusal::new(Kind::Internal, "The operation panicked").answer(0))
+        let done = in_turn(&self.front_end.on_pool, work).await;
+        done.unwrap_or_else(|| Refusal::new(Kind::Internal, "The operation panicked").answer(0))
     }
+}
+
+/// Does something on the blocking pool once it is its turn; `None` if that panicked. The turn ends with the work, also where
+/// the client has gone and nobody waits for it.
+async fn in_turn<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    // It is never closed.
+    let permit = turns.clone().acquire_owned().await;
+    let work = move || {
+        let _permit = permit;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 /// What a signature says of a body; of a large one it takes the blocking pool to find out.

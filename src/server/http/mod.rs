@@ -60,7 +60,9 @@ pub(super) struct FrontEnd {
     signatures: Signatures,
     counts: Counts,
     /// Who may be on the blocking pool.
-    on_pool: Semaphore,
+    on_pool: Arc<Semaphore>,
+    /// Who may have figures collected there: one at a time, and the others wait.
+    collecting: Arc<Semaphore>,
 }
 
 /// How many calls may be on the blocking pools at once. Each thread that has read large requests keeps some memory of its
@@ -70,8 +72,13 @@ const ON_POOL_MAX: usize = 4;
 impl FrontEnd {
     /// Over these tables, for those whom the file names; for whoever comes, if the path is empty.
     pub(super) fn open(tables: Arc<Tables>, credentials: &Path) -> Result<Self, String> {
-        let (signatures, on_pool) = (Signatures::open(credentials)?, Semaphore::new(ON_POOL_MAX));
-        Ok(Self { tables, signatures, counts: Counts::default(), on_pool })
+        Ok(Self {
+            tables,
+            signatures: Signatures::open(credentials)?,
+            counts: Counts::default(),
+            on_pool: Arc::new(Semaphore::new(ON_POOL_MAX)),
+            collecting: Arc::new(Semaphore::new(1)),
+        })
     }
 
     /// What INFO tells of tables: names and values.
