@@ -252,8 +252,11 @@ fn parse_exponent(text: &[u8]) -> Result<i64, NotNumber> {
         if !c.is_ascii_digit() {
             return Err(NotNumber::Text);
         }
-        // Whatever is larger is out of range all the same.
-        exponent = (exponent * 10 + i64::from(c - b'0')).min(1 << 40);
+        exponent = exponent * 10 + i64::from(c - b'0');
+        // To the service that is no number at all: its own would not hold it.
+        if exponent > i64::from(i32::MAX) {
+            return Err(NotNumber::Text);
+        }
     }
     Ok(if negative { -exponent } else { exponent })
 }
@@ -363,7 +366,8 @@ mod tests {
             ("123456789012345678901234567890123456789", Digits),
             ("1.00000000000000000000000000000000000001", Digits),
             ("1e126", Overflow),
-            ("-1e99999999999999999999999999", Overflow),
+            ("-1e2147483647", Overflow),
+            ("-1e99999999999999999999999999", Text),
             ("1e-131", Underflow),
             ("0.1e-130", Underflow),
         ] {

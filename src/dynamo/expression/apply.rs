@@ -159,7 +159,8 @@ impl Source {
     }
 }
 
-fn too_large() -> Error {
+/// What is said to an update that makes an item too large.
+pub fn too_large() -> Error {
     invalid("Item size to update has exceeded the maximum allowed size")
 }
 

@@ -40,6 +40,7 @@ mod update_parser;
 #[cfg(test)]
 mod tests;
 
+pub use apply::too_large;
 pub use condition::{Comparator, Condition, Operand};
 pub use condition_parser::{Called, called, too_many, wrong_operands};
 pub use key_condition::{KeyCondition, SortBound, SortedKeys};

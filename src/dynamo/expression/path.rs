@@ -24,6 +24,13 @@ pub enum Step {
     Name(String),
 }
 
+impl Path {
+    /// Whether it leads through an element of a list, or to one.
+    pub(super) fn leads_into_list(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Index(_)))
+    }
+}
+
 /// The place that a path leads to: whether there is a value or not, what it would be in is there.
 pub(super) enum Place<'a> {
     Member(&'a mut Attributes, &'a str),

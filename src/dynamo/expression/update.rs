@@ -92,6 +92,23 @@ impl Update {
         &self.actions
     }
 
+    /// What UpdateItem counts of it against the limit of an item's size, besides the item: the attributes that it sets, and
+    /// for each action a fixed sum. That is not documented, but measured (dynamodb-conformance, item sizes by surface).
+    pub fn recorded_bytes(&self, item: &Attributes) -> usize {
+        const UPDATE: usize = 3;
+        const SET: usize = 19;
+        const TAKE: usize = 2;
+        let sets = |action: &&Action| matches!(action.change, Change::Set(_) | Change::Add(_));
+        let costs = self.actions.iter().map(|action| match action.change {
+            Change::Set(_) | Change::Add(_) => SET + usize::from(action.path.leads_into_list()),
+            Change::Remove | Change::Delete(_) => TAKE,
+        });
+        let set: BTreeSet<&String> =
+            self.actions.iter().filter(sets).map(|action| &action.path.head).collect();
+        let sizes = set.iter().filter_map(|name| Some(name.len() + item.get(*name)?.size()));
+        UPDATE + costs.sum::<usize>() + sizes.sum::<usize>()
+    }
+
     /// Whether it makes an item where there is none: one that only takes away does not.
     pub fn creates(&self) -> bool {
         self.actions.is_empty()

@@ -6,6 +6,7 @@ use crate::dynamo::attribute::Attributes;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
+use crate::dynamo::expression::too_large;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
 use crate::dynamo::validate::write::ReturnValues;
@@ -53,6 +54,11 @@ impl One {
     pub fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let (mut txn, aimed) = self.write.lock_alone(context)?;
         let staged = aimed.stage(context, &mut txn, self.returned.tells_old())?;
+        if let (Change::Update(_, update), Some(item)) = (&self.write.change, &staged.new)
+            && update.recorded_bytes(item) > context.limits().item_bytes
+        {
+            return Err(too_large());
+        }
         let told = self.tell(&aimed, &staged);
         context.commit(txn)?;
         Ok(told)

@@ -26,9 +26,6 @@ pub struct BatchExecuteStatement {
     detail: Detail,
 }
 
-/// What came of a statement: the reply to it.
-type Response = std::result::Result<Object, Refusal>;
-
 impl Operation for BatchExecuteStatement {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
         let statements = request.list("Statements")?.unwrap_or_default();
@@ -54,30 +51,26 @@ impl Operation for BatchExecuteStatement {
         let responses =
             if is_read { self.reads(context, &mut consumed)? } else { self.writes(context, &mut consumed)? };
         let mut told = Object::new();
-        put_list(told.member("Responses"), responses, |out, response| {
-            let told = response.unwrap_or_else(|refusal| {
-                let mut told = Object::new();
-                told.raw("Error", &error(&refusal));
-                told
-            });
-            out.extend_from_slice(&told.end());
-        });
+        put_list(told.member("Responses"), responses, |out, response| out.extend_from_slice(&response.end()));
         told.json_if("ConsumedCapacity", consumed.list());
         Ok(told.end())
     }
 }
 
 impl BatchExecuteStatement {
-    fn reads(&self, context: &Context, consumed: &mut Consumed) -> Result<Vec<Response>> {
+    fn reads(&self, context: &Context, consumed: &mut Consumed) -> Result<Vec<Object>> {
         let view = context.view();
         let read = |member: &std::result::Result<Member, Refusal>| match member {
-            Ok(member) => of_its_own(read(context, &view, member, consumed)),
-            Err(refusal) => Ok(Err(refusal.clone())),
+            Ok(member) => {
+                let read = of_its_own(read(context, &view, member, consumed))?;
+                Ok(read.unwrap_or_else(|refusal| failed(None, &refusal)))
+            }
+            Err(refusal) => Ok(failed(None, refusal)),
         };
         self.members.iter().map(read).collect()
     }
 
-    fn writes(&self, context: &Context, consumed: &mut Consumed) -> Result<Vec<Response>> {
+    fn writes(&self, context: &Context, consumed: &mut Consumed) -> Result<Vec<Object>> {
         let write = |member: &std::result::Result<Member, Refusal>| match member {
             Ok(member) => of_its_own(
                 write_of(context, &member.statement, member.shows_item)
@@ -90,16 +83,22 @@ impl BatchExecuteStatement {
         let (mut txn, targets) = lock(context, &LockSet::new(), || Targets::of(context, &writes))?;
         let mut written = Vec::with_capacity(writes.len());
         for (one, returned) in targets.aimed.iter().zip(targets.returned) {
-            written.push(of_its_own(one.stage(context, &mut txn, tells_old).map(|staged| {
+            let table = &one.table.name;
+            let done = of_its_own(one.stage(context, &mut txn, tells_old).map(|staged| {
                 consumed.write(&one.table, &staged.written);
                 let item = returned.of(one.change(), &staged);
-                response(&one.table.name, item.as_ref())
-            }))?);
+                response(table, item.as_ref())
+            }))?;
+            written.push(done.unwrap_or_else(|refusal| failed(Some(table), &refusal)));
         }
         context.commit(txn)?;
         let mut written = written.into_iter();
         let refused = targets.refused.into_iter();
-        Ok(refused.filter_map(|refusal| refusal.map(Err).or_else(|| written.next())).collect())
+        let told = |refusal: Option<Refusal>| match refusal {
+            Some(refusal) => Some(failed(None, &refusal)),
+            None => written.next(),
+        };
+        Ok(refused.filter_map(told).collect())
     }
 }
 
@@ -174,6 +173,16 @@ fn response(table: &str, item: Option<&Attributes>) -> Object {
     told.text("TableName", table);
     if let Some(item) = item {
         told.attributes("Item", item);
+    }
+    told
+}
+
+/// The reply to a statement that failed; it tells the table if it came as far as that.
+fn failed(table: Option<&str>, refusal: &Refusal) -> Object {
+    let mut told = Object::new();
+    told.raw("Error", &error(refusal));
+    if let Some(table) = table {
+        told.text("TableName", table);
     }
     told
 }

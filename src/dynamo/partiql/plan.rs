@@ -27,6 +27,8 @@ pub struct Plan {
     pub ranges: Vec<Range>,
     /// What must hold for them.
     pub filter: Option<Condition>,
+    /// Whether a condition besides others names the partition key's values, so that the read is like a Query, not a Scan.
+    pub is_keyed: bool,
 }
 
 /// The parts of a condition that must all hold.
@@ -113,11 +115,14 @@ impl Plan {
             ));
         };
         let mut rest = conjuncts(select.condition.as_ref());
+        let is_keyed = rest.iter().any(|condition| {
+            !matches!(condition, Condition::Or(_)) && values_of(condition, &hash.name).is_some()
+        });
         let mut partitions = take_partitions(&mut rest, hash)?;
         check_order(select, keys, partitions.as_ref().map_or(0, Vec::len))?;
         let Some(partitions) = &mut partitions else {
             let whole = Range { from: Bound::Unbounded, to: Bound::Unbounded, is_reverse: false, rows_max };
-            return Ok(Self { ranges: vec![whole], filter: conjunction(rest) });
+            return Ok(Self { ranges: vec![whole], filter: conjunction(rest), is_keyed });
         };
         let direction = |part: &KeyPart| select.order.iter().find(|(name, _)| *name == part.name);
         if let Some((_, is_descending)) = direction(hash) {
@@ -143,7 +148,7 @@ impl Plan {
             Ok(Range { from, to, is_reverse, rows_max })
         };
         let ranges = partitions.iter().map(range_of).collect::<Result<_>>()?;
-        Ok(Self { ranges, filter: conjunction(rest) })
+        Ok(Self { ranges, filter: conjunction(rest), is_keyed })
     }
 }
 

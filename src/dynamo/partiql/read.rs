@@ -55,7 +55,9 @@ impl Select {
         let table = context.table(&self.source.table)?;
         let source = self.source(&table, is_consistent)?;
         let mut plan = Plan::new(source.keys(), source.index.is_some(), self, rows_max)?;
-        source.check_filter(self.condition.as_ref())?;
+        if plan.is_keyed {
+            source.check_filter(self.condition.as_ref())?;
+        }
         let projection = self.projection();
         let selected = match (&projection, source.index) {
             (Some(_), _) => Selected::Specific,

@@ -119,7 +119,14 @@ impl Parser<'_> {
         if !self.take_keyword("INTO") {
             return Err(malformed("Expected data manipulation"));
         }
+        let table = self.current();
         let source = self.target_path()?;
+        if source.index.is_some() {
+            return Err(self.wrong_at(
+                table,
+                "FROM clause may only contain a single table name in data manipulation statements",
+            ));
+        }
         if self.is_at_symbol("<<") || self.is_at_keyword("VALUES") {
             return Err(invalid(
                 "Unsupported operation: Inserting multiple items in a single statement is not supported, use \

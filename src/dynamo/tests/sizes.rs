@@ -90,6 +90,40 @@ fn items_and_keys_that_are_too_large() {
 }
 
 #[test]
+fn what_an_update_sets_counts_by_itself_unless_it_is_one_of_a_statement_or_of_a_transaction() {
+    let mut world = World::new();
+    world.must(
+        "CreateTable",
+        &json!({
+            "TableName": "short", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        }),
+    );
+    let refused = "ValidationException: Item size to update has exceeded the maximum allowed size";
+    let update = |expression: &str, bytes: usize| {
+        json!({
+            "TableName": "short", "Key": {"pk": {"S": "k"}}, "UpdateExpression": expression,
+            "ExpressionAttributeValues": {":b": {"S": "x".repeat(bytes)}},
+        })
+    };
+    // The name of the attribute, 3 bytes for the update and 19 for the one that it sets.
+    let most = 400 * KB - 1 - 3 - 19;
+    world.must("UpdateItem", &update("SET b = :b", most));
+    assert_eq!(refusal(&mut world, "UpdateItem", &update("SET b = :b", most + 1)), refused);
+    world.must("UpdateItem", &update("SET b = :b REMOVE c", most - 2));
+    assert_eq!(refusal(&mut world, "UpdateItem", &update("SET b = :b REMOVE c", most - 1)), refused);
+    // All but the key.
+    let most = 400 * KB - 3 - 1;
+    world.must("TransactWriteItems", &json!({"TransactItems": [{"Update": update("SET b = :b", most)}]}));
+    let statement = |bytes: usize| {
+        json!({"Statement": "UPDATE short SET b = ? WHERE pk = 'k'", "Parameters": [{"S": "x".repeat(bytes)}]})
+    };
+    world.must("ExecuteStatement", &statement(most));
+    assert_eq!(refusal(&mut world, "ExecuteStatement", &statement(most + 1)), refused);
+}
+
+#[test]
 fn transactions_and_batches_that_are_too_large() {
     let mut world = begin();
     let put =
