@@ -3,6 +3,11 @@
 trimmed leaderboard and a queue turn over. Over one connection, to any server that speaks RESP.
 
   benches/collections.py PORT [MEMBERS] [SECONDS]       1,000,000 members; 10 seconds for each turnover
+  benches/collections.py PORT MEMBERS SECONDS churn     only the turnovers: a leaderboard trimmed to 500 after every 50
+                                                        scores, a queue with so many waiting, and one nearly empty
+
+The turnovers are told by tenths of their time: what slows down as it goes on shows there. Ten minutes each are
+`benches/collections.py 6379 1000000 600 churn`.
 """
 
 import random
@@ -27,6 +32,14 @@ class Connection:
         if kind == b"*":
             return [self.read() for _ in range(int(rest))]
         return None if rest == b"-1" else rest
+
+    def skip(self):
+        """Reads a reply that is a number or a string, and forgets it."""
+        line = self.file.readline()
+        if line[:1] == b"-":
+            raise SystemExit(line.decode())
+        if line[:1] == b"$" and line[1:2] != b"-":
+            self.file.readline()
 
     def pipeline(self, commands):
         self.socket.sendall(b"".join(map(encode, commands)))
@@ -64,16 +77,34 @@ def measure(connection, name, make, times=200):
     print("%-34s %9.3f ms, longest %9.3f" % (name, spent[len(spent) // 2], spent[-1]), flush=True)
 
 
-def turn_over(connection, name, seconds, batch):
-    """Runs batches for so long; the rate of each tenth of the time."""
-    rates, end = [], time.monotonic()
+def turn_over(connection, name, seconds, batches):
+    """Runs batches, encoded beforehand so that the client is not what is measured, for so long; the rate of each tenth."""
+    rates, longest, end, at = [], 0, time.monotonic(), 0
+    batches = [(b"".join(map(encode, batch)), len(batch)) for batch in batches]
     for _ in range(10):
         start, done = end, 0
-        while time.monotonic() < start + seconds / 10:
-            done += len(connection.pipeline(batch()))
-        end = time.monotonic()
+        while end < start + seconds / 10:
+            sent, count = batches[at % len(batches)]
+            connection.socket.sendall(sent)
+            for _ in range(count):
+                connection.skip()
+            before, end, done, at = end, time.monotonic(), done + count, at + 1
+            longest = max(longest, end - before)
         rates.append(done / (end - start))
-    print("%-34s %12.0f commands/s; by tenths: %s" % (name, sum(rates) / 10, " ".join("%.0f" % rate for rate in rates)), flush=True)
+    print("%-34s %12.0f commands/s; by tenths: %s; longest batch %.1f ms" % (name, sum(rates) / 10, " ".join("%.0f" % rate for rate in rates), longest * 1000), flush=True)
+
+
+def turnovers(connection, count, seconds, rng):
+    def churn():
+        scores = [["ZADD", "lb", rng.randrange(1_000_000), member(rng.randrange(count))] for _ in range(50)]
+        return [*scores, ["ZREMRANGEBYRANK", "lb", 500, -1]]
+
+    turn_over(connection, "leaderboard", seconds, [churn() for _ in range(10_000)])
+    load(connection, "queue", count, lambda ns: ["LPUSH", "queue", *map(member, ns)])
+    pairs = [[["LPUSH", "queue", "job"], ["RPOP", "queue"]] * 50]
+    turn_over(connection, "queue of so many", seconds, pairs)
+    connection("DEL", "queue")
+    turn_over(connection, "queue nearly empty", seconds, pairs)
 
 
 def main():
@@ -82,6 +113,8 @@ def main():
     seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 10
     connection, rng = Connection(port), random.Random(1)
     connection("FLUSHALL")
+    if sys.argv[4:] == ["churn"]:
+        return turnovers(connection, count, seconds, rng)
     some, middle = lambda: rng.randrange(count), count // 2
     load(connection, "zset", count, lambda ns: ["ZADD", "zset", *(word for n in ns for word in ((n * 7919) % count, member(n)))])
     load(connection, "list", count, lambda ns: ["RPUSH", "list", *map(member, ns)])
@@ -108,16 +141,7 @@ def main():
     names = ["renamed:%d" % n for n in range(4)]
     measure(connection, "DEL", lambda: ["DEL", names.pop()], 4)
 
-    def churn():
-        scores = [["ZADD", "lb", rng.randrange(1_000_000), member(some())] for _ in range(50)]
-        return [*scores, ["ZREMRANGEBYRANK", "lb", 500, -1]]
-
-    turn_over(connection, "leaderboard", seconds, churn)
-    load(connection, "queue", count, lambda ns: ["LPUSH", "queue", *map(member, ns)])
-    job = ["LPUSH", "queue", "job"]
-    turn_over(connection, "queue of so many", seconds, lambda: [job, ["RPOP", "queue"]] * 50)
-    connection("DEL", "queue")
-    turn_over(connection, "queue nearly empty", seconds, lambda: [job, ["RPOP", "queue"]] * 50)
+    turnovers(connection, count, seconds, rng)
 
 
 main()

@@ -19,7 +19,19 @@ pub fn put_i64(out: &mut Vec<u8>, n: i64) {
 }
 
 /// Takes a number off the front; `None` if it is cut short or does not fit 64 bits.
+#[inline]
 pub fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
+    // Nearly all of them are lengths of one byte.
+    match bytes.split_first() {
+        Some((&byte, rest)) if byte < 0x80 => {
+            *bytes = rest;
+            Some(byte.into())
+        }
+        _ => take_long(bytes),
+    }
+}
+
+fn take_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut n = 0_u64;
     for (i, &byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
         let bits = u64::from(byte & 0x7F);

@@ -1,7 +1,5 @@
 //! Commands that take elements from the ends of lists, and those that wait for them.
 
-use std::ops::ControlFlow;
-
 use bytes::Bytes;
 
 use super::{End, List, wait_if_many};
@@ -68,21 +66,12 @@ fn take(
     let len = list.len(txn)?;
     let count = count.min(len);
     wait_if_many(txn, count)?;
+    let (from, to) = if end == End::Left { (0, count) } else { (len - count, len) };
     let mut taken = Vec::new();
-    let mut visit = |_: &[u8], value: &[u8]| {
-        taken.push(Bytes::copy_from_slice(value));
-        if taken.len() as u64 == count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let ordered = list.elements.ordered(txn)?;
-    match end {
-        End::Left => ordered.range(txn, 0, &mut visit)?,
-        End::Right => ordered.range_back(txn, len - 1, &mut visit)?,
+    list.elements.take_ranks(txn, from, to, &mut |_, value| taken.push(Bytes::copy_from_slice(value)))?;
+    if end == End::Right {
+        taken.reverse();
     }
-    drop(ordered);
-    match end {
-        End::Left => list.elements.remove_ranks(txn, 0, count)?,
-        End::Right => list.elements.remove_ranks(txn, len - count, len)?,
-    };
     call.notify(txn, Events::LIST, end.pop_event(), name);
     list.save(txn)?;
     Ok(taken)

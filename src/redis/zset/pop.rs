@@ -1,7 +1,6 @@
 //! Commands that take members from the ends of sorted sets, and those that wait for them.
 
-use super::range::each;
-use super::{Window, load_to_change, wait_if_many};
+use super::{Window, load_to_change, score_and_member, wait_if_many};
 use crate::redis::blocking::{Block, parse_timeout};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
@@ -61,12 +60,18 @@ fn take(
     wait_if_many(txn, count)?;
     let window = if highest { Window { from: len - count, to: len } } else { Window { from: 0, to: count } };
     let mut taken = Vec::new();
-    each(txn, &set, window, highest, &mut |member, score| {
-        taken.push((member.to_vec(), score));
-        true
-    })?;
     if count > 0 {
-        set.remove_ranks(txn, window.from, window.to)?;
+        let mut damaged = None;
+        set.take_ranks(txn, window.from, window.to, &mut |place, _| match score_and_member(place) {
+            Ok((score, member)) => taken.push((member.to_vec(), score)),
+            Err(error) => damaged = Some(error),
+        })?;
+        if let Some(error) = damaged {
+            return Err(error);
+        }
+        if highest {
+            taken.reverse();
+        }
         call.notify(txn, Events::SORTED_SET, if highest { "zpopmax" } else { "zpopmin" }, name);
         set.save(txn)?;
     }

@@ -4,15 +4,17 @@
 //! cache says of it is what is there. A commit replaces it while it still holds that lock. Owners are never
 //! used again, so that what is kept of a dead one is merely in the way until it is thrown out.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
 use super::Directory;
 
 /// What an entry takes beside its directory and its prefix, in bytes.
-const ENTRY_BYTES: usize = 160;
+const ENTRY_BYTES: usize = 120;
+
+/// Where there is no more room, so much of it is made at once that looking for what to throw out is rare: this part.
+const FREED_PART: usize = 8;
 
 /// Directories by the prefix of their plane.
 pub(crate) struct Directories {
@@ -22,15 +24,15 @@ pub(crate) struct Directories {
 
 #[derive(Default)]
 struct State {
-    entries: HashMap<Arc<[u8]>, Entry, foldhash::fast::FixedState>,
-    /// The prefixes in the order in which they were last used.
-    by_use: BTreeMap<u64, Arc<[u8]>>,
+    entries: HashMap<Box<[u8]>, Entry, foldhash::fast::FixedState>,
     uses: u64,
     bytes: usize,
 }
 
+#[derive(Default)]
 struct Entry {
     directory: Directory,
+    /// When it was used last, counted in uses.
     used: u64,
     bytes: usize,
 }
@@ -44,44 +46,60 @@ impl Directories {
     /// The directory of a plane. The caller has the plane's key locked.
     pub(crate) fn get(&self, prefix: &[u8]) -> Option<Directory> {
         let mut state = self.state.lock();
-        let State { entries, by_use, uses, .. } = &mut *state;
+        let State { entries, uses, .. } = &mut *state;
         let entry = entries.get_mut(prefix)?;
         *uses += 1;
-        let name = by_use.remove(&entry.used)?;
-        by_use.insert(*uses, name);
         entry.used = *uses;
         Some(entry.directory.clone())
     }
 
     /// Forgets the directory of a plane.
     pub(crate) fn forget(&self, prefix: &[u8]) {
-        self.state.lock().forget(prefix);
+        let mut state = self.state.lock();
+        if let Some(entry) = state.entries.remove(prefix) {
+            state.bytes -= entry.bytes;
+        }
     }
 
     /// Keeps the directory of a plane, in the place of the one before. The caller has the plane's key locked.
     pub(crate) fn set(&self, prefix: &[u8], mut directory: Directory) {
         let mut state = self.state.lock();
-        // First of all this, so that nobody shares what is settled.
-        let name = state.forget(prefix).unwrap_or_else(|| prefix.into());
+        let State { entries, uses, bytes } = &mut *state;
+        *uses += 1;
+        let entry = match entries.get_mut(prefix) {
+            Some(entry) => entry,
+            None => entries.entry(prefix.into()).or_default(),
+        };
+        // First of all the old one goes, so that nobody shares what is settled.
+        entry.directory = Directory::default();
         directory.settle();
-        state.uses += 1;
-        let used = state.uses;
-        let bytes = directory.memory_bytes() + prefix.len() + ENTRY_BYTES;
-        state.bytes += bytes;
-        state.by_use.insert(used, name.clone());
-        state.entries.insert(name, Entry { directory, used, bytes });
-        while state.bytes > self.bytes_max && state.entries.len() > 1 {
-            let Some(oldest) = state.by_use.first_key_value().map(|(_, name)| name.clone()) else { break };
-            state.forget(&oldest);
+        *bytes -= entry.bytes;
+        entry.bytes = directory.memory_bytes() + prefix.len() + ENTRY_BYTES;
+        *bytes += entry.bytes;
+        entry.directory = directory;
+        entry.used = *uses;
+        if *bytes > self.bytes_max {
+            state.shrink(self.bytes_max - self.bytes_max / FREED_PART);
         }
     }
 }
 
 impl State {
-    fn forget(&mut self, prefix: &[u8]) -> Option<Arc<[u8]>> {
-        let entry = self.entries.remove(prefix)?;
-        self.bytes -= entry.bytes;
-        self.by_use.remove(&entry.used)
+    /// Throws out what was not used for longest, down to so many bytes, but for the last.
+    fn shrink(&mut self, bytes: usize) {
+        let mut ages: Vec<(u64, usize)> =
+            self.entries.values().map(|entry| (entry.used, entry.bytes)).collect();
+        ages.sort_unstable();
+        ages.pop();
+        let mut oldest_kept = 0;
+        for (used, freed) in ages {
+            if self.bytes <= bytes {
+                break;
+            }
+            self.bytes -= freed;
+            oldest_kept = used + 1;
+        }
+        self.entries.retain(|_, entry| entry.used >= oldest_kept);
     }
 }
 
@@ -89,20 +107,32 @@ impl State {
 mod tests {
     use super::*;
 
+    /// Which of ten single-letter planes are known, and that what is counted is what they take.
+    fn known(cache: &Directories) -> String {
+        let known = ('a'..='j').filter(|name| cache.get(name.to_string().as_bytes()).is_some()).collect();
+        let state = cache.state.lock();
+        assert_eq!(state.bytes, state.entries.values().map(|entry| entry.bytes).sum::<usize>());
+        known
+    }
+
     #[test]
     fn the_least_recently_used_go_first_and_the_last_one_stays() {
-        let cache = Directories::new(3 * (ENTRY_BYTES + 1));
         let directory = Directory::default();
-        for name in [b"a", b"b", b"c"] {
-            cache.set(name, directory.clone());
+        let each = directory.memory_bytes() + ENTRY_BYTES + 1;
+        let cache = Directories::new(8 * each);
+        for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            cache.set(name.as_bytes(), directory.clone());
         }
         assert!(cache.get(b"a").is_some());
-        cache.set(b"d", directory.clone());
-        let known = [b"a", b"b", b"c", b"d"].map(|name| cache.get(name).is_some());
-        assert_eq!(known, [true, false, true, true]);
+        cache.set(b"c", directory.clone());
+        assert_eq!(cache.state.lock().entries.len(), 8, "it is full");
+        cache.set(b"i", directory.clone());
+        assert_eq!(known(&cache), "acefghi", "one is too many, and another makes room");
+        cache.forget(b"e");
+        assert_eq!(known(&cache), "acfghi");
         let small = Directories::new(0);
         small.set(b"a", directory.clone());
         small.set(b"b", directory);
-        assert!(small.get(b"a").is_none() && small.get(b"b").is_some());
+        assert_eq!(known(&small), "b");
     }
 }

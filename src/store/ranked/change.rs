@@ -9,10 +9,10 @@ use super::segment::{Edge, Segment};
 use super::{Ranked, slot_row};
 
 /// A segment larger than this is split, in bytes.
-const SEGMENT_BYTES_MAX: usize = 768;
+pub(super) const SEGMENT_BYTES_MAX: usize = 768;
 
 /// A segment smaller than this joins a neighbour, in bytes.
-const SEGMENT_BYTES_MIN: usize = 192;
+pub(super) const SEGMENT_BYTES_MIN: usize = 192;
 
 /// Deltas beside a segment. More of them save log, and cost whoever reads the segment a row each.
 pub(super) const SLOTS: u8 = 16;
@@ -68,36 +68,6 @@ impl Ranked {
         self.change(txn, place, None, &Change { kind: Kind::Removed, subkey, value: &[] })
     }
 
-    /// Removes the elements of ranks `from` to `to` (excluded). Segments that go whole are not read.
-    pub fn remove_range(&mut self, txn: &mut Txn, from: u64, to: u64) -> Result<u64> {
-        let mut left = to.min(self.len()).saturating_sub(from);
-        let removed = left;
-        while left > 0 {
-            let Some((place, skip)) = self.directory.at(from) else { break };
-            let count = u64::from(self.directory.tally(place).count);
-            if skip == 0 && count <= left && (!Directory::is_first(place) || left == self.len()) {
-                self.drop_segment(txn, place);
-                left -= count;
-                continue;
-            }
-            let end = (skip + left).min(count);
-            left -= end - skip;
-            // What goes whole goes first: else it might be joined to what stays.
-            while let Some(next) = self.directory.next(place) {
-                let count = u64::from(self.directory.tally(next).count);
-                if count > left {
-                    break;
-                }
-                self.drop_segment(txn, next);
-                left -= count;
-            }
-            let mut segment = self.segment(txn, place)?;
-            segment.remove_range(skip as usize, end as usize);
-            self.put_shrunk(txn, place, segment)?;
-        }
-        Ok(removed)
-    }
-
     /// Stages a change, to a segment that may have been read already.
     fn change(
         &mut self,
@@ -132,22 +102,26 @@ impl Ranked {
     /// Stages a change as a delta. False, and nothing done, where the segment itself should be written: as it is
     /// written anyway, by this transaction, as it would lose its last element, or as there are enough deltas.
     fn put_delta(&mut self, txn: &mut Txn, place: Place, change: &Change<'_>) -> bool {
-        let mut tally = self.directory.tally(place);
+        let (mut tally, separator) = self.directory.look(place);
         let bytes = usize::from(tally.delta_bytes) + change.byte_len_max();
         let count = i64::from(tally.count) + change.kind.weight();
-        let row = self.row(place);
-        if bytes > DELTA_BYTES_MAX || count <= 0 || txn.staged(&row).is_some() {
+        if bytes > DELTA_BYTES_MAX || count <= 0 {
+            return false;
+        }
+        let row = self.row_of(separator);
+        if txn.staged(&row).is_some() {
             return false;
         }
         // A transaction needs but one slot.
-        let own = tally.live.checked_sub(1).and_then(|slot| Some((slot, txn.staged(&slot_row(&row, slot))?)));
+        let own = tally.live.checked_sub(1).filter(|_| !txn.is_empty());
+        let own = own.and_then(|slot| Some((slot, txn.staged(&slot_row(&row, slot))?)));
         let (slot, mut delta) = match own {
             Some((slot, staged)) => (slot, staged.to_vec()),
             None if tally.live == SLOTS => return false,
             None => (tally.live, Vec::with_capacity(change.byte_len_max())),
         };
         let len = delta.len();
-        change.put(self.directory.separator(place), &mut delta);
+        change.put(separator, &mut delta);
         tally.delta_bytes += (delta.len() - len) as u16;
         tally.count = count as u32;
         tally.live = slot + 1;
@@ -157,7 +131,13 @@ impl Ranked {
     }
 
     /// Stages a segment that has gained elements, in as many parts as it takes; returns the last one's place.
-    fn put_grown(&mut self, txn: &mut Txn, place: Place, mut segment: Segment, edge: Edge) -> Place {
+    pub(super) fn put_grown(
+        &mut self,
+        txn: &mut Txn,
+        place: Place,
+        mut segment: Segment,
+        edge: Edge,
+    ) -> Place {
         if segment.byte_len() <= SEGMENT_BYTES_MAX || segment.len() < 2 {
             self.put(txn, place, &segment);
             return place;
@@ -168,13 +148,20 @@ impl Ranked {
         self.put_grown(txn, place, right, edge)
     }
 
+    /// Whether it is large enough not to be joined to a neighbour. What is left at an end is soon popped or added to, and
+    /// looking at its neighbour each time would cost more than two small segments do.
+    pub(super) fn may_stand_alone(&self, place: Place, segment: &Segment) -> bool {
+        let is_end = Directory::is_first(place) || self.directory.is_last(place);
+        segment.byte_len() >= if is_end { 1 } else { SEGMENT_BYTES_MIN }
+    }
+
     /// Stages a segment that has lost elements, or joins it with a neighbour.
-    fn put_shrunk(&mut self, txn: &mut Txn, place: Place, segment: Segment) -> Result<()> {
+    pub(super) fn put_shrunk(&mut self, txn: &mut Txn, place: Place, segment: Segment) -> Result<()> {
         if segment.len() == 0 && !Directory::is_first(place) {
             self.drop_segment(txn, place);
             return Ok(());
         }
-        if segment.byte_len() >= SEGMENT_BYTES_MIN {
+        if self.may_stand_alone(place, &segment) {
             self.put(txn, place, &segment);
             return Ok(());
         }
@@ -205,8 +192,9 @@ impl Ranked {
 
     /// Stages a segment with all changes made to it, and the removal of its deltas.
     fn put(&mut self, txn: &mut Txn, place: Place, segment: &Segment) {
-        let row = self.row(place);
-        for slot in 0..self.directory.tally(place).live {
+        let (tally, separator) = self.directory.look(place);
+        let row = self.row_of(separator);
+        for slot in 0..tally.live {
             txn.delete(slot_row(&row, slot));
         }
         txn.put(row, segment.encode());
@@ -215,9 +203,10 @@ impl Ranked {
     }
 
     /// Stages the removal of a segment.
-    fn drop_segment(&mut self, txn: &mut Txn, place: Place) {
-        let row = self.row(place);
-        for slot in 0..self.directory.tally(place).live {
+    pub(super) fn drop_segment(&mut self, txn: &mut Txn, place: Place) {
+        let (tally, separator) = self.directory.look(place);
+        let row = self.row_of(separator);
+        for slot in 0..tally.live {
             txn.delete(slot_row(&row, slot));
         }
         txn.delete(row);

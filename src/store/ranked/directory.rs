@@ -55,8 +55,8 @@ impl Directory {
 
     /// Puts what is pending into the tree: without copying anything if nobody shares it.
     pub(super) fn settle(&mut self) {
-        for Pending { place, tally, .. } in std::mem::take(&mut self.pending) {
-            self.tree.set(place.0, tally);
+        for Pending { place, tally, gained } in std::mem::take(&mut self.pending) {
+            self.tree.set(place.0, tally, gained);
         }
     }
 
@@ -94,15 +94,19 @@ impl Directory {
         self.tree.before(place.0).wrapping_add_signed(gained)
     }
 
+    /// What is known of a segment, and its separator.
+    pub(super) fn look(&self, place: Place) -> (Tally, &[u8]) {
+        let (settled, separator) = self.tree.look(place.0).unwrap_or_default();
+        let pending = self.pending.iter().find(|pending| pending.place == place);
+        (pending.map_or(settled, |pending| pending.tally), separator)
+    }
+
     pub(super) fn separator(&self, place: Place) -> &[u8] {
-        self.tree.separator(place.0)
+        self.look(place).1
     }
 
     pub(super) fn tally(&self, place: Place) -> Tally {
-        match self.pending.iter().find(|pending| pending.place == place) {
-            Some(pending) => pending.tally,
-            None => self.tree.tally(place.0).unwrap_or_default(),
-        }
+        self.look(place).0
     }
 
     pub(super) fn is_first(place: Place) -> bool {
@@ -122,11 +126,17 @@ impl Directory {
     }
 
     pub(super) fn set(&mut self, place: Place, tally: Tally) {
-        let Some(old) = self.tree.tally(place.0) else { return };
-        let new = Pending { place, tally, gained: i64::from(tally.count) - i64::from(old.count) };
         match self.pending.binary_search_by_key(&place, |pending| pending.place) {
-            Ok(at) => self.pending[at] = new,
-            Err(at) => self.pending.insert(at, new),
+            Ok(at) => {
+                let pending = &mut self.pending[at];
+                pending.gained += i64::from(tally.count) - i64::from(pending.tally.count);
+                pending.tally = tally;
+            }
+            Err(at) => {
+                let Some((old, _)) = self.tree.look(place.0) else { return };
+                let gained = i64::from(tally.count) - i64::from(old.count);
+                self.pending.insert(at, Pending { place, tally, gained });
+            }
         }
         if self.pending.len() > PENDING_MAX {
             self.settle();

@@ -38,7 +38,9 @@
 //! | 50 inserts, trim to 500 | 6639 | 59 | | | 1539 | 525 | 657 | 9.5 kB | 8.6 kB |
 //!
 //! What is left: asking first reads a row for each delta, eight on average. Removing a few elements by rank writes their
-//! segment. A large value added at an end writes its neighbour, too, before it gets a segment of its own.
+//! segment, unless they are its first or its last and it has no deltas: that is one, of a few bytes (`remove.rs`), so that
+//! a pop from a long queue does not write what stays. A large value added at an end writes its neighbour, too, before it
+//! gets a segment of its own.
 //!
 //! What a segment holds is found by its separator; how many lie before it is kept in memory, by the [`Directory`] (23
 //! bytes a segment, and its separator), which is made from the rows when a plane is first touched: in 0.1 s for
@@ -52,6 +54,7 @@ mod delta;
 mod directory;
 #[cfg(test)]
 mod measure;
+mod remove;
 mod segment;
 mod separators;
 #[cfg(test)]
@@ -202,11 +205,10 @@ impl Ranked {
         let missing = || Error::Damaged("a segment or a delta is missing");
         let mut rows = Vec::with_capacity(places.len());
         for &place in places {
-            let row = self.row(place);
-            let slots = 0..self.directory.tally(place).live;
+            let (tally, separator) = self.directory.look(place);
             let first = rows.len();
-            rows.push(row);
-            for slot in slots {
+            rows.push(self.row_of(separator));
+            for slot in 0..tally.live {
                 rows.push(slot_row(&rows[first], slot));
             }
         }
@@ -218,9 +220,10 @@ impl Ranked {
         let mut segments = Vec::with_capacity(places.len());
         for &place in places {
             let mut segment = Segment::decode(&values.next().flatten().ok_or_else(missing)?)?;
-            for _ in 0..self.directory.tally(place).live {
+            let (tally, separator) = self.directory.look(place);
+            for _ in 0..tally.live {
                 let delta = values.next().flatten().ok_or_else(missing)?;
-                segment.apply_delta(self.directory.separator(place), &delta)?;
+                segment.apply_delta(separator, &delta)?;
             }
             segments.push(segment);
         }
@@ -228,7 +231,11 @@ impl Ranked {
     }
 
     fn row(&self, place: Place) -> Vec<u8> {
-        let separator = self.directory.separator(place);
+        self.row_of(self.directory.separator(place))
+    }
+
+    /// A segment's row, by its separator.
+    fn row_of(&self, separator: &[u8]) -> Vec<u8> {
         let mut row = Vec::with_capacity(self.prefix.len() + separator.len() + 8);
         row.extend_from_slice(&self.prefix);
         order::put_bytes(&mut row, separator);

@@ -1,13 +1,16 @@
 //! A segment: a few hundred bytes of neighbouring elements.
 
 use super::super::error::{Error, Result};
-use super::delta::{self, Change, Kind};
+use super::delta::{self, Change, Cut, Kind, Step};
 use crate::codec::varint;
 
 const VERSION: u8 = 0x10;
 
 /// What an entry adds to its subkey and value, as an estimate, in bytes.
 const ENTRY_BYTES: usize = 2;
+
+/// Room for subkeys when a segment is read, at most, in bytes; where that is too little, more is made.
+const SUBKEY_BYTES: usize = 1024;
 
 /// Where in its plane a segment grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +20,28 @@ pub(super) enum Edge {
     End,
 }
 
+/// Where in a segment's bytes an element's subkey and value lie.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    subkey: (u32, u32),
+    value: (u32, u32),
+}
+
+impl Entry {
+    /// About how long it is on disk.
+    fn byte_len(self) -> usize {
+        (self.subkey.1 - self.subkey.0 + self.value.1 - self.value.0) as usize + ENTRY_BYTES
+    }
+}
+
 /// A segment, taken apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Segment {
-    /// All subkeys and values, one after the other.
+    /// Its row as it was read, in which the values lie; then subkeys, and what came later.
     bytes: Vec<u8>,
-    /// Where each entry begins, where its value begins, and where it ends.
-    entries: Vec<(u32, u32, u32)>,
+    entries: Vec<Entry>,
+    /// What is gone of the row it was read from; `None` if it differs in any other way.
+    cut: Option<Cut>,
 }
 
 impl Segment {
@@ -33,19 +51,22 @@ impl Segment {
     }
 
     pub(super) fn decode(value: &[u8]) -> Result<Self> {
-        let mut segment = Self::default();
+        // An entry takes two bytes at least, whatever is said of how many there are.
+        let count = (Self::count(value)? as usize).min(value.len() / ENTRY_BYTES);
+        let mut bytes = Vec::with_capacity(value.len() + value.len().min(SUBKEY_BYTES));
+        bytes.extend_from_slice(value);
+        let mut entries: Vec<Entry> = Vec::with_capacity(count);
+        let mut before = (0, 0);
         each(value, |shared, rest, value| {
-            let start = segment.bytes.len();
-            if let Some(&(before, end, _)) = segment.entries.last() {
-                let end = (before as usize + shared).min(end as usize);
-                segment.bytes.extend_from_within(before as usize..end);
-            }
-            segment.bytes.extend_from_slice(rest);
-            let middle = segment.bytes.len();
-            segment.bytes.extend_from_slice(value);
-            segment.entries.push((start as u32, middle as u32, segment.bytes.len() as u32));
+            let start = bytes.len() as u32;
+            bytes.extend_from_within(
+                before.0 as usize..(before.0 as usize).saturating_add(shared).min(before.1 as usize),
+            );
+            bytes.extend_from_slice(rest);
+            before = (start, bytes.len() as u32);
+            entries.push(Entry { subkey: before, value });
         })?;
-        Ok(segment)
+        Ok(Self { bytes, entries, cut: Some(Cut::default()) })
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -72,16 +93,32 @@ impl Segment {
     /// Makes the changes of a delta.
     pub(super) fn apply_delta(&mut self, separator: &[u8], delta: &[u8]) -> Result<()> {
         let mut subkey = Vec::new();
-        delta::each(delta, |kind, shared, rest, value| {
-            subkey.clear();
-            subkey.extend_from_slice(separator.get(..shared)?);
-            subkey.extend_from_slice(rest);
-            self.apply(&Change { kind, subkey: &subkey, value });
+        delta::each(delta, |step| {
+            match step {
+                Step::Change { kind, shared, rest, value } => {
+                    subkey.clear();
+                    subkey.extend_from_slice(separator.get(..shared)?);
+                    subkey.extend_from_slice(rest);
+                    self.apply(&Change { kind, subkey: &subkey, value });
+                }
+                Step::Cut(Cut { first, last }) => {
+                    let (first, last) = (first as usize, last as usize);
+                    let kept = self.len().checked_sub(first.checked_add(last)?)?;
+                    self.remove_range(first + kept, self.len());
+                    self.remove_range(0, first);
+                }
+            }
             Some(())
         })
     }
 
+    /// What is gone of the row it was read from, if nothing else has changed.
+    pub(super) fn cut(&self) -> Option<Cut> {
+        self.cut
+    }
+
     pub(super) fn apply(&mut self, change: &Change<'_>) {
+        self.cut = None;
         if change.kind == Kind::Removed {
             self.remove(change.subkey);
         } else {
@@ -95,19 +132,19 @@ impl Segment {
 
     /// About how long it is on disk, before neighbours share what they begin with.
     pub(super) fn byte_len(&self) -> usize {
-        let used: usize = self.entries.iter().map(|&(start, _, end)| (end - start) as usize).sum();
-        used + self.entries.len() * ENTRY_BYTES
+        self.entries.iter().map(|entry| entry.byte_len()).sum()
     }
 
-    fn subkey(&self, (start, middle, _): (u32, u32, u32)) -> &[u8] {
-        self.bytes.get(start as usize..middle as usize).unwrap_or_default()
+    fn slice(&self, (start, end): (u32, u32)) -> &[u8] {
+        self.bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    fn subkey(&self, entry: Entry) -> &[u8] {
+        self.slice(entry.subkey)
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> + ExactSizeIterator {
-        self.entries.iter().map(|&entry| {
-            let value = self.bytes.get(entry.1 as usize..entry.2 as usize).unwrap_or_default();
-            (self.subkey(entry), value)
-        })
+        self.entries.iter().map(|entry| (self.slice(entry.subkey), self.slice(entry.value)))
     }
 
     pub(super) fn find(&self, subkey: &[u8]) -> std::result::Result<usize, usize> {
@@ -131,7 +168,8 @@ impl Segment {
         self.bytes.extend_from_slice(subkey);
         let middle = self.bytes.len();
         self.bytes.extend_from_slice(value);
-        let entry = (start as u32, middle as u32, self.bytes.len() as u32);
+        let (start, middle, end) = (start as u32, middle as u32, self.bytes.len() as u32);
+        let entry = Entry { subkey: (start, middle), value: (middle, end) };
         match self.find(subkey) {
             Ok(at) => self.entries[at] = entry,
             Err(at) => self.entries.insert(at, entry),
@@ -145,6 +183,11 @@ impl Segment {
     }
 
     pub(super) fn remove_range(&mut self, from: usize, to: usize) {
+        let (gone, is_end) = ((to - from) as u32, to == self.len());
+        self.cut = self.cut.filter(|_| from == 0 || is_end);
+        if let Some(cut) = &mut self.cut {
+            *(if is_end { &mut cut.last } else { &mut cut.first }) += gone;
+        }
         self.entries.drain(from..to);
     }
 
@@ -157,9 +200,9 @@ impl Segment {
             Edge::End => bytes_max,
         };
         let mut bytes = 0;
-        let at = self.entries.iter().position(|&(start, _, end)| {
+        let at = self.entries.iter().position(|entry| {
             let before = bytes;
-            bytes += (end - start) as usize + ENTRY_BYTES;
+            bytes += entry.byte_len();
             if edge == Edge::Start { before >= left_max } else { bytes > left_max }
         });
         at.unwrap_or(1).clamp(1, self.len().max(2) - 1)
@@ -167,7 +210,8 @@ impl Segment {
 
     /// Keeps the entries before `at`; the others, and what separates them.
     pub(super) fn split(&mut self, at: usize) -> (Vec<u8>, Self) {
-        let right = Self { bytes: self.bytes.clone(), entries: self.entries.split_off(at) };
+        self.cut = None;
+        let right = Self { bytes: self.bytes.clone(), entries: self.entries.split_off(at), cut: None };
         let last = self.entries.last().map_or(&[][..], |&entry| self.subkey(entry));
         let first = right.entries.first().map_or(&[][..], |&entry| right.subkey(entry));
         // The shortest that is above what stays.
@@ -179,10 +223,15 @@ impl Segment {
     /// This one's entries, then the other's.
     pub(super) fn joined(&self, other: &Self) -> Self {
         let shift = self.bytes.len() as u32;
-        let moved = other.entries.iter().map(|&(a, b, c)| (a + shift, b + shift, c + shift));
+        let shifted = |(start, end)| (start + shift, end + shift);
+        let moved = other
+            .entries
+            .iter()
+            .map(|entry| Entry { subkey: shifted(entry.subkey), value: shifted(entry.value) });
         Self {
             bytes: [&self.bytes[..], &other.bytes].concat(),
             entries: self.entries.iter().copied().chain(moved).collect(),
+            cut: None,
         }
     }
 }
@@ -200,10 +249,12 @@ fn head(value: &[u8]) -> Option<(u32, &[u8])> {
     Some((count, rest))
 }
 
-/// Visits the entries of an encoded segment: bytes shared with the subkey before, the rest of the subkey, the value.
-fn each(value: &[u8], mut visit: impl FnMut(usize, &[u8], &[u8])) -> Result<()> {
+/// Visits the entries of an encoded segment: bytes shared with the subkey before, the rest of the subkey, and where in
+/// the encoding the value lies.
+fn each(encoded: &[u8], mut visit: impl FnMut(usize, &[u8], (u32, u32))) -> Result<()> {
     let mut take = || {
-        let (count, mut rest) = head(value)?;
+        let len = u32::try_from(encoded.len()).ok()?;
+        let (count, mut rest) = head(encoded)?;
         for _ in 0..count {
             let (&lengths, after) = rest.split_first()?;
             rest = after;
@@ -216,7 +267,9 @@ fn each(value: &[u8], mut visit: impl FnMut(usize, &[u8], &[u8])) -> Result<()> 
             };
             let (shared, own) = (length(lengths >> 4)?, length(lengths & 15)?);
             let own = varint::take_slice(&mut rest, own)?;
-            visit(shared, own, varint::take_bytes(&mut rest)?);
+            let value = varint::take_bytes(&mut rest)?;
+            let end = len - rest.len() as u32;
+            visit(shared, own, (end - value.len() as u32, end));
         }
         rest.is_empty().then_some(())
     };

@@ -9,6 +9,9 @@ use proptest::prelude::*;
 
 use super::Ranked;
 use super::change::SLOTS;
+use super::delta::Cut;
+use super::directory::Tally;
+use super::segment::Segment;
 use crate::engine::{Env, Options, Tier};
 use crate::store::{LockSet, Reads, Store, Txn};
 use crate::vfs::memory::MemoryVfs;
@@ -30,6 +33,10 @@ enum Step {
     Prepend(u8),
     Remove(u16),
     RemoveRange(u16, u16),
+    TakeRange(u16, u16),
+    /// Pops so many, one a commit if that is said.
+    PopFirst(u8, bool),
+    PopLast(u8, bool),
     Commit,
     Reopen,
 }
@@ -42,6 +49,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..100_u8).prop_map(Step::Prepend),
         8 => (0..2000_u16).prop_map(Step::Remove),
         1 => (0..1000_u16, 0..300_u16).prop_map(|(from, len)| Step::RemoveRange(from, len)),
+        1 => (0..1000_u16, 0..300_u16).prop_map(|(from, len)| Step::TakeRange(from, len)),
+        3 => (1..60_u8, any::<bool>()).prop_map(|(count, commits)| Step::PopFirst(count, commits)),
+        3 => (1..60_u8, any::<bool>()).prop_map(|(count, commits)| Step::PopLast(count, commits)),
         16 => Just(Step::Commit),
         4 => Just(Step::Reopen),
     ]
@@ -109,6 +119,30 @@ impl World {
         }
     }
 
+    fn take_range(&mut self, from: u64, to: u64) {
+        self.txn();
+        let txn = self.txn.as_mut().unwrap();
+        let len = to.saturating_sub(from) as usize;
+        let gone: Vec<_> = self.model.clone().into_iter().skip(from as usize).take(len).collect();
+        let mut shown = Vec::new();
+        let mut show = |subkey: &[u8], value: &[u8]| shown.push((subkey.to_vec(), value.to_vec()));
+        assert_eq!(self.plane.take_range(txn, from, to, &mut show).unwrap(), gone.len() as u64);
+        assert_eq!(shown, gone);
+        for (subkey, _) in gone {
+            self.model.remove(&subkey);
+        }
+    }
+
+    fn pop(&mut self, is_last: bool, count: u8, commits: bool) {
+        for _ in 0..count {
+            let from = if is_last { self.plane.len().saturating_sub(1) } else { 0 };
+            self.take_range(from, from + 1);
+            if commits {
+                self.step(&Step::Commit);
+            }
+        }
+    }
+
     fn push(&mut self, at_end: bool) {
         self.pushed += 1;
         let (side, n) = if at_end { (b'z', self.pushed) } else { (0, u32::MAX - self.pushed) };
@@ -123,6 +157,9 @@ impl World {
             Step::Prepend(count) => (0..count).for_each(|_| self.push(false)),
             Step::Remove(key) => self.remove(&subkey(key)),
             Step::RemoveRange(from, len) => self.remove_range(from.into(), u64::from(from) + u64::from(len)),
+            Step::TakeRange(from, len) => self.take_range(from.into(), u64::from(from) + u64::from(len)),
+            Step::PopFirst(count, commits) => self.pop(false, count, commits),
+            Step::PopLast(count, commits) => self.pop(true, count, commits),
             Step::Commit => {
                 if let Some(txn) = self.txn.take() {
                     txn.commit().unwrap();
@@ -209,4 +246,52 @@ fn changes_gather_beside_their_segment_until_its_slots_are_full() {
     assert_eq!(rows(&mut world), 1);
     world.reopen();
     world.check();
+}
+
+#[test]
+fn a_pop_writes_what_is_gone_and_not_what_stays() {
+    let mut world = World::new();
+    (0..100).for_each(|_| world.push(true));
+    world.step(&Step::Commit);
+    let before = rows(&mut world);
+    for is_last in [true, false, true] {
+        for _ in 0..3 {
+            world.pop(is_last, 1, false);
+            let bytes = world.txn().weight();
+            assert!(bytes < 100, "{bytes} bytes staged by a pop");
+            world.step(&Step::Commit);
+        }
+        world.reopen();
+        world.check();
+    }
+    let cuts = rows(&mut world) - before;
+    assert!(
+        (1..=2).contains(&cuts),
+        "{cuts} rows more: each end's segment has one cut, written over and over"
+    );
+    // What is pushed beside a cut, and popped again.
+    world.push(true);
+    world.step(&Step::Commit);
+    world.pop(true, 2, true);
+    world.reopen();
+    world.check();
+    world.pop(false, 100, true);
+    assert_eq!(rows(&mut world), 0);
+}
+
+#[test]
+fn a_cut_of_more_than_there_is_is_damage() {
+    let mut world = World::new();
+    (0..3).for_each(|_| world.push(true));
+    world.step(&Step::Commit);
+    let place = world.plane.directory.find(b"").unwrap();
+    let row = world.plane.row(place);
+    for (first, last, is_sound) in [(1, 1, true), (2, 2, false), (u32::MAX, u32::MAX, false)] {
+        let value = world.txn().get(&row).unwrap().unwrap();
+        let mut segment = Segment::decode(&value).unwrap();
+        let applied = segment.apply_delta(&[], &Cut { first, last }.encode());
+        assert_eq!(applied.is_ok(), is_sound, "{first} {last}");
+        let mut tally = Tally { count: 3, ..Tally::default() };
+        assert_eq!(tally.add(0, &Cut { first, last }.encode()).is_ok(), is_sound, "{first} {last}");
+    }
 }

@@ -190,37 +190,29 @@ impl Tree {
         Some((before + within, left))
     }
 
-    /// A segment's leaf and its number there; how many elements come before the leaf is added up on the way.
-    fn locate(&self, segment: usize, before: &mut u64) -> Option<(&Leaf, usize)> {
+    /// What is known of a segment, and its separator.
+    pub(super) fn look(&self, segment: usize) -> Option<(Tally, &[u8])> {
         let mut left = segment;
-        let leaf = self.descend(|children| {
-            let child = child_of(children, &mut left);
-            *before += children.iter().take(child).map(|child| child.sum.elements).sum::<u64>();
-            Some(child)
-        })?;
-        Some((leaf, left))
-    }
-
-    pub(super) fn separator(&self, segment: usize) -> &[u8] {
-        self.locate(segment, &mut 0).map_or(&[], |(leaf, at)| leaf.separators.get(at))
-    }
-
-    pub(super) fn tally(&self, segment: usize) -> Option<Tally> {
-        self.locate(segment, &mut 0).and_then(|(leaf, at)| leaf.tallies.get(at).copied())
+        let leaf = self.descend(|children| Some(child_of(children, &mut left)))?;
+        Some((*leaf.tallies.get(left)?, leaf.separators.get(left)))
     }
 
     /// How many elements lie before a segment.
     pub(super) fn before(&self, segment: usize) -> u64 {
-        let mut before = 0;
-        let within = self.locate(segment, &mut before).map_or(0, |(leaf, at)| {
-            leaf.tallies.iter().take(at).map(|tally| u64::from(tally.count)).sum::<u64>()
+        let (mut left, mut before) = (segment, 0);
+        let leaf = self.descend(|children| {
+            let child = child_of(children, &mut left);
+            before += children.iter().take(child).map(|child| child.sum.elements).sum::<u64>();
+            Some(child)
+        });
+        let within = leaf.map_or(0, |leaf| {
+            leaf.tallies.iter().take(left).map(|tally| u64::from(tally.count)).sum::<u64>()
         });
         before + within
     }
 
-    pub(super) fn set(&mut self, segment: usize, tally: Tally) {
-        let Some(old) = self.tally(segment) else { return };
-        let gained = i64::from(tally.count) - i64::from(old.count);
+    /// Sets what is known of a segment that there is, and counts so many elements more than it had.
+    pub(super) fn set(&mut self, segment: usize, tally: Tally, gained: i64) {
         let (mut tree, mut left) = (self, segment);
         loop {
             tree.sum.elements = tree.sum.elements.wrapping_add_signed(gained);
@@ -315,7 +307,9 @@ impl Tree {
 
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (Vec<u8>, Tally)> {
-        (0..self.sum.segments).filter_map(|at| Some((self.separator(at).to_vec(), self.tally(at)?)))
+        (0..self.sum.segments)
+            .filter_map(|at| self.look(at))
+            .map(|(tally, separator)| (separator.to_vec(), tally))
     }
 
     /// Checks what each node says of those below it; how many levels there are.

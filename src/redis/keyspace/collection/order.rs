@@ -22,6 +22,9 @@ const BY_SCORE: Plane = 1;
 
 type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
+/// Is shown an element in order of rank.
+type Show<'a> = dyn FnMut(&[u8], &[u8]) + 'a;
+
 /// The elements in order of rank: a list's places and values, or a sorted set's scores with members, and nothing.
 pub enum Ordered<'a> {
     /// Of a small collection.
@@ -72,6 +75,16 @@ impl Ordered<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Shows so many elements, of which there is one at least, from a rank on.
+    fn each(&self, reads: &dyn Reads, from: u64, count: u64, show: &mut Show<'_>) -> Result<()> {
+        let mut left = count;
+        self.range(reads, from, &mut |subkey, value| {
+            show(subkey, value);
+            left -= 1;
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
     }
 
     /// Visits the elements from a rank back to the first, until told to stop.
@@ -209,25 +222,34 @@ impl Collection {
 
     /// Removes the elements of ranks `from` to `to` (excluded); how many there were. Of a list, or a sorted set.
     pub fn remove_ranks(&mut self, txn: &mut Txn, from: u64, to: u64) -> Result<u64> {
+        self.remove_shown(txn, from, to, None)
+    }
+
+    /// The same, and shows them in order, as [`Ordered::range`] does.
+    pub fn take_ranks(&mut self, txn: &mut Txn, from: u64, to: u64, show: &mut Show<'_>) -> Result<u64> {
+        self.remove_shown(txn, from, to, Some(show))
+    }
+
+    fn remove_shown(
+        &mut self,
+        txn: &mut Txn,
+        from: u64,
+        to: u64,
+        mut show: Option<&mut Show<'_>>,
+    ) -> Result<u64> {
         self.edit(txn.now_ms());
         let to = to.min(self.len(txn)?);
         let count = to.saturating_sub(from);
         if count == 0 {
             return Ok(0);
         }
-        // All of it: the key goes, and its elements with it, unread.
-        if let Elements::Rows { len, .. } = &mut self.elements
-            && count == *len
-        {
-            *len = 0;
-            return Ok(count);
-        }
         if self.is_inline() {
-            let ordered = self.ordered(txn)?;
             let mut gone = Vec::new();
-            ordered.range(txn, from, &mut |subkey, _| {
+            self.ordered(txn)?.each(txn, from, count, &mut |subkey, value| {
                 gone.push(self.subkey_of(subkey).to_vec());
-                if gone.len() as u64 == count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if let Some(show) = &mut show {
+                    show(subkey, value);
+                }
             })?;
             if let Elements::Inline(entries) = &mut self.elements {
                 for subkey in gone {
@@ -236,20 +258,35 @@ impl Collection {
             }
             return Ok(count);
         }
+        // All of it: the key goes, and its elements with it, unread unless they are wanted.
+        if count == self.physical_len() {
+            if let Some(show) = show {
+                self.ordered(txn)?.each(txn, from, count, show)?;
+            }
+            if let Elements::Rows { len, .. } = &mut self.elements {
+                *len = 0;
+            }
+            return Ok(count);
+        }
         let kind = self.kind;
         let Elements::Rows { prefix, len, .. } = &mut self.elements else { return Ok(0) };
         let ranked = ranked_mut(&mut self.ranked, kind, prefix, *len, txn)?;
         if kind == Type::SortedSet {
             let mut gone = Vec::new();
-            ranked.range(txn, from, &mut |subkey, _| {
+            ranked.take_range(txn, from, to, &mut |subkey, value| {
                 gone.push(rows::element_row(prefix, COUNTED, subkey.get(SCORE_BYTES..).unwrap_or_default()));
-                if gone.len() as u64 == count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if let Some(show) = &mut show {
+                    show(subkey, value);
+                }
             })?;
             for row in gone {
                 txn.delete(row);
             }
+        } else if let Some(show) = show {
+            ranked.take_range(txn, from, to, show)?;
+        } else {
+            ranked.remove_range(txn, from, to)?;
         }
-        ranked.remove_range(txn, from, to)?;
         *len = len.saturating_sub(count);
         Ok(count)
     }

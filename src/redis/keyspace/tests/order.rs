@@ -136,9 +136,15 @@ impl Model {
             }
             Change::TrimList { from, len } => {
                 let (from, to) = (u64::from(from), u64::from(from) + u64::from(len));
-                let gone: Vec<_> = self.list.keys().skip(from as usize).take(len.into()).cloned().collect();
-                assert_eq!(list.remove_ranks(txn, from, to).unwrap(), gone.len() as u64);
-                self.list.retain(|place, _| !gone.contains(place));
+                let gone: Vec<_> =
+                    self.list.clone().into_iter().skip(from as usize).take(len.into()).collect();
+                let mut shown = Vec::new();
+                let mut show = |place: &[u8], value: &[u8]| shown.push((place.to_vec(), value.to_vec()));
+                assert_eq!(list.take_ranks(txn, from, to, &mut show).unwrap(), gone.len() as u64);
+                assert_eq!(shown, gone);
+                for (place, _) in &gone {
+                    self.list.remove(place);
+                }
             }
             Change::Score { member: number, score: to } => {
                 set.put(txn, COUNTED, &member(number), &score(to), None).unwrap();
@@ -150,15 +156,14 @@ impl Model {
             }
             Change::TrimSet { from, len } => {
                 let (from, to) = (u64::from(from), u64::from(from) + u64::from(len));
-                let gone: Vec<_> = self
-                    .in_order()
-                    .iter()
-                    .skip(from as usize)
-                    .take(len.into())
-                    .map(|p| p[8..].to_vec())
-                    .collect();
-                assert_eq!(set.remove_ranks(txn, from, to).unwrap(), gone.len() as u64);
-                self.set.retain(|member, _| !gone.contains(member));
+                let gone: Vec<_> = self.in_order().into_iter().skip(from as usize).take(len.into()).collect();
+                let mut shown = Vec::new();
+                let mut show = |place: &[u8], _: &[u8]| shown.push(place.to_vec());
+                assert_eq!(set.take_ranks(txn, from, to, &mut show).unwrap(), gone.len() as u64);
+                assert_eq!(shown, gone);
+                for place in &gone {
+                    self.set.remove(&place[8..]);
+                }
             }
         }
         list.save(txn).unwrap();
