@@ -101,10 +101,6 @@ impl Directory {
         (pending.map_or(settled, |pending| pending.tally), separator)
     }
 
-    pub(super) fn separator(&self, place: Place) -> &[u8] {
-        self.look(place).1
-    }
-
     pub(super) fn tally(&self, place: Place) -> Tally {
         self.look(place).0
     }
@@ -207,7 +203,7 @@ mod tests {
                 format!("{:0width$}", random.below(50_000), width = 5 + 8 * (step as usize % 2)).into_bytes();
             let place = directory.find(&name).unwrap();
             let at = model.partition_point(|(separator, _)| *separator <= name) - 1;
-            assert_eq!(directory.separator(place), model[at].0);
+            assert_eq!(directory.look(place).1, model[at].0);
             let tally = Tally { count: random.below(50) as u32, ..Tally::default() };
             match random.below(10) {
                 0..2 => {

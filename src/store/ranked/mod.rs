@@ -230,10 +230,6 @@ impl Ranked {
         Ok(segments)
     }
 
-    fn row(&self, place: Place) -> Vec<u8> {
-        self.row_of(self.directory.separator(place))
-    }
-
     /// A segment's row, by its separator.
     fn row_of(&self, separator: &[u8]) -> Vec<u8> {
         let mut row = Vec::with_capacity(self.prefix.len() + separator.len() + 8);

@@ -284,8 +284,7 @@ fn a_cut_of_more_than_there_is_is_damage() {
     let mut world = World::new();
     (0..3).for_each(|_| world.push(true));
     world.step(&Step::Commit);
-    let place = world.plane.directory.find(b"").unwrap();
-    let row = world.plane.row(place);
+    let row = world.plane.row_of(&[]);
     for (first, last, is_sound) in [(1, 1, true), (2, 2, false), (u32::MAX, u32::MAX, false)] {
         let value = world.txn().get(&row).unwrap().unwrap();
         let mut segment = Segment::decode(&value).unwrap();
