@@ -58,12 +58,11 @@ fn draw(random: &mut Random, what: &str) -> String {
         numbered(&KINDS[kind..=kind], random)
     };
     match what {
-        // Geohashes of other scores, infinite ones above all, are what C makes of them.
-        "g" => numbered(what, random),
+        // Geohashes of other scores, infinite ones above all, are what C makes of them; and over several scores BYLEX finds
+        // in Redis what its skip list happens to lead to: these keys have scores of one kind, and one score.
+        "g" | "y" => numbered(what, random),
         "s" | "l" | "h" | "t" | "z" | "k" | "p" if !random.one_in(30) => numbered(what, random),
         "s" | "l" | "h" | "t" | "z" | "k" | "p" | "a" => any(random),
-        // All of one score: over several, BYLEX finds in Redis what its skip list happens to lead to.
-        "y" => numbered(what, random),
         "none" => "no-such-key".to_owned(),
         "m" if random.one_in(16) => "long ".repeat(40),
         "m" => pick(random, &["a", "b", "c", "d", "e", "ff", "10", "-3"]).to_owned(),
@@ -194,7 +193,7 @@ fn told(history: &[String], words: &[String]) -> String {
         let mine = history.last().map_or("", |line| &line[..5]);
         let ends =
             |line: &String| line.starts_with(mine) && (line.contains("EXEC") || line.contains("DISCARD"));
-        let last = history.iter().rposition(|line| ends(line)).unwrap_or(0);
+        let last = history.iter().rposition(ends).unwrap_or(0);
         let from = history[..last].iter().rposition(ends).unwrap_or(0);
         return history[from..].join("\n");
     }

@@ -116,9 +116,7 @@ fn what_an_update_sets_counts_by_itself_unless_it_is_one_of_a_statement_or_of_a_
     // All but the key.
     let most = 400 * KB - 3 - 1;
     world.must("TransactWriteItems", &json!({"TransactItems": [{"Update": update("SET b = :b", most)}]}));
-    let statement = |bytes: usize| {
-        json!({"Statement": "UPDATE short SET b = ? WHERE pk = 'k'", "Parameters": [{"S": "x".repeat(bytes)}]})
-    };
+    let statement = |bytes: usize| json!({"Statement": "UPDATE short SET b = ? WHERE pk = 'k'", "Parameters": [{"S": "x".repeat(bytes)}]});
     world.must("ExecuteStatement", &statement(most));
     assert_eq!(refusal(&mut world, "ExecuteStatement", &statement(most + 1)), refused);
 }

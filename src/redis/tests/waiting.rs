@@ -232,9 +232,11 @@ impl Run {
     fn compare(&mut self, mut said: Vec<(usize, Vec<Reply>)>, mut expected: Vec<(usize, Vec<Reply>)>) {
         said.sort_by_key(|(at, _)| *at);
         expected.sort_by_key(|(at, _)| *at);
-        if said != expected {
-            panic!("it said {said:?}\nthe model {expected:?}\nafter:\n{}", self.recent.join("\n"));
-        }
+        assert!(
+            said == expected,
+            "it said {said:?}\nthe model {expected:?}\nafter:\n{}",
+            self.recent.join("\n")
+        );
     }
 
     /// Something that whoever waits is told of. XGROUP SETID may make old entries new, and wakes nobody, in Redis as here.
@@ -306,7 +308,9 @@ impl Run {
         };
         let over: Vec<usize> = self.line.iter().copied().filter(|at| late(&self.callers[*at])).collect();
         let said = self.settle(None);
-        over.iter().for_each(|at| self.release(*at));
+        for at in &over {
+            self.release(*at);
+        }
         self.figures.late += over.len() as u64;
         self.compare(said, over.into_iter().map(|at| (at, vec![Reply::Nil])).collect());
         let store = self.world.instance.store().clone();

@@ -325,8 +325,7 @@ impl Keys {
         let error = |word: &str| Value::Error(word.to_owned());
         let tell = |id: &u64| array([bulk(&format!("{id}-0")), array([bulk("f"), bulk("1")])]);
         let (name, stream) = match words {
-            ["XREADGROUP", .., name, ">"] => (*name, self.stream(name)),
-            ["XGROUP", _, name, ..] => (*name, self.stream(name)),
+            ["XREADGROUP", .., name, ">"] | ["XGROUP", _, name, ..] => (*name, self.stream(name)),
             _ => (words[1], self.stream(words[1])),
         };
         match words {
