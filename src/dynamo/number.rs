@@ -79,6 +79,10 @@ impl Number {
         if !any {
             return Err(NotNumber::Text);
         }
+        // To the service that is no number at all: its own would not hold it.
+        if coefficient != 0 && exponent.unsigned_abs() > u64::from(i32::MAX.unsigned_abs()) {
+            return Err(NotNumber::Text);
+        }
         let exponent = exponent - fraction + zeros;
         Self::new(if negative { -coefficient } else { coefficient }, exponent)
     }
@@ -252,11 +256,8 @@ fn parse_exponent(text: &[u8]) -> Result<i64, NotNumber> {
         if !c.is_ascii_digit() {
             return Err(NotNumber::Text);
         }
-        exponent = exponent * 10 + i64::from(c - b'0');
-        // To the service that is no number at all: its own would not hold it.
-        if exponent > i64::from(i32::MAX) {
-            return Err(NotNumber::Text);
-        }
+        // Whatever is larger is out of range all the same.
+        exponent = (exponent * 10 + i64::from(c - b'0')).min(1 << 40);
     }
     Ok(if negative { -exponent } else { exponent })
 }
