@@ -79,8 +79,8 @@ def measure(connection, name, make, times=200):
 
 def turn_over(connection, name, seconds, batches):
     """Runs batches, encoded beforehand so that the client is not what is measured, for so long; the rate of each tenth."""
-    rates, longest, end, at = [], 0, time.monotonic(), 0
     batches = [(b"".join(map(encode, batch)), len(batch)) for batch in batches]
+    rates, longest, end, at = [], 0, time.monotonic(), 0
     for _ in range(10):
         start, done = end, 0
         while end < start + seconds / 10:
