@@ -11,8 +11,7 @@ use super::instance::Instance;
 use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
 use super::protocol::reply::Reply;
 use super::session::Session;
-use crate::engine::TOUCHED_MAX;
-use crate::store::{Lack, Reads, Seqno, Tier};
+use crate::store::{Lack, Reads, Seqno, TOUCHED_MAX, Tier};
 
 /// Output at which a pipeline pauses until the client has taken it.
 const OUTPUT_BYTES_SOFT: usize = 1 << 20;

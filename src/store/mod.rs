@@ -40,7 +40,7 @@ pub use watch::Watch;
 
 use crate::clock::Clock;
 use crate::engine::{self, Db};
-pub use crate::engine::{Batch, Env, Error as EngineError, Fsync, Miss, Options, Seqno, Tier};
+pub use crate::engine::{Batch, Env, Error as EngineError, Fsync, Miss, Options, Seqno, TOUCHED_MAX, Tier};
 use crate::workers::Workers;
 use realm::{put_ordered as put_number, system_row, tag, take_ordered as take_number};
 
