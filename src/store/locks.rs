@@ -7,9 +7,9 @@
 //!           with RESERVED set, a thread sleeps for it       with WATCHED set, a task wants to hear when it is free
 //! ```
 //!
-//! A thread that waits is next: whoever comes later does not overtake it, however often the lock is free. An event loop
-//! that runs one command after the other on a key would else keep a thread from it for seconds. Tasks cannot sleep: they
-//! are woken, and try again.
+//! Threads that wait are next, in the order in which they came: nobody overtakes them, however often the lock is free.
+//! An event loop that runs one command after the other on a key would else keep a thread from it for seconds. Tasks
+//! cannot sleep: they are woken, and try again.
 //!
 //! Waiters of 64 stripes share one condition variable; a lock is rarely waited for, since no lock is held across a
 //! sync, and across a disk read only after the read has been tried without.
@@ -109,8 +109,24 @@ struct Waiters {
 #[derive(Default)]
 struct Waiting {
     tasks: Vec<Waker>,
-    /// The stripe that each thread sleeps for.
-    threads: Vec<u16>,
+    /// What each thread sleeps for, in the order in which they came.
+    threads: Vec<Place>,
+    came: u64,
+}
+
+/// A thread's place among those that wait.
+struct Place {
+    number: u64,
+    stripe: u16,
+    exclusive: bool,
+}
+
+impl Waiting {
+    /// Whether nobody who came before this one must be served before it.
+    fn is_next(&self, place: &Place) -> bool {
+        let before = self.threads.iter().take_while(|other| other.number < place.number);
+        before.filter(|other| other.stripe == place.stripe).all(|other| !other.exclusive && !place.exclusive)
+    }
 }
 
 impl Locks {
@@ -163,18 +179,19 @@ impl Locks {
     fn wait_for(&self, stripe: u16, exclusive: bool) {
         let waiters = self.waiters(stripe);
         let mut waiting = waiters.waiting.lock();
-        waiting.threads.push(stripe);
+        waiting.came += 1;
+        let number = waiting.came;
+        waiting.threads.push(Place { number, stripe, exclusive });
         // Set before the last try: whoever unlocks after it sees the mark, and must take the mutex to wake us,
         // which we give up only by sleeping.
         self.stripe(stripe).fetch_or(RESERVED, Ordering::SeqCst);
-        while !self.try_one(stripe, exclusive, RESERVED) {
+        let place = Place { number, stripe, exclusive };
+        while !(waiting.is_next(&place) && self.try_one(stripe, exclusive, RESERVED)) {
             waiters.unlocked.wait(&mut waiting);
         }
-        if let Some(own) = waiting.threads.iter().position(|&other| other == stripe) {
-            waiting.threads.swap_remove(own);
-        }
+        waiting.threads.retain(|other| other.number != number);
         // The mark stays for as long as anybody sleeps for this stripe.
-        if !waiting.threads.contains(&stripe) {
+        if !waiting.threads.iter().any(|other| other.stripe == stripe) {
             self.stripe(stripe).fetch_and(!RESERVED, Ordering::SeqCst);
         }
     }
@@ -369,9 +386,8 @@ mod tests {
         while locks.stripe(3).load(Ordering::SeqCst) & RESERVED == 0 {
             std::thread::yield_now();
         }
-        let also_held = locks.lock(shared, true).unwrap();
         drop(held);
-        drop(also_held);
+        drop(locks.lock(shared, true));
         assert!(owned.recv().unwrap());
         drop(threads);
         assert!(locks.lock(LockSet::one(key(3)), false).is_ok());

@@ -171,7 +171,12 @@ fn what_is_asked_wrongly_is_told() {
     let keys = client
         .show(&["COMMAND", "GETKEYS", "MIGRATE", "h", "1", "", "0", "9", "AUTH", "keys", "KEYS", "a", "b"]);
     assert_eq!(keys, "*2\n  \"a\"\n  \"b\"");
-    // A call of a wrong length counts as one that was rejected.
+    // What was sent stays sent, and a transaction may have to begin anew.
+    assert_eq!(client.show(&["MULTI"]), "OK");
+    let reply = client.show(&["MIGRATE", "h", "1", "k", "0", "100"]);
+    assert_eq!(reply, "(error) ERR Command not allowed inside a transaction");
+    assert_eq!(client.show(&["DISCARD"]), "OK");
+    // Such a call, and one of a wrong length, counts as rejected.
     let stats = client.show(&["INFO", "commandstats"]);
-    assert!(stats.contains("cmdstat_migrate:calls=7") && stats.contains("rejected_calls=1"), "{stats}");
+    assert!(stats.contains("cmdstat_migrate:calls=7") && stats.contains("rejected_calls=2"), "{stats}");
 }

@@ -4,6 +4,8 @@
 //! removal is committed; as ever, the reply waits until that is durable. A key is removed only once the target has said that
 //! it has it. So it never is on neither side; where a connection breaks or this server crashes at the wrong time it is on
 //! both.
+//!
+//! Other than in Redis it is refused in MULTI: a transaction may have to begin anew, and what was sent stays sent.
 
 mod target;
 
@@ -27,6 +29,7 @@ pub(crate) const COMMANDS: &[Command] = &[write("migrate", -6, Keys::Migrated, m
     .flag(Flags::DANGEROUS)
     .flag(Flags::KEYSPACE)
     .flag(Flags::NO_SCRIPT)
+    .flag(Flags::NO_MULTI)
     .slow()
     .doc(
         "Atomically transfers a key from one instance to another.",
@@ -36,6 +39,8 @@ pub(crate) const COMMANDS: &[Command] = &[write("migrate", -6, Keys::Migrated, m
 
 /// How many may be under way at once. Each takes one of the threads that wait for the disk, and of the others' time none.
 const UNDER_WAY_MAX: usize = 8;
+/// Keys that are sent before it is read what became of them.
+const LOT_KEYS: usize = 64;
 /// Where a client gives none.
 const TIMEOUT_MS: u64 = 1000;
 
@@ -199,7 +204,8 @@ fn migrate(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
-/// Sends all keys, then reads what the target says of each.
+/// Sends the keys, and reads what the target says of each: some at a time, so that it need not be read to while it has
+/// something to say.
 fn transfer(
     txn: &Txn,
     call: &Call<'_>,
@@ -211,30 +217,38 @@ fn transfer(
     if outcome.failed.is_some() {
         return outcome;
     }
-    let mut sent = 0;
-    for (name, meta) in found {
-        match send_key(txn, call, query, (name, meta), target) {
-            Ok(Ok(())) => sent += 1,
-            Ok(Err(_)) => {
-                outcome.failed = Some(broken("writing"));
-                return outcome;
-            }
+    let mut first = 0;
+    for lot in found.chunks(LOT_KEYS) {
+        let mut sent = 0;
+        let mut ends = false;
+        for (name, meta) in lot {
+            let failed = match send_key(txn, call, query, (name, meta), target) {
+                Ok(Ok(())) => {
+                    sent += 1;
+                    continue;
+                }
+                Ok(Err(_)) => broken("writing"),
+                Err(error) => error,
+            };
             // What was sent before is settled first.
-            Err(error) => {
-                outcome.failed = Some(error);
-                break;
+            outcome.failed = outcome.failed.or(Some(failed));
+            ends = true;
+            break;
+        }
+        for at in first..first + sent {
+            match target.reply() {
+                Ok(None) => outcome.arrived.push(at),
+                Ok(Some(why)) => outcome.failed = outcome.failed.or_else(|| Some(refused(&why))),
+                Err(_) => {
+                    outcome.failed = outcome.failed.or_else(|| Some(broken("reading")));
+                    return outcome;
+                }
             }
         }
-    }
-    for at in 0..sent {
-        match target.reply() {
-            Ok(None) => outcome.arrived.push(at),
-            Ok(Some(why)) => outcome.failed = outcome.failed.or_else(|| Some(refused(&why))),
-            Err(_) => {
-                outcome.failed = outcome.failed.or_else(|| Some(broken("reading")));
-                break;
-            }
+        if ends {
+            break;
         }
+        first += lot.len();
     }
     outcome
 }
