@@ -1,9 +1,10 @@
-//! The newest rows, in memory: the bytes of the batches, which lie where the log gathered them, and two ways to them.
+//! The newest rows, in memory: the bytes of the batches, which lie where the log gathered them, and the ways to them.
 //!
 //! ```text
 //! rows   in the order they came, the newest of each key found by hash       point reads, and all that a write pays
 //! order  of the active memtable: a skip list, kept up by whoever scans      made when somebody asks for it
 //!        of a sealed one: the rows' numbers, sorted once                    for its flush, and for scans meanwhile
+//! heads  what the keys begin with, if that is little                        spares scans of other rows the order
 //! ```
 //!
 //! A write costs one place in the hash table instead of a search through a list of hundreds of thousands of nodes; and

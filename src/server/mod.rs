@@ -3,7 +3,7 @@
 //! A few event loops, each a thread with a single-threaded runtime ([`event_loop`]); the [`listener`] hands each
 //! accepted connection to one of them, where it stays ([`connection`]). Commands run right there, as long as they find
 //! what they need in memory; a pipeline that does not moves to the loop's blocking pool and comes back with its
-//! replies. Replies leave once what they depend on is acknowledged: at the end of each turn of a loop its held
+//! replies. Where only a block or a lock is lacking, it stays, and its task is woken when that is there. Replies leave once what they depend on is acknowledged: at the end of each turn of a loop its held
 //! replies are settled together, with one write to the log or one wake after a sync. What comes through the port of TLS
 //! is served the same way, through a layer of its own ([`tls`]). So is DynamoDB's API, whose requests come over [`http`].
 

@@ -115,6 +115,7 @@ struct Waiting {
 }
 
 /// A thread's place among those that wait.
+#[derive(Clone, Copy)]
 struct Place {
     number: u64,
     stripe: u16,
@@ -180,16 +181,15 @@ impl Locks {
         let waiters = self.waiters(stripe);
         let mut waiting = waiters.waiting.lock();
         waiting.came += 1;
-        let number = waiting.came;
-        waiting.threads.push(Place { number, stripe, exclusive });
+        let place = Place { number: waiting.came, stripe, exclusive };
+        waiting.threads.push(place);
         // Set before the last try: whoever unlocks after it sees the mark, and must take the mutex to wake us,
         // which we give up only by sleeping.
         self.stripe(stripe).fetch_or(RESERVED, Ordering::SeqCst);
-        let place = Place { number, stripe, exclusive };
         while !(waiting.is_next(&place) && self.try_one(stripe, exclusive, RESERVED)) {
             waiters.unlocked.wait(&mut waiting);
         }
-        waiting.threads.retain(|other| other.number != number);
+        waiting.threads.retain(|other| other.number != place.number);
         // The mark stays for as long as anybody sleeps for this stripe.
         if !waiting.threads.iter().any(|other| other.stripe == stripe) {
             self.stripe(stripe).fetch_and(!RESERVED, Ordering::SeqCst);
