@@ -1,11 +1,11 @@
 //! The block cache: decoded blocks of all tables within one budget, weighed by the memory they take.
 //!
 //! Data blocks and partitions (a filter and the index to some 128 data blocks) share the budget. Partitions
-//! answer for many blocks each, so they stay while data blocks go, as long as they take no more than half of it.
+//! answer for many blocks each, so they stay while data blocks go, as long as they take no more than three quarters.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use foldhash::fast::FixedState;
 use quick_cache::sync::Cache as QuickCache;
@@ -18,6 +18,8 @@ use super::table::Partition;
 
 /// What an entry costs beside its content: its slot, its key, the allocations' headers.
 const OVERHEAD_BYTES: u64 = 128;
+/// One fingerprint of what was let go for so many bytes of capacity.
+const BYTES_PER_GHOST: u64 = 4096;
 /// A shard is worth its lock from this many bytes on.
 const SHARD_BYTES: u64 = 4 << 20;
 const SHARDS_MAX: u64 = 16;
@@ -41,6 +43,11 @@ impl Hash for Place {
 enum Entry {
     Data(DataBlock),
     Partition(Arc<Partition>),
+}
+
+/// How much of a cache partitions may take before data blocks may push them out.
+fn protected(bytes: u64) -> u64 {
+    bytes / 4 * 3
 }
 
 /// What an allocation of so many bytes takes: allocators keep some four sizes between a power of two and the next.
@@ -69,15 +76,49 @@ struct Partitions {
     protected: AtomicU64,
 }
 
-#[derive(Clone)]
-struct PartitionsStay(Arc<Partitions>);
+/// Fingerprints of what was let go lately, each in the place that its hash gives it.
+struct Ghosts(Box<[AtomicU32]>);
 
-impl Lifecycle<Place, Entry> for PartitionsStay {
+impl Ghosts {
+    fn new(bytes: u64) -> Self {
+        let count = (bytes / BYTES_PER_GHOST).max(1).next_power_of_two();
+        Self((0..count).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    /// The place of a block, and its fingerprint; 0 is nobody's.
+    fn of(&self, place: &Place) -> (&AtomicU32, u32) {
+        let hash = FixedState::default().hash_one(place);
+        (&self.0[hash as usize & (self.0.len() - 1)], (hash >> 32) as u32 | 1)
+    }
+
+    fn add(&self, place: &Place) {
+        let (ghost, fingerprint) = self.of(place);
+        ghost.store(fingerprint, Ordering::Relaxed);
+    }
+
+    fn contains(&self, place: &Place) -> bool {
+        let (ghost, fingerprint) = self.of(place);
+        ghost.load(Ordering::Relaxed) == fingerprint
+    }
+}
+
+#[derive(Clone)]
+struct Eviction {
+    partitions: Arc<Partitions>,
+    ghosts: Arc<Ghosts>,
+}
+
+impl Lifecycle<Place, Entry> for Eviction {
     type RequestState = ();
 
     fn is_pinned(&self, _place: &Place, entry: &Entry) -> bool {
         matches!(entry, Entry::Partition(_))
-            && self.0.bytes.load(Ordering::Relaxed) <= self.0.protected.load(Ordering::Relaxed)
+            && self.partitions.bytes.load(Ordering::Relaxed)
+                <= self.partitions.protected.load(Ordering::Relaxed)
+    }
+
+    fn on_evict(&self, (): &mut (), place: Place, _entry: Entry) {
+        self.ghosts.add(&place);
     }
 }
 
@@ -107,11 +148,14 @@ struct Counter(AtomicU64);
 
 /// Decoded blocks of all tables, within one budget of memory.
 pub(crate) struct Cache {
-    blocks: QuickCache<Place, Entry, ByMemory, FixedState, PartitionsStay>,
+    blocks: QuickCache<Place, Entry, ByMemory, FixedState, Eviction>,
     partitions: Arc<Partitions>,
     /// Spread by offset, so that threads seldom meet.
     hits: [Counter; COUNTERS],
     misses: AtomicU64,
+    ghosts: Arc<Ghosts>,
+    /// Blocks that were read although they had been here a short while ago.
+    again: AtomicU64,
     /// The next one on the way to the disk.
     pages: PageCache,
 }
@@ -120,20 +164,23 @@ impl Cache {
     /// A cache of so many bytes; 0 keeps nothing.
     pub(crate) fn new(bytes: u64) -> Self {
         let partitions = Arc::new(Partitions::default());
-        partitions.protected.store(bytes / 2, Ordering::Relaxed);
+        partitions.protected.store(protected(bytes), Ordering::Relaxed);
+        let ghosts = Arc::new(Ghosts::new(bytes));
         let options = OptionsBuilder::new()
             .shards((bytes / SHARD_BYTES).clamp(1, SHARDS_MAX) as usize)
             .estimated_items_capacity((bytes / 4096).max(64) as usize)
             .weight_capacity(bytes)
             .build()
             .expect("items and weight are given");
-        let lifecycle = PartitionsStay(Arc::clone(&partitions));
+        let lifecycle = Eviction { partitions: Arc::clone(&partitions), ghosts: Arc::clone(&ghosts) };
         let blocks = QuickCache::with_options(options, ByMemory, FixedState::default(), lifecycle);
         Self {
             blocks,
             partitions,
             hits: Default::default(),
             misses: AtomicU64::new(0),
+            ghosts,
+            again: AtomicU64::new(0),
             pages: PageCache::default(),
         }
     }
@@ -144,9 +191,8 @@ impl Cache {
     }
 
     /// Changes the budget; what is over it goes at once.
-    #[cfg(test)]
     pub(crate) fn set_capacity(&self, bytes: u64) {
-        self.partitions.protected.store(bytes / 2, Ordering::Relaxed);
+        self.partitions.protected.store(protected(bytes), Ordering::Relaxed);
         self.blocks.set_capacity(bytes);
     }
 
@@ -166,6 +212,17 @@ impl Cache {
             partitions: self.partitions.bytes.load(Ordering::Relaxed),
             capacity: self.blocks.capacity(),
         }
+    }
+
+    /// How often something was not found.
+    #[inline]
+    pub(crate) fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+
+    /// How often that was something it had let go a short while before.
+    pub(crate) fn again(&self) -> u64 {
+        self.again.load(Ordering::Relaxed)
     }
 
     /// Counts a partition of so many bytes for as long as the charge lives.
@@ -199,7 +256,7 @@ impl Cache {
     }
 
     pub(crate) fn insert_data(&self, table: u64, offset: u64, block: DataBlock) {
-        self.blocks.insert(Place { table, offset }, Entry::Data(block));
+        self.insert(Place { table, offset }, Entry::Data(block));
     }
 
     /// A partition.
@@ -221,7 +278,12 @@ impl Cache {
 
     pub(crate) fn insert_partition(&self, table: u64, offset: u64, partition: Arc<Partition>) {
         self.misses.fetch_add(1, Ordering::Relaxed);
-        self.blocks.insert(Place { table, offset }, Entry::Partition(partition));
+        self.insert(Place { table, offset }, Entry::Partition(partition));
+    }
+
+    fn insert(&self, place: Place, entry: Entry) {
+        self.again.fetch_add(self.ghosts.contains(&place).into(), Ordering::Relaxed);
+        self.blocks.insert(place, entry);
     }
 
     /// Forgets a block of a table that is gone.

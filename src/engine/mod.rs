@@ -2,6 +2,7 @@
 #![doc = include_str!("FORMAT.md")]
 
 pub(crate) mod background;
+pub(crate) mod balance;
 pub(crate) mod batch;
 pub(crate) mod block;
 pub(crate) mod cache;

@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::background::{self, Background};
+use super::balance::Balance;
 use super::cache::Cache;
 use super::compaction::pressure::Pressure;
 use super::disk_full::DiskSpace;
@@ -176,6 +177,7 @@ impl Parts {
             versions: Mutex::new(VersionSet { current: version, state }),
             snapshots: SnapshotList::default(),
             hot: HotRows::new(self.limits.hot),
+            balance: Balance::new(self.limits.cache, self.limits.hot),
             pressure: Pressure::new(&self.limits),
             background: Background::new(self.options.background_rate),
             stats: Stats::default(),

@@ -47,7 +47,8 @@ pub(crate) fn get(shared: &Shared, at: &SuperVersion, key: &[u8], reading: Readi
     let found = found?.filter(|found| found.seqno >= hidden);
     let (newest, value) = found.map_or((seqno, None), |found| (found.seqno, found.value));
     if offers {
-        shared.hot.fill(key, seqno, newest, value.as_deref());
+        let again = shared.hot.fill(key, seqno, newest, value.as_deref());
+        shared.balance.note(again, &shared.cache, &shared.hot);
     }
     Ok(value)
 }

@@ -15,6 +15,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::background::{self, Background};
+use super::balance::Balance;
 use super::cache::Cache;
 use super::compaction::pressure::Pressure;
 use super::disk_full::DiskSpace;
@@ -113,6 +114,7 @@ pub(crate) struct Shared {
     pub(crate) versions: Mutex<VersionSet>,
     pub(crate) snapshots: SnapshotList,
     pub(crate) hot: HotRows,
+    pub(crate) balance: Balance,
     pub(crate) cache: Arc<Cache>,
     pub(crate) pressure: Pressure,
     pub(crate) background: Background,

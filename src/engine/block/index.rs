@@ -129,8 +129,10 @@ pub(crate) struct Separators {
     /// How many bytes all keys have in common.
     skip: usize,
     keys: Vec<u8>,
-    /// Where each key ends in `keys`, and its trailer.
-    ends: Vec<(u32, Trailer)>,
+    /// Where each key ends in `keys`.
+    ends: Vec<u32>,
+    /// The keys' trailers; empty where each is [`Trailer::LAST`], as they are unless a key's versions fill a block.
+    trailers: Vec<Trailer>,
 }
 
 /// The eight bytes from `at` on as a number that sorts as they do.
@@ -153,7 +155,11 @@ impl Separators {
         }
         self.keys.extend_from_slice(key.user);
         let end = u32::try_from(self.keys.len()).map_err(|_| "an index of impossible size")?;
-        self.ends.push((end, key.trailer));
+        if key.trailer != Trailer::LAST || !self.trailers.is_empty() {
+            self.trailers.resize(self.ends.len(), Trailer::LAST);
+            self.trailers.push(key.trailer);
+        }
+        self.ends.push(end);
         Ok(())
     }
 
@@ -166,6 +172,7 @@ impl Separators {
         }
         self.keys.shrink_to_fit();
         self.ends.shrink_to_fit();
+        self.trailers.shrink_to_fit();
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -174,9 +181,9 @@ impl Separators {
 
     #[inline]
     pub(crate) fn get(&self, i: usize) -> KeyRef<'_> {
-        let start = if i == 0 { 0 } else { self.ends[i - 1].0 as usize };
-        let (end, trailer) = self.ends[i];
-        KeyRef::new(&self.keys[start..end as usize], trailer)
+        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
+        let trailer = self.trailers.get(i).copied().unwrap_or(Trailer::LAST);
+        KeyRef::new(&self.keys[start..self.ends[i] as usize], trailer)
     }
 
     /// The first key at or after `target`; `len` if there is none.
@@ -211,7 +218,8 @@ impl Separators {
     pub(crate) fn byte_len(&self) -> usize {
         self.heads.capacity() * 8
             + self.keys.capacity()
-            + self.ends.capacity() * size_of::<(u32, Trailer)>()
+            + self.ends.capacity() * size_of::<u32>()
+            + self.trailers.capacity() * size_of::<Trailer>()
             + size_of::<Self>()
     }
 }

@@ -28,7 +28,7 @@ use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
 
 use self::primitives::{Lock, Native, Primitives, Word};
-use self::shard::Shard;
+use self::shard::{Offer, Shard};
 use super::batch::{Op, Ops};
 use super::key::Seqno;
 
@@ -86,19 +86,30 @@ impl<P: Primitives> HotRows<P> {
     }
 
     /// Offers what a read at `view` found in tables: the version of `seqno` (`view` itself if there was none, or
-    /// a mark hides it).
-    pub(crate) fn fill(&self, key: &[u8], view: Seqno, seqno: Seqno, value: Option<&[u8]>) {
+    /// a mark hides it). Whether it was
+    /// asked for a short while ago, so that it might be here if there were more room.
+    pub(crate) fn fill(&self, key: &[u8], view: Seqno, seqno: Seqno, value: Option<&[u8]>) -> bool {
         if self.is_off() {
-            return;
+            return false;
         }
         let (hash, shard) = self.place(key);
         let capacity = self.capacity.get();
         shard.with(|shard| {
-            if shard.may_fill(hash, view) && shard.admits(hash) {
+            if !shard.may_fill(hash, view) {
+                return false;
+            }
+            let offer = shard.offer(hash);
+            if offer == Offer::Admitted {
                 shard.insert(hash, key, seqno, view, value);
                 shard.shrink(capacity);
             }
-        });
+            offer != Offer::Strange
+        })
+    }
+
+    /// Whether rows more would push out others.
+    pub(crate) fn is_full(&self) -> bool {
+        self.used() > self.capacity.get() * self.shards.len() as u64 / 16 * 15
     }
 
     /// Drops the rows that a batch changes. The writer lock is held, the batch is in the memtable and not yet published.
@@ -125,7 +136,6 @@ impl<P: Primitives> HotRows<P> {
     }
 
     /// Changes the memory allowed.
-    #[cfg(test)]
     pub(crate) fn set_capacity(&self, bytes: u64) {
         let capacity = bytes / self.shards.len() as u64;
         self.capacity.set(capacity);
@@ -135,8 +145,7 @@ impl<P: Primitives> HotRows<P> {
     }
 
     /// Bytes in use, overhead included.
-    #[cfg(test)]
-    pub(crate) fn used(&self) -> u64 {
+    fn used(&self) -> u64 {
         self.shards.iter().map(|shard| shard.with(|shard| shard.bytes())).sum()
     }
 

@@ -14,7 +14,6 @@ pub(crate) trait Lock<T> {
 pub(crate) trait Word {
     fn new(n: u64) -> Self;
     fn get(&self) -> u64;
-    #[cfg(test)]
     fn set(&self, n: u64);
     /// Sets it if that is more.
     fn raise(&self, n: u64);
@@ -55,7 +54,6 @@ impl Word for AtomicU64 {
         self.load(Ordering::Acquire)
     }
 
-    #[cfg(test)]
     fn set(&self, n: u64) {
         self.store(n, Ordering::Release);
     }

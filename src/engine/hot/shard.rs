@@ -61,17 +61,33 @@ pub(super) struct Shard {
     bytes: u64,
     /// The newest commit to any of the keys that share a slot.
     slots: Box<[Seqno; SLOTS]>,
-    /// Fingerprints of keys that were offered once; empty: everything is admitted.
+    /// Fingerprints of keys that were offered once, or let go; empty: everything is admitted.
     ghosts: Box<[u32]>,
+}
+
+/// What becomes of a row that is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// The key was not heard of lately.
+    Strange,
+    /// It had a row a short while ago. Should it come once more, it is admitted.
+    LetGo,
+    /// It was offered before, or has a row.
+    Admitted,
 }
 
 fn slot(hash: u64) -> usize {
     (hash >> 48) as usize % SLOTS
 }
 
-/// 0 is nobody's fingerprint. Taken from other bits than the place.
+/// The fingerprint of a key that was offered. 0 is nobody's. Taken from other bits than the place.
 fn fingerprint(hash: u64) -> u32 {
-    (hash >> 32) as u32 | 1
+    (hash >> 32) as u32 | 0b11
+}
+
+/// That of a key that was let go.
+fn let_go(hash: u64) -> u32 {
+    fingerprint(hash) & !1
 }
 
 impl Shard {
@@ -136,14 +152,17 @@ impl Shard {
     }
 
     /// Whether a key is worth a place: it has one, or was offered before.
-    pub(super) fn admits(&mut self, hash: u64) -> bool {
+    pub(super) fn offer(&mut self, hash: u64) -> Offer {
         if self.ghosts.is_empty() || self.row(hash).is_some() {
-            return true;
+            return Offer::Admitted;
         }
         let ghost = self.ghost(hash);
-        let came_before = *ghost == fingerprint(hash);
-        *ghost = if came_before { 0 } else { fingerprint(hash) };
-        came_before
+        let found = std::mem::replace(ghost, fingerprint(hash));
+        if found == fingerprint(hash) {
+            *ghost = 0;
+            return Offer::Admitted;
+        }
+        if found == let_go(hash) { Offer::LetGo } else { Offer::Strange }
     }
 
     /// Sets a row, in the place of whoever has its hash.
@@ -184,13 +203,16 @@ impl Shard {
                 self.hand += 1;
                 continue;
             }
+            let hash = row.hash;
             self.drop_row(self.hand);
+            if !self.ghosts.is_empty() {
+                *self.ghost(hash) = let_go(hash);
+            }
             // The row moved here came last: its turn is later.
             self.hand += 1;
         }
     }
 
-    #[cfg(test)]
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
