@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::{Bytes, BytesMut};
 
 use super::record::{Claim, HEAD_FILLED, HEAD_MAX, Kind, OFFSET_MAX, PAYLOAD_MAX, Place};
+use super::slabs::Slabs;
 use crate::codec::varint::{put_u64, take_u64};
 use crate::engine::error::{Error, Result};
 use crate::engine::key::{SEQNO_MAX, Seqno};
@@ -26,8 +27,6 @@ use crate::vfs::{File, Vfs};
 pub(crate) const FORMAT: u64 = 1;
 /// Payloads from this size on stay where they are.
 pub(crate) const LARGE: usize = 32 << 10;
-/// Room for many records; a value that a reader keeps holds no more than this.
-const SLAB: usize = 64 << 10;
 /// Disk space is set aside in steps, from the smaller to the larger.
 const RESERVE_MIN: u64 = 256 << 10;
 const RESERVE_MAX: u64 = 8 << 20;
@@ -206,6 +205,8 @@ pub(crate) struct LogWriter {
     chunk: Chunk,
     /// Where records go; those that went are split off.
     slab: BytesMut,
+    /// Those that come after it.
+    slabs: Slabs,
     /// What is known to be on disk, for the next record to say.
     claim: Claim,
     /// The last record says that all before it is on disk: a mark would say nothing new.
@@ -218,7 +219,7 @@ impl LogWriter {
         let place = Place::new(salt, log.number);
         let chunk = Chunk::new(log, 0, Vec::new(), seqno);
         let slab = BytesMut::new();
-        let mut writer = Self { place, chunk, slab, claim, says_all: false };
+        let mut writer = Self { place, chunk, slab, slabs: Slabs::default(), claim, says_all: false };
         let open = Opening { before, seqno }.encode();
         writer.push(Kind::Open, seqno, &open, crc32fast::hash(&open));
         writer.says_all = claim == before && claim != Claim::default();
@@ -270,6 +271,21 @@ impl LogWriter {
     pub(crate) fn room_wanted(&self) -> Option<u64> {
         let ahead = self.end().clamp(RESERVE_MIN, RESERVE_MAX);
         (self.end() + ahead > self.chunk.log.reserved()).then(|| self.end() + 2 * ahead)
+    }
+
+    /// How many slabs are to be made by somebody else, so that no append pays for touching its memory first.
+    pub(crate) fn slabs_wanted(&self, memtable: u64) -> Option<usize> {
+        self.slabs.wanted(memtable)
+    }
+
+    /// Has slabs to go on with.
+    pub(crate) fn add_slabs(&mut self, slabs: Slabs) {
+        self.slabs.add(slabs);
+    }
+
+    /// Gives its slabs to the next log.
+    pub(crate) fn take_slabs(&mut self) -> Slabs {
+        std::mem::take(&mut self.slabs)
     }
 
     /// The file.
@@ -341,7 +357,7 @@ impl LogWriter {
         self.chunk.seqno = seqno;
         let need = HEAD_FILLED + if payload < LARGE { payload } else { 0 };
         if self.slab.capacity() < need {
-            self.slab = BytesMut::with_capacity(SLAB);
+            self.slab = self.slabs.take();
         }
         let end = self.slab.len() + head.len();
         self.slab.extend_from_slice(head.filled());

@@ -1,7 +1,8 @@
 //! Room for commits to come: in the memtable, in the log, on the disk.
 //!
 //! All that makes room takes the disk its time: a file system that is busy may hold up a call for a good part of a
-//! second. So it is made ahead, by others than those who commit: the next logs, and space in this one.
+//! second. So it is made ahead, by others than those who commit: the next logs, space in this one, and the memory in
+//! which records are gathered.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::engine::key::SEQNO_MAX;
 use crate::engine::memtable::Memtable;
 use crate::engine::shared::Shared;
 use crate::engine::version::Edit;
-use crate::engine::wal::{LogFile, LogWriter};
+use crate::engine::wal::{LogFile, LogWriter, Slabs};
 use crate::workers::Lane;
 
 /// Logs that are made ahead. Making one takes two syncs, which a busy disk may hold up for most of a second: as long as
@@ -65,8 +66,20 @@ impl Shared {
         }
     }
 
-    /// Has space set aside for what is written soon, if there is little left.
+    /// Has space and memory set aside for what is written soon, if there is little left.
     pub(super) fn reserve_ahead(self: &Arc<Self>, writer: &mut Writer) {
+        if !writer.slabs_asked
+            && let Some(count) = writer.log.slabs_wanted(self.limits.memtable)
+        {
+            writer.slabs_asked = true;
+            let shared = self.clone();
+            self.env.workers.submit(Lane::Sync, move || {
+                let slabs = Slabs::make(count);
+                let mut writer = shared.writer.lock();
+                writer.log.add_slabs(slabs);
+                writer.slabs_asked = false;
+            });
+        }
         if writer.room_asked {
             return;
         }
@@ -84,8 +97,10 @@ impl Shared {
     pub(crate) fn rotate(self: &Arc<Self>, writer: &mut Writer) -> bool {
         let Some((file, memtable)) = writer.next.pop_front() else { return false };
         let (before, claim) = (writer.log.position(), writer.log.claim());
+        let slabs = writer.log.take_slabs();
         writer.closed.extend(writer.log.take(Vec::new()));
         writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno);
+        writer.log.add_slabs(slabs);
         writer.room_asked = false;
         let sealed = std::mem::replace(&mut writer.memtable, memtable.clone());
         sealed.seal();
