@@ -18,8 +18,11 @@ use super::shared::Shared;
 use crate::workers::Lane;
 
 const MIB: u64 = 1 << 20;
-/// How often it is looked for room.
+/// How often it is looked for room: at first, and, when the mode has come back again and again, at last.
 const LOOK: Duration = Duration::from_millis(200);
+const LOOK_MAX: Duration = Duration::from_millis(6400);
+/// A mode that comes back after this long is a new one.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// Whether the disk is full.
 pub(crate) struct DiskSpace {
@@ -27,7 +30,22 @@ pub(crate) struct DiskSpace {
     ballast_bytes: u64,
     looked_ns: AtomicU64,
     /// Beginning and ending the mode, one at a time.
-    turn: Mutex<()>,
+    turn: Mutex<Turn>,
+}
+
+struct Turn {
+    /// When the mode ended last.
+    ended_ns: Option<u64>,
+    /// How often it is looked for room.
+    look: Duration,
+}
+
+impl Turn {
+    fn begin(&mut self, now_ns: u64) {
+        let is_back =
+            self.ended_ns.is_some_and(|ended| now_ns.saturating_sub(ended) < STEADY.as_nanos() as u64);
+        self.look = if is_back { (self.look * 2).min(LOOK_MAX) } else { LOOK };
+    }
 }
 
 impl DiskSpace {
@@ -36,7 +54,7 @@ impl DiskSpace {
             full: AtomicBool::new(false),
             ballast_bytes: limits.memtable.clamp(MIB, 64 * MIB),
             looked_ns: AtomicU64::new(0),
-            turn: Mutex::new(()),
+            turn: Mutex::new(Turn { ended_ns: None, look: LOOK }),
         }
     }
 
@@ -63,11 +81,13 @@ impl Shared {
     /// The system said that there is no space: begins the mode and lets the ballast go.
     pub(crate) fn disk_is_full(self: &Arc<Self>) {
         {
-            let _turn = self.disk.turn.lock();
+            let mut turn = self.disk.turn.lock();
             if self.disk.full.swap(true, Ordering::Relaxed) {
                 return;
             }
-            self.disk.looked_ns.store(self.env.clock.monotonic_ns(), Ordering::Relaxed);
+            let now = self.env.clock.monotonic_ns();
+            turn.begin(now);
+            self.disk.looked_ns.store(now, Ordering::Relaxed);
             // Without a ballast there is nothing to let go of.
             let _ = self.env.vfs.remove(&self.files.ballast());
         }
@@ -86,7 +106,8 @@ impl Shared {
 
     fn look_again(self: &Arc<Self>) {
         let weak = Arc::downgrade(self);
-        self.env.workers.after(Lane::Idle, LOOK, move || {
+        let look = self.disk.turn.lock().look;
+        self.env.workers.after(Lane::Idle, look, move || {
             let Some(shared) = weak.upgrade() else { return };
             if shared.disk.is_full() && shared.progress.check().is_ok() && !shared.look_for_room() {
                 shared.look_again();
@@ -97,13 +118,13 @@ impl Shared {
     /// Ends the mode if there is room again; whether writes may go on.
     fn look_for_room(self: &Arc<Self>) -> bool {
         {
-            let _turn = self.disk.turn.lock();
+            let mut turn = self.disk.turn.lock();
             if !self.disk.is_full() || self.progress.check().is_err() {
                 return true;
             }
             let now = self.env.clock.monotonic_ns();
             let looked = self.disk.looked_ns.load(Ordering::Relaxed);
-            if !self.env.workers.is_manual() && now.saturating_sub(looked) < LOOK.as_nanos() as u64 / 2 {
+            if !self.env.workers.is_manual() && now.saturating_sub(looked) < turn.look.as_nanos() as u64 / 2 {
                 return false;
             }
             self.disk.looked_ns.store(now, Ordering::Relaxed);
@@ -111,6 +132,7 @@ impl Shared {
             if free < self.disk.wanted() || self.set_ballast_aside().is_err() {
                 return false;
             }
+            turn.ended_ns = Some(now);
             self.disk.full.store(false, Ordering::Relaxed);
         }
         self.env.listener.event(&Event::DiskRoom);
@@ -140,5 +162,27 @@ impl Shared {
             let _ = self.env.vfs.remove(&path);
         }
         set_aside
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_mode_that_comes_back_soon_is_looked_at_less_often() {
+        let mut turn = Turn { ended_ns: None, look: LOOK };
+        turn.begin(0);
+        assert_eq!(turn.look, LOOK);
+        for times in 1..10 {
+            turn.ended_ns = Some(times * SECOND_NS);
+            turn.begin((times + 1) * SECOND_NS);
+            assert_eq!(turn.look, (LOOK * (1 << times)).min(LOOK_MAX));
+        }
+        turn.ended_ns = Some(20 * SECOND_NS);
+        turn.begin(80 * SECOND_NS);
+        assert_eq!(turn.look, LOOK);
     }
 }
