@@ -14,7 +14,7 @@ use super::session::{ReplyMode, Session};
 use super::table::{Entry, table};
 use super::transaction::Queue;
 use super::waiters::News;
-use super::{keyspace, monitor, notify, pubsub, recency, script, slow, tracking, transaction};
+use super::{keyspace, monitor, notify, pubsub, recency, run, script, slow, tracking, transaction};
 use crate::store::{self, Lack, LockSet, Tier, Txn};
 
 /// What became of a command.
@@ -40,11 +40,16 @@ pub(crate) fn run(
     tier: Tier,
     start_ns: &mut u64,
 ) -> Flow {
+    let found = find(args);
+    let key = found.as_ref().ok().and_then(|entry| run::key(instance, session, entry.command, args, tier));
+    if !session.runs.goes_on(key) {
+        run::end(instance, session, reply);
+    }
     let mark = reply.len();
     if session.reply_mode == ReplyMode::SkipNext {
         session.reply_mode = ReplyMode::Skip;
     }
-    let entry = match find(args) {
+    let entry = match found {
         Ok(entry) => entry,
         Err(error) => {
             // What names no command or subcommand is nobody's call.
@@ -372,6 +377,7 @@ fn expire_lazily(instance: &Instance, session: &mut Session, command: &Command, 
 
 /// Answers that a command does not run at all; within MULTI, EXEC will refuse too.
 fn refuse(instance: &Instance, session: &mut Session, error: &Error, reply: &mut Reply) {
+    run::end(instance, session, reply);
     if let Some(queue) = &mut session.queue {
         queue.spoil();
     }
@@ -438,6 +444,17 @@ fn perform(
             wait_if_asked(instance, session, entry, args, result, again, true)
         }
         Action::Write(run) => {
+            let mark = reply.len();
+            if let Some(mut open) = session.runs.take() {
+                let database = session.database;
+                let result = open.step(|txn| {
+                    let space = databases.space(txn, database)?;
+                    run(txn, &Call { args, space, command, instance, lookups, seed }, reply)?;
+                    reply.check()
+                });
+                session.runs.put(open, entry.id, &result);
+                return result;
+            }
             let locks = command.lock_set(session.database, &args);
             let mut txn = instance.store().txn(locks, tier)?;
             // Whatever is answered, an error too, may tell of commits that are visible but not durable yet.
@@ -453,6 +470,10 @@ fn perform(
             // The locks are held still.
             let result = wait_if_asked(instance, session, entry, args, result, again, false);
             match &result {
+                Ok(()) if again.is_none() && session.runs.may_begin() => {
+                    session.runs.begin(txn, mark, entry.id);
+                    Ok(())
+                }
                 Ok(()) => commit(instance, session, txn, again),
                 Err(error) if error.keeps_staged() && again.is_none() => {
                     // Whoever cannot do that does not wait.

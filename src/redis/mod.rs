@@ -75,6 +75,7 @@ pub(crate) mod process;
 pub(crate) mod protocol;
 pub(crate) mod pubsub;
 pub(crate) mod recency;
+pub(crate) mod run;
 pub(crate) mod sample;
 pub(crate) mod script;
 pub(crate) mod session;

@@ -10,6 +10,7 @@ use super::error::Error;
 use super::instance::Instance;
 use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
 use super::protocol::reply::Reply;
+use super::run;
 use super::session::Session;
 use crate::store::{Lack, Reads, Seqno, TOUCHED_MAX, Tier};
 
@@ -148,6 +149,7 @@ impl Pipeline {
         self.collect();
         self.session.client.pending_bytes.store(self.pending(), Relaxed);
         let pace = self.run_until(tier, &mut ns);
+        run::end(&self.instance, &mut self.session, &mut self.reply);
         self.collect();
         self.session.view = None;
         self.session.client.last_ms.store(self.instance.store().now_ms(), Relaxed);
@@ -259,10 +261,14 @@ impl Pipeline {
             }
             let input = self.input.get(self.done..).unwrap_or_default();
             let args = self.decoder.args(input);
+            self.session.runs.arrived(length, input.len());
             match dispatch::run(&self.instance, &mut self.session, args, &mut self.reply, tier, ns) {
                 Flow::Done => {
                     self.done += length;
-                    self.collect();
+                    // A run's replies must stay together.
+                    if !self.session.runs.is_open() {
+                        self.collect();
+                    }
                 }
                 // The decoder is at the start again, and the request still at the front of the input.
                 // Each command of a long pipeline would be a journey of its own: they go to the disk together.

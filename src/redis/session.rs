@@ -9,6 +9,7 @@ use super::clients::Client;
 use super::monitor::Monitor;
 use super::protocol::reply::Protocol;
 use super::pubsub::{Message, Subscriptions};
+use super::run::Runs;
 use super::stats::LoopStats;
 use super::tail::Tail;
 use super::tracking::Tracker;
@@ -67,6 +68,8 @@ pub(crate) struct Session {
     pub(crate) monitor: Option<Box<Monitor>>,
     /// What the transaction that is running has published: sent when it commits.
     pub(crate) unsent: Option<Vec<Message>>,
+    /// Commands of its pipeline that share a transaction.
+    pub(crate) runs: Runs,
     /// Its command that waits.
     pub(crate) blocked: Option<Box<Blocked>>,
     /// What of its last command's reply is still to be told.
@@ -104,6 +107,7 @@ impl Session {
             tracker: None,
             monitor: None,
             unsent: None,
+            runs: Runs::default(),
             blocked: None,
             tail: None,
             wave: None,

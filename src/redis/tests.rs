@@ -8,6 +8,7 @@ mod history;
 mod model;
 mod random;
 mod reply;
+mod runs;
 mod scripts;
 mod short;
 mod state;

@@ -73,6 +73,11 @@ impl Fetcher {
         let _ = fetched.await;
     }
 
+    /// Whether anything is on its way from the disk.
+    pub(super) fn is_busy(&self) -> bool {
+        self.state.lock().fetching > 0
+    }
+
     /// Wakes those whose blocks were fetched: a task of the loop.
     pub(super) async fn wake_for_ever(self) {
         loop {

@@ -13,6 +13,8 @@ const KEYS: u64 = 4;
 #[derive(Clone, Debug)]
 pub(super) enum Deed {
     One(Words),
+    /// Commands on one key, sent together.
+    Run(Vec<Words>),
     /// MULTI and EXEC.
     Transaction(Vec<Words>),
     /// A script that calls them, or a library's function. What fails ends it, unless it is `protected`.
@@ -103,8 +105,22 @@ impl Draw {
                 declared: self.random.one_in(2),
                 protected: self.random.one_in(2),
             },
+            2 => Deed::Run(self.of_one_key()),
             _ => Deed::One(self.command(true)),
         }
+    }
+
+    fn of_one_key(&mut self) -> Vec<Words> {
+        let first = self.command(false);
+        let mut run = vec![first];
+        for _ in 0..self.below(150) {
+            let next = self.command(false);
+            // Now and then something else comes between.
+            if next.get(1) == run[0].get(1) || self.random.one_in(40) {
+                run.push(next);
+            }
+        }
+        run
     }
 
     fn library(&mut self) -> String {

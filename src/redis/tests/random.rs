@@ -18,6 +18,7 @@ const LIFE: u64 = 20_000;
 #[derive(Debug, Default)]
 struct Figures {
     commands: u64,
+    runs: u64,
     transactions: u64,
     scripts: u64,
     refused: u64,
@@ -41,6 +42,7 @@ struct Run {
 pub(super) fn words_of(deed: &Deed) -> Vec<Words> {
     match deed {
         Deed::One(words) => vec![words.clone()],
+        Deed::Run(commands) => commands.clone(),
         Deed::Transaction(commands) => {
             let word = |word: &str| vec![word.to_owned()];
             [word("MULTI")].into_iter().chain(commands.clone()).chain([word("EXEC")]).collect()
@@ -129,8 +131,13 @@ impl Run {
         shown.truncate(300);
         self.recent.push(shown);
         let now_ms = self.world.clock.now_ms();
-        let said = self.world.pipeline(&words_of(&deed)).pop().unwrap();
+        let mut replies = self.world.pipeline(&words_of(&deed));
+        let said = if matches!(deed, Deed::Run(_)) { Reply::Array(replies) } else { replies.pop().unwrap() };
         let expected = match &deed {
+            Deed::Run(commands) => {
+                self.figures.runs += 1;
+                Reply::Array(commands.iter().map(|words| self.run_and_note(words, now_ms)).collect())
+            }
             Deed::One(words) => self.model.run(words, now_ms),
             Deed::Transaction(commands) => {
                 self.figures.transactions += 1;
@@ -147,6 +154,13 @@ impl Run {
         if said != expected {
             self.fail(&format!("it said {said:?}, and the model {expected:?}"));
         }
+    }
+
+    /// What the model answers to one of several commands; the server may be stopped after any of them.
+    fn run_and_note(&mut self, words: &Words, now_ms: u64) -> Reply {
+        let reply = self.model.run(words, now_ms);
+        self.history.push(self.model.state.clone());
+        reply
     }
 
     /// Waits for the disk, lets time pass, gives the background a turn: each now and then.
@@ -247,8 +261,10 @@ fn every_command_of_every_type_is_whole_or_not_at_all_whenever_the_server_dies()
             run.idle();
         }
         run.compare();
-        let Figures { commands, transactions, scripts, refused, kills, power_failures, images } = run.figures;
+        let Figures { commands, runs, transactions, scripts, refused, kills, power_failures, images } =
+            run.figures;
         all.commands += commands;
+        all.runs += runs;
         all.transactions += transactions;
         all.scripts += scripts;
         all.refused += refused;

@@ -245,6 +245,8 @@ impl Run {
             let deed = self.draw.deed();
             let commands = match &deed {
                 Deed::One(words) => std::slice::from_ref(words),
+                // While somebody waits there are none.
+                Deed::Run(_) => continue,
                 Deed::Transaction(commands) | Deed::Script { commands, .. } => commands,
             };
             if !commands.iter().any(|words| words[0] == "XGROUP" && words[1] == "SETID") {
@@ -274,6 +276,7 @@ impl Run {
         }
         let reply = match &deed {
             Deed::One(words) => self.model.run(words, now_ms),
+            Deed::Run(_) => unreachable!("it is not drawn"),
             Deed::Transaction(commands) => expect_transaction(&mut self.model, commands, false, now_ms),
             Deed::Script { library, commands, protected, .. } => {
                 expect_script(&mut self.model, library.as_ref(), commands, *protected, now_ms)
