@@ -407,6 +407,9 @@ impl Txn {
         if let Some(undo) = &mut self.undo {
             undo.clear();
         }
+        for plane in &mut self.planes {
+            plane.undo = 0;
+        }
     }
 
     /// Whether nothing is staged.
