@@ -95,6 +95,11 @@ impl Db {
         self.shared.commit(batch)
     }
 
+    /// The largest batch that is not refused, in bytes.
+    pub fn batch_bytes_max(&self) -> u64 {
+        self.shared.limits.batch
+    }
+
     /// Commits a batch and waits until it is as durable as the options ask.
     ///
     /// ```

@@ -80,7 +80,7 @@ pub(crate) fn run(
     if session.queue.is_some() && !immediate {
         if let Err(error) = transaction::queue(instance, session, entry, args) {
             refuse(instance, session, &error, reply);
-        } else {
+        } else if session.reply_mode != ReplyMode::Off {
             reply.simple("QUEUED");
         }
         return Flow::Done;
@@ -523,20 +523,22 @@ fn wait_if_asked(
 /// Commits, notes that the reply waits for it, and gives those their turn who waited for what it changed. `by` is the
 /// command's own place among them, if it has waited.
 pub(crate) fn commit(instance: &Instance, session: &mut Session, txn: Txn, by: Option<&Blocked>) -> Result {
-    let committed = txn.commit_and_tell()?;
-    note_commit(session, &committed);
-    tracking::changed(instance, session, &committed);
-    notify::publish(instance, &committed.notes, session.needs);
+    let committed = txn.commit_and_tell(|committed| {
+        note_commit(session, committed);
+        tracking::changed(instance, session, committed);
+        notify::publish(instance, &committed.notes, session.needs);
+    })?;
     session.wave = instance.waiters.touched(&committed, &session.client, by.map(|blocked| &blocked.place));
     Ok(())
 }
 
 /// The same for the removal of what is due, which is nobody's doing.
 fn commit_expiry(instance: &Instance, session: &mut Session, txn: Txn) -> Result {
-    let committed = txn.commit_and_tell()?;
-    note_commit(session, &committed);
-    tracking::expired(instance, &committed);
-    notify::publish(instance, &committed.notes, session.needs);
+    let committed = txn.commit_and_tell(|committed| {
+        note_commit(session, committed);
+        tracking::expired(instance, committed);
+        notify::publish(instance, &committed.notes, session.needs);
+    })?;
     session.wave = instance.waiters.touched(&committed, &session.client, None);
     Ok(())
 }

@@ -30,6 +30,15 @@ pub enum Error {
     Damaged(&'static str),
 }
 
+impl Error {
+    /// More was to change at once than a batch may hold.
+    pub(crate) fn over_batch(bytes_max: u64) -> Self {
+        Self::Engine(engine::Error::Invalid(format!(
+            "what is changed at once is over the limit of {bytes_max} bytes, an eighth of the memory budget"
+        )))
+    }
+}
+
 impl From<engine::Error> for Error {
     fn from(error: engine::Error) -> Self {
         match error {

@@ -34,6 +34,9 @@ thread_local! {
 /// A transaction that wins space may itself store this many bytes, keys included, when the disk is full.
 const FREEING_BYTES_MAX: usize = 64 << 10;
 
+/// A row that is staged takes no more than so many times as much memory as it takes in a batch.
+const STAGED_TIMES: u64 = 4;
+
 /// A plane of more elements is not read through in the cached tier.
 const RANKED_CACHED_MAX: u64 = 512;
 
@@ -53,7 +56,9 @@ pub struct Txn {
     absent: RefCell<Vec<u8>>,
     counts: Vec<(u64, i64)>,
     touched: Vec<LockKey>,
-    /// Their names, where somebody wants them.
+    /// Keys that did not change for those who watch them, but for those who wait.
+    stirred: Vec<LockKey>,
+    /// The names of those touched, where somebody wants them.
     names: Vec<Box<[u8]>>,
     names_bytes: usize,
     /// Whether the last of them may stand for another change of the same key.
@@ -96,9 +101,9 @@ struct Plane {
 pub struct Committed {
     /// The commit that the reply must wait for.
     pub seqno: Seqno,
-    /// The keys that changed.
+    /// The keys that changed, or that whoever waits for them should look at again.
     pub touched: Vec<LockKey>,
-    /// Their names, if [`Store::set_named`] asked for them.
+    /// The names of those that changed, if [`Store::set_named`] asked for them.
     pub names: Vec<Box<[u8]>>,
     /// The groups of watches of which all may have changed.
     pub touched_groups: Vec<u16>,
@@ -123,6 +128,7 @@ pub struct Savepoint {
     undo: usize,
     counts: usize,
     touched: usize,
+    stirred: usize,
     names: usize,
     touched_groups: usize,
     notes: usize,
@@ -139,6 +145,7 @@ impl Txn {
             absent: RefCell::default(),
             counts: Vec::new(),
             touched: Vec::new(),
+            stirred: Vec::new(),
             names: Vec::new(),
             names_bytes: 0,
             names_merge: false,
@@ -214,6 +221,13 @@ impl Txn {
         self.staged_bytes + self.undo_bytes + counted + self.names_bytes
     }
 
+    /// Fails if more is staged than could be committed: whoever stages as much as there is asks before going on.
+    pub fn check_weight(&self) -> Result<()> {
+        let bytes_max = self.store.db.batch_bytes_max();
+        let fits = self.weight() as u64 <= bytes_max.saturating_mul(STAGED_TIMES);
+        if fits { Ok(()) } else { Err(Error::over_batch(bytes_max)) }
+    }
+
     /// Stages an addition to a counter of the database.
     pub fn count(&mut self, counter: u64, delta: i64) {
         if delta != 0 {
@@ -235,6 +249,11 @@ impl Txn {
         }
     }
 
+    /// Says that whoever waits for a key should look at it again, though nothing changed for those who watch it.
+    pub fn stir(&mut self, key: LockKey) {
+        self.stirred.push(key);
+    }
+
     /// How many names of changed keys there are so far; a change after this is another one, though it be of the same key.
     pub fn named_so_far(&mut self) -> usize {
         self.names_merge = false;
@@ -253,13 +272,15 @@ impl Txn {
         }
     }
 
-    /// The same, but before what has been said of the key since the last savepoint.
+    /// The same, but before what has been said last of the key since the last savepoint.
     pub fn note_before(&mut self, class: u32, event: &'static str, group: u16, name: &[u8]) {
         if self.store.is_noted(class) {
             let since = self.notes.get(self.noted_before..).unwrap_or_default();
-            let said =
-                since.iter().rev().take_while(|note| note.group == group && *note.name == *name).count();
-            self.notes.insert(self.notes.len() - said, Note { event, group, name: name.into() });
+            let is_of_others = |note: &Note| note.group != group || *note.name != *name;
+            let later = since.iter().rev().take_while(|note| is_of_others(note)).count();
+            let said = since.iter().rev().skip(later).take_while(|note| !is_of_others(note)).count();
+            let back = if said > 0 { later + said } else { 0 };
+            self.notes.insert(self.notes.len() - back, Note { event, group, name: name.into() });
         }
     }
 
@@ -359,6 +380,7 @@ impl Txn {
             undo: self.undo.get_or_insert_default().len(),
             counts: self.counts.len(),
             touched: self.touched.len(),
+            stirred: self.stirred.len(),
             names: self.names.len(),
             touched_groups: self.touched_groups.len(),
             notes: self.notes.len(),
@@ -387,6 +409,7 @@ impl Txn {
         }
         self.counts.truncate(to.counts);
         self.touched.truncate(to.touched);
+        self.stirred.truncate(to.stirred);
         let names = self.names.drain(to.names.min(self.names.len())..);
         self.names_bytes -= names.map(|name| name.len()).sum::<usize>();
         self.names_merge = false;
@@ -420,15 +443,23 @@ impl Txn {
     /// Makes it happen. Returns the commit that the reply must wait for: its own, or, where nothing was staged, the
     /// newest that it may have read.
     pub fn commit(self) -> Result<Seqno> {
-        Ok(self.commit_and_tell()?.seqno)
+        Ok(self.commit_and_tell(|_| ())?.seqno)
     }
 
-    /// The same; returns also what others than those who watch may have to be told.
-    pub fn commit_and_tell(mut self) -> Result<Committed> {
+    /// The same; returns also what others than those who watch may have to be told. What must be told in the order of the
+    /// commits to a key, `tell` tells: the locks are still held.
+    pub fn commit_and_tell(mut self, tell: impl FnOnce(&Committed)) -> Result<Committed> {
+        let committed = self.make_happen()?;
+        tell(&committed);
+        Ok(committed)
+    }
+
+    fn make_happen(&mut self) -> Result<Committed> {
         self.bury_unlinked();
         if self.is_empty() {
-            let notes = std::mem::take(&mut self.notes);
-            return Ok(Committed { seqno: self.view.seqno(), notes, ..Committed::default() });
+            // What stays as it is may count as changed even so.
+            self.store.watches.touched(&self.touched);
+            return Ok(self.tell_of(self.view.seqno(), Vec::new()));
         }
         let seqno = BATCH.with_borrow_mut(|batch| {
             batch.clear();
@@ -459,13 +490,19 @@ impl Txn {
         if self.due_ms != u64::MAX {
             self.store.due_at(self.due_ms);
         }
-        Ok(Committed {
+        let touched_groups = self.touched_groups.iter().map(|(group, _)| *group).collect();
+        Ok(self.tell_of(seqno, touched_groups))
+    }
+
+    fn tell_of(&mut self, seqno: Seqno, touched_groups: Vec<u16>) -> Committed {
+        self.touched.append(&mut self.stirred);
+        Committed {
             seqno,
             touched: std::mem::take(&mut self.touched),
             names: std::mem::take(&mut self.names),
-            touched_groups: self.touched_groups.iter().map(|(group, _)| *group).collect(),
+            touched_groups,
             notes: std::mem::take(&mut self.notes),
-        })
+        }
     }
 
     fn fill(&mut self, batch: &mut Batch) {

@@ -3,6 +3,7 @@
 use super::{bit_offset, field, grow, set_field};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace::Contents;
 use crate::redis::number;
 use crate::redis::protocol::reply::Reply;
@@ -166,6 +167,7 @@ pub(super) fn bitfield(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Res
         reply.int(answer);
     }
     if is_changed {
+        call.notify(txn, Events::STRING, "setbit", call.get(1));
         contents.save(txn)?;
     }
     Ok(())

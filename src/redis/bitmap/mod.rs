@@ -7,6 +7,7 @@ mod search;
 
 use super::command::{Access, Call, Command, Keys, read, write};
 use super::error::{Error, Result};
+use super::events::Events;
 use super::keyspace::Contents;
 use super::number;
 use super::protocol::reply::Reply;
@@ -101,6 +102,7 @@ fn setbit(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
         set_field(txn, &mut contents, offset, 1, bit)?;
     }
     if is_longer || old != bit {
+        call.notify(txn, Events::STRING, "setbit", call.get(1));
         contents.save(txn)?;
     }
     reply.int(old as i64);

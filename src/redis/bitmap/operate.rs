@@ -5,6 +5,7 @@ use std::ops::{ControlFlow, Range};
 use super::wait_if_long;
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::events::Events;
 use crate::redis::keyspace::{self, BuildContents, Contents};
 use crate::redis::protocol::reply::Reply;
 use crate::redis::string;
@@ -89,8 +90,13 @@ pub(super) fn bitop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
     wait_if_long(txn, len.saturating_mul(sources.len() as u64))?;
     let to = call.get(2);
     if len == 0 {
-        keyspace::delete(txn, call.space, to)?;
-    } else if len <= PORTION_BYTES {
+        if keyspace::delete(txn, call.space, to)? {
+            call.notify(txn, Events::GENERIC, "del", to);
+        }
+        reply.int(0);
+        return Ok(());
+    }
+    if len <= PORTION_BYTES {
         let result = operation.perform(txn, &sources, 0..len)?;
         keyspace::overwrite(txn, call.space, to, &result, None)?;
     } else {
@@ -101,6 +107,7 @@ pub(super) fn bitop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
         }
         build.link(txn, call.space, to)?;
     }
+    call.notify(txn, Events::STRING, "set", to);
     reply.int(len as i64);
     Ok(())
 }

@@ -25,6 +25,7 @@ mod zset;
 use self::bytes::{Reader, Writer};
 use super::command::{Access, Call, Command, Keys, read, write};
 use super::error::{Error, Result};
+use super::events::Events;
 use super::keyspace::{self, Meta, Space, Type};
 use super::protocol::reply::Reply;
 use crate::store::{Reads, Txn};
@@ -189,6 +190,12 @@ fn restore(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
         let idle_s = options.idle_s.unwrap_or(0);
         let frequency = options.frequency.and_then(|n| u8::try_from(n).ok());
         super::keys::set_use(call, name, idle_s, frequency);
+    }
+    let is_gone = deadline_ms.is_some_and(|deadline| deadline <= now_ms);
+    if !is_gone {
+        call.notify(txn, Events::GENERIC, "restore", name);
+    } else if old.is_some() {
+        call.notify(txn, Events::GENERIC, "del", name);
     }
     reply.ok();
     Ok(())

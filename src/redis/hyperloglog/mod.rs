@@ -7,6 +7,7 @@ mod sketch;
 
 use super::command::{Access, Call, Command, Flags, Keys, read, write};
 use super::error::{Error, Result};
+use super::events::Events;
 use super::keyspace::{Contents, Meta};
 use super::protocol::reply::Reply;
 use super::string;
@@ -85,6 +86,7 @@ fn pfadd(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let is_changed = sketch.is_changed();
     if is_changed {
         sketch.set_stale();
+        call.notify(txn, Events::STRING, "pfadd", call.get(1));
         save(txn, contents, &old, sketch.into_bytes())?;
     }
     reply.int(is_changed.into());
@@ -106,6 +108,7 @@ fn add_in_place(txn: &mut Txn, call: &Call<'_>, mut contents: Contents<'_>, repl
         if let Some((at, byte)) = sketch::stale(&head(txn, &contents)?) {
             contents.write(txn, at, &[byte])?;
         }
+        call.notify(txn, Events::STRING, "pfadd", call.get(1));
         contents.save(txn)?;
     }
     reply.int(is_changed.into());
@@ -170,6 +173,8 @@ fn pfmerge(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
         merged.raise(index, value)?;
     }
     merged.set_stale();
+    // What is merged is added.
+    call.notify(txn, Events::STRING, "pfadd", call.get(1));
     save(txn, destination, &old, merged.into_bytes())?;
     reply.ok();
     Ok(())

@@ -142,7 +142,6 @@ pub(super) fn note_replaced(txn: &mut Txn, space: Space, name: &[u8]) -> Result<
 pub fn rename(txn: &mut Txn, from: Space, name: &[u8], to: Space, new_name: &[u8]) -> Result<bool> {
     let Some(meta) = load(txn, from, name)? else { return Ok(false) };
     if from.id == to.id && name == new_name {
-        txn.touch(lock_key(from.database, name), name);
         return Ok(true);
     }
     unlink(txn, from, name, &meta);

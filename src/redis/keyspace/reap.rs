@@ -137,10 +137,11 @@ impl Keyspace {
                 txn.arm(&prefix, due_ms, name);
             }
         }
-        let committed = txn.commit_and_tell()?;
-        if let Some(listener) = self.reaped.get() {
-            listener(&committed);
-        }
+        txn.commit_and_tell(|committed| {
+            if let Some(listener) = self.reaped.get() {
+                listener(committed);
+            }
+        })?;
         Ok(removed)
     }
 

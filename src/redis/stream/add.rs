@@ -128,7 +128,7 @@ pub(super) fn xsetid(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resul
         stream.head.deleted = deleted;
     }
     call.notify(txn, Events::STREAM, "xsetid", call.get(1));
-    stream.save(txn)?;
+    stream.save_groups(txn)?;
     reply.ok();
     Ok(())
 }

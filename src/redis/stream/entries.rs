@@ -127,8 +127,8 @@ impl Stream {
         Ok(self.rows.save(txn)?)
     }
 
-    /// Stages changes of groups, which are no news to who watches the stream or waits for it: else each acknowledgement
-    /// would wake all consumers that wait.
+    /// Stages changes of groups and the head, which are no news to who watches the stream or waits for it: else each
+    /// acknowledgement would wake all consumers that wait.
     pub(super) fn save_groups(mut self, txn: &mut Txn) -> Result {
         self.save_head();
         Ok(self.rows.save_quietly(txn)?)

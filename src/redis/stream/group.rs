@@ -7,6 +7,7 @@ use super::{find, load, tell_count};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::events::Events;
+use crate::redis::keyspace::lock_key;
 use crate::redis::protocol::reply::Reply;
 use crate::redis::session::Session;
 use crate::store::Txn;
@@ -114,7 +115,9 @@ pub(super) fn destroy(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Resu
     if let Some(group) = &group {
         stream.remove_group(txn, call.get(3), group)?;
         call.notify(txn, Events::STREAM, "xgroup-destroy", call.get(2));
-        stream.save(txn)?;
+        stream.save_groups(txn)?;
+        // Who waits in the group is told that it has gone.
+        txn.stir(lock_key(call.space.database, call.get(2)));
     }
     reply.int(group.is_some().into());
     Ok(())
@@ -138,9 +141,11 @@ pub(super) fn createconsumer(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) 
 pub(super) fn delconsumer(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let (mut stream, group) = both(txn, call)?;
     let pending = Team::of(call.get(3), group).dismiss(&mut stream, txn, call.get(4))?;
-    call.notify(txn, Events::STREAM, "xgroup-delconsumer", call.get(2));
-    stream.save_groups(txn)?;
-    tell_count(pending, reply);
+    if pending.is_some() {
+        call.notify(txn, Events::STREAM, "xgroup-delconsumer", call.get(2));
+        stream.save_groups(txn)?;
+    }
+    tell_count(pending.unwrap_or(0), reply);
     Ok(())
 }
 

@@ -374,9 +374,9 @@ impl Team {
         Ok(())
     }
 
-    /// Removes a consumer with all that is pending at it: how much that was.
-    pub(super) fn dismiss(&mut self, stream: &mut Stream, txn: &mut Txn, name: &[u8]) -> Result<u64> {
-        let Some(consumer) = self.find(stream, txn, name)?.cloned() else { return Ok(0) };
+    /// Removes a consumer with all that is pending at it: how much that was; `None` if there is none.
+    pub(super) fn dismiss(&mut self, stream: &mut Stream, txn: &mut Txn, name: &[u8]) -> Result<Option<u64>> {
+        let Some(consumer) = self.find(stream, txn, name)?.cloned() else { return Ok(None) };
         let mut from = Some(Id::MIN);
         while let Some(first) = from {
             let held = stream.held(txn, &self.group, &consumer, (first, Id::MAX), STEP)?;
@@ -384,11 +384,12 @@ impl Team {
             for (id, _) in held {
                 stream.rows.remove(txn, PENDING, &self.group.pending_key(id))?;
             }
+            txn.check_weight()?;
         }
         stream.rows.remove_for_good(txn, HELD, &self.group.held_prefix(&consumer))?;
         stream.rows.remove(txn, CONSUMERS, &self.group.consumer_key(name))?;
         self.met.remove(name);
-        Ok(consumer.pending)
+        Ok(Some(consumer.pending))
     }
 
     /// Stages what changed of the group and of the consumers that were met.

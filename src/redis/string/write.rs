@@ -284,7 +284,11 @@ pub(super) fn delex(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
             condition.ok_or_else(|| Error::text("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"))?;
         goes = condition.holds(Some(&found.contents))?;
     }
-    reply.int((goes && keyspace::delete(txn, call.space, name)?).into());
+    goes = goes && keyspace::delete(txn, call.space, name)?;
+    if goes {
+        call.notify(txn, Events::GENERIC, "del", name);
+    }
+    reply.int(goes.into());
     Ok(())
 }
 
