@@ -17,14 +17,21 @@ pub(crate) struct Gathered<T> {
     /// What the rows take beside their place in the vector.
     bytes: usize,
     most: usize,
-    charge: Charge,
+    /// `None` where it takes nothing from the others.
+    charge: Option<Charge>,
 }
 
 impl<T> Gathered<T> {
     /// None yet.
     pub(crate) fn new(call: &Call<'_>) -> Self {
         let most = usize::try_from(call.instance.value_bytes_max()).unwrap_or(usize::MAX);
-        Self { rows: Vec::new(), bytes: 0, most, charge: Charge::of(call.instance.buffers()) }
+        Self { rows: Vec::new(), bytes: 0, most, charge: Some(Charge::of(call.instance.buffers())) }
+    }
+
+    /// None yet, of what a command takes away: it goes into the reply at once, and is no larger than a batch may be, but for a
+    /// single row, which is never refused.
+    pub(crate) fn taken(call: &Call<'_>) -> Self {
+        Self { charge: None, ..Self::new(call) }
     }
 
     /// Adds a row with so many bytes of its own, if memory has room for it.
@@ -33,7 +40,13 @@ impl<T> Gathered<T> {
         let grown = if self.rows.len() == self.rows.capacity() { (2 * self.rows.len()).max(4) } else { 0 };
         let places = grown.max(self.rows.capacity()).saturating_mul(size_of::<T>());
         let all = self.bytes.saturating_add(places);
-        if all > self.most || (all > self.charge.bytes() && !self.charge.become_bytes(all + STEP_BYTES)) {
+        let fits = match &mut self.charge {
+            None => all <= self.most || self.rows.is_empty(),
+            Some(charge) => {
+                all <= self.most && (all <= charge.bytes() || charge.become_bytes(all + STEP_BYTES))
+            }
+        };
+        if !fits {
             return Err(too_large());
         }
         self.rows.reserve_exact(grown.saturating_sub(self.rows.len()));

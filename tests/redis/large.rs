@@ -144,3 +144,37 @@ fn clients_that_all_ask_for_much_at_once_are_all_told() {
         assert_eq!(parts(client.read()).len(), MANY);
     }
 }
+
+#[test]
+fn what_is_too_much_for_one_change_is_refused_and_nothing_is_gone() {
+    // Of which the engine has a half, and a batch an eighth of most of that.
+    let server = Server::with(|config| config.memory = 24 << 20);
+    let mut client = server.client();
+    for from in (0..50_000).step_by(500) {
+        let names: Vec<String> = (from..from + 500).map(|n| format!("{n:0100}")).collect();
+        let names = names.iter().map(String::as_str);
+        let pairs = names.clone().flat_map(|name| ["1", name]);
+        assert_eq!(
+            client.show(&["ZADD", "set"].into_iter().chain(pairs).collect::<Vec<_>>()),
+            "(integer) 500"
+        );
+        client.command(&["RPUSH", "list"].into_iter().chain(names).collect::<Vec<_>>());
+    }
+    let over = "(error) ERR what is changed at once is over the limit of 1523712 bytes, an eighth of the memory budget";
+    assert_eq!(client.show(&["ZREMRANGEBYRANK", "set", "0", "39999"]), over);
+    assert_eq!(client.show(&["ZREMRANGEBYLEX", "set", "-", &format!("[{:0100}", 40_000)]), over);
+    assert_eq!(client.show(&["ZPOPMIN", "set", "40000"]), over);
+    let large = "(error) ERR the result is larger than the memory for it; ask for less at once";
+    for command in ["LPOP list 40000", "RPOP list 40000", "LMPOP 1 list LEFT COUNT 40000"] {
+        assert_eq!(client.show(&command.split(' ').collect::<Vec<_>>()), large, "{command}");
+    }
+    assert_eq!(client.show(&["ZCARD", "set"]), "(integer) 50000");
+    assert_eq!(client.show(&["LLEN", "list"]), "(integer) 50000");
+    // Where little stays, no more than that is written.
+    assert_eq!(client.show(&["LTRIM", "list", "0", "99"]), "OK");
+    assert_eq!(client.show(&["LLEN", "list"]), "(integer) 100");
+    assert_eq!(client.show(&["ZREMRANGEBYRANK", "set", "10", "-1"]), "(integer) 49990");
+    assert_eq!(client.show(&["ZCARD", "set"]), "(integer) 10");
+    assert_eq!(client.show(&["ZRANK", "set", &format!("{:0100}", 9)]), "(integer) 9");
+    assert_eq!(client.show(&["LINDEX", "list", "-1"]), format!("\"{:0100}\"", 99));
+}

@@ -1,6 +1,7 @@
 //! MULTI, EXEC and WATCH among many clients.
 
-use crate::client::{Client, Value};
+use crate::blocking::blocked;
+use crate::client::{Client, Value, encode};
 use crate::running::Server;
 
 fn int(value: &Value) -> i64 {
@@ -88,4 +89,46 @@ fn one_counter_counts_every_increment() {
         }
     });
     assert_eq!(server.client().show(&["GET", "n"]), "\"400\"");
+}
+
+#[test]
+fn a_group_that_goes_is_told_to_who_waits_in_it_and_is_no_change_of_its_key() {
+    let server = Server::start();
+    let (mut watcher, mut waiter, mut other) = (server.client(), server.client(), server.client());
+    other.command(&["XGROUP", "CREATE", "s", "g", "$", "MKSTREAM"]);
+    // Within the key's row, and in rows of its own.
+    for entries in [0, 200] {
+        for n in 0..entries {
+            other.command(&["XADD", "s", "*", "field", &n.to_string()]);
+        }
+        other.command(&["XGROUP", "CREATE", "s", "g", "$"]);
+        watcher.command(&["WATCH", "s"]);
+        waiter.send(&encode(&[b"XREADGROUP", b"GROUP", b"g", b"c", b"BLOCK", b"0", b"STREAMS", b"s", b">"]));
+        blocked(&mut other, 1);
+        assert_eq!(other.show(&["XGROUP", "DESTROY", "s", "g"]), "(integer) 1");
+        let told = waiter.read().unwrap().show();
+        assert!(told.starts_with("(error) NOGROUP"), "{told}");
+        watcher.command(&["MULTI"]);
+        watcher.command(&["PING"]);
+        assert_eq!(watcher.show(&["EXEC"]), "*1\n  PONG");
+    }
+}
+
+#[test]
+fn what_stays_as_it_is_may_be_a_change_even_so() {
+    let server = Server::start();
+    let (mut watcher, mut other) = (server.client(), server.client());
+    other.command(&["RPUSH", "l", "a"]);
+    for (words, changes) in [
+        (&["LTRIM", "l", "0", "-1"][..], true),
+        (&["LMOVE", "l", "l", "LEFT", "RIGHT"], true),
+        (&["LTRIM", "none", "0", "-1"], false),
+        (&["RENAME", "l", "l"], false),
+        (&["LREM", "l", "0", "b"], false),
+    ] {
+        watcher.command(&["WATCH", "l"]);
+        other.command(words);
+        watcher.command(&["MULTI"]);
+        assert_eq!(watcher.show(&["EXEC"]), if changes { "(nil)" } else { "*0" }, "{words:?}");
+    }
 }

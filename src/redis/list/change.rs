@@ -6,6 +6,8 @@ use super::{End, List, from_start, place, span, wait_if_many};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::events::Events;
+use crate::redis::gathered::Gathered;
+use crate::redis::keyspace::lock_key;
 use crate::redis::protocol::reply::Reply;
 use crate::store::Txn;
 
@@ -124,12 +126,13 @@ pub(super) fn lrem(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
     let len = list.len(txn)?;
     wait_if_many(txn, len)?;
     let most = if count == 0 { u64::MAX } else { count.unsigned_abs() };
-    let mut places = Vec::new();
+    let (mut places, mut failed) = (Gathered::taken(call), None);
     let mut visit = |place: &[u8], value: &[u8]| {
         if value == call.get(3) {
-            places.push(place.to_vec());
+            failed = places.add(place.to_vec(), place.len()).err();
         }
-        if places.len() as u64 == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let is_all = failed.is_some() || places.rows().len() as u64 == most;
+        if is_all { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let ordered = list.elements.ordered(txn)?;
     if count >= 0 {
@@ -138,8 +141,11 @@ pub(super) fn lrem(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result 
         ordered.range_back(txn, len - 1, &mut visit)?;
     }
     drop(ordered);
-    for place in &places {
+    failed.map_or(Ok(()), Err)?;
+    let places = places.rows();
+    for place in places {
         list.elements.remove_at(txn, place)?;
+        txn.check_weight()?;
     }
     reply.count(places.len());
     if places.is_empty() {
@@ -155,12 +161,16 @@ pub(super) fn ltrim(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result
     if let Some(mut list) = List::load(txn, call.space, call.get(1))? {
         let len = list.len(txn)?;
         let (from, to) = span(start, stop, len).unwrap_or((0, 0));
+        call.notify(txn, Events::LIST, "ltrim", call.get(1));
         if to - from < len {
+            wait_if_many(txn, len - (to - from))?;
             // With the end first, since what remains keeps its ranks then.
             list.elements.remove_ranks(txn, to, len)?;
             list.elements.remove_ranks(txn, 0, from)?;
-            call.notify(txn, Events::LIST, "ltrim", call.get(1));
             list.save(txn)?;
+        } else {
+            // It counts as changed even so.
+            txn.touch(lock_key(call.space.database, call.get(1)), call.get(1));
         }
     }
     reply.ok();

@@ -1,5 +1,7 @@
 //! Commands that take elements from the ends of lists, and those that wait for them.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 
 use super::{End, List, wait_if_many};
@@ -7,7 +9,8 @@ use crate::redis::blocking::{Block, parse_timeout};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::events::Events;
-use crate::redis::keyspace::Type;
+use crate::redis::gathered::Gathered;
+use crate::redis::keyspace::{Type, lock_key};
 use crate::redis::protocol::reply::Reply;
 use crate::store::{Reads, Txn};
 
@@ -35,17 +38,21 @@ fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, end: End) -> Result {
         return Ok(());
     };
     let popped = if count == Some(0) {
-        Vec::new()
+        Gathered::taken(call)
     } else {
         take(txn, call, call.get(1), list, end, count.unwrap_or(1))?
     };
     if count.is_some() {
-        reply.array(popped.len());
+        reply.array(popped.rows().len());
     }
-    for element in &popped {
+    tell(&popped, reply);
+    Ok(())
+}
+
+fn tell(popped: &Gathered<Bytes>, reply: &mut Reply) {
+    for element in popped.rows() {
         reply.bulk(element);
     }
-    Ok(())
 }
 
 /// A word that must be a number not below zero.
@@ -62,15 +69,19 @@ fn take(
     mut list: List,
     end: End,
     count: u64,
-) -> Result<Vec<Bytes>> {
+) -> Result<Gathered<Bytes>> {
     let len = list.len(txn)?;
     let count = count.min(len);
     wait_if_many(txn, count)?;
     let (from, to) = if end == End::Left { (0, count) } else { (len - count, len) };
-    let mut taken = Vec::new();
-    list.elements.take_ranks(txn, from, to, &mut |_, value| taken.push(Bytes::copy_from_slice(value)))?;
+    let (mut taken, mut failed) = (Gathered::taken(call), None);
+    list.elements.take_ranks(txn, from, to, &mut |_, value| {
+        failed = taken.add(Bytes::copy_from_slice(value), value.len()).err();
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    failed.map_or(Ok(()), Err)?;
     if end == End::Right {
-        taken.reverse();
+        taken.rows_mut().reverse();
     }
     call.notify(txn, Events::LIST, end.pop_event(), name);
     list.save(txn)?;
@@ -101,11 +112,15 @@ fn move_one(txn: &mut Txn, call: &Call<'_>, from: End, to: End) -> Result<Option
     if !is_rotation {
         List::load(txn, call.space, target)?;
     } else if list.len(txn)? == 1 {
+        // It stays as it is, and counts as changed.
+        call.notify(txn, Events::LIST, to.push_event(), target);
+        call.notify(txn, Events::LIST, from.pop_event(), source);
+        txn.touch(lock_key(call.space.database, source), source);
         return Ok(list.at(txn, 0)?.map(|(_, value)| value));
     }
     // Told in Redis's order: what is popped is pushed first.
     call.notify(txn, Events::LIST, to.push_event(), target);
-    let Some(element) = take(txn, call, source, list, from, 1)?.pop() else { return Ok(None) };
+    let Some(element) = take(txn, call, source, list, from, 1)?.rows_mut().pop() else { return Ok(None) };
     let mut list = List::load_or_new(txn, call.space, target)?;
     list.push(txn, to, &element)?;
     list.save(txn)?;
@@ -138,9 +153,7 @@ fn pop_or_wait(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, end: End) -> R
         let popped = take(txn, call, call.get(at), list, end, 1)?;
         reply.array(2);
         reply.bulk(call.get(at));
-        for element in &popped {
-            reply.bulk(element);
-        }
+        tell(&popped, reply);
         return Ok(());
     }
     Err(Block::on(Type::List, timeout_ms).into())
@@ -217,10 +230,8 @@ impl Many {
             let popped = take(txn, call, call.get(at), list, self.end, self.count)?;
             reply.array(2);
             reply.bulk(call.get(at));
-            reply.array(popped.len());
-            for element in &popped {
-                reply.bulk(element);
-            }
+            reply.array(popped.rows().len());
+            tell(&popped, reply);
             return Ok(true);
         }
         Ok(false)

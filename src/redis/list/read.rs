@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use super::{from_start, load, span, wait_if_many};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
+use crate::redis::gathered::Gathered;
 use crate::redis::protocol::reply::Reply;
-use crate::redis::tail::tell_ranks;
+use crate::redis::tail::{tell_gathered, tell_ranks};
 use crate::store::Reads;
 
 /// `LLEN key`
@@ -83,7 +84,7 @@ pub(super) fn lpos(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
         }
     }
     let element = call.get(2);
-    let mut found = Vec::new();
+    let (mut found, mut failed) = (Gathered::new(call), None);
     if let Some(list) = load(reads, call)? {
         let len = list.len(reads)?;
         let walked = if len_max == 0 { len } else { len.min(len_max as u64) };
@@ -98,11 +99,11 @@ pub(super) fn lpos(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
             if value == element {
                 matches += 1;
                 if matches >= rank.unsigned_abs() {
-                    found.push(if rank > 0 { seen } else { len - 1 - seen });
+                    failed = found.add(if rank > 0 { seen } else { len - 1 - seen }, 0).err();
                 }
             }
             seen += 1;
-            if seen == walked || found.len() == most {
+            if seen == walked || found.rows().len() == most || failed.is_some() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -115,13 +116,11 @@ pub(super) fn lpos(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Res
             ordered.range_back(reads, len - 1, &mut visit)?;
         }
     }
+    failed.map_or(Ok(()), Err)?;
     if count.is_some() {
-        reply.array(found.len());
-    } else if found.is_empty() {
+        reply.array(found.rows().len());
+    } else if found.rows().is_empty() {
         reply.null();
     }
-    for index in found {
-        reply.int(i64::try_from(index).unwrap_or(i64::MAX));
-    }
-    Ok(())
+    tell_gathered(call, found, reply, |reply, index| reply.int(i64::try_from(*index).unwrap_or(i64::MAX)))
 }

@@ -1,10 +1,13 @@
 //! Commands that take members from the ends of sorted sets, and those that wait for them.
 
+use std::ops::ControlFlow;
+
 use super::{Window, load_to_change, score_and_member, wait_if_many};
 use crate::redis::blocking::{Block, parse_timeout};
 use crate::redis::command::Call;
 use crate::redis::error::{Error, Result};
 use crate::redis::events::Events;
+use crate::redis::gathered::Gathered;
 use crate::redis::keyspace::{Collection, Type};
 use crate::redis::number;
 use crate::redis::protocol::reply::{Protocol, Reply};
@@ -31,8 +34,9 @@ fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, highest: bool) -> Resu
     };
     let popped = match load_to_change(txn, call)? {
         Some(set) => take(txn, call, call.get(1), set, highest, count.unwrap_or(1))?,
-        None => Vec::new(),
+        None => Gathered::taken(call),
     };
+    let popped = popped.rows();
     // In RESP3, and only if a count was given, a pair for each.
     let pairs = count.is_some() && reply.protocol() == Protocol::Resp3;
     reply.array(if pairs { popped.len() } else { 2 * popped.len() });
@@ -40,8 +44,8 @@ fn pop(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, highest: bool) -> Resu
         if pairs {
             reply.array(2);
         }
-        reply.bulk(&member);
-        reply.double(score);
+        reply.bulk(member);
+        reply.double(*score);
     }
     Ok(())
 }
@@ -54,23 +58,23 @@ fn take(
     mut set: Collection,
     highest: bool,
     count: u64,
-) -> Result<Vec<(Vec<u8>, f64)>> {
+) -> Result<Gathered<(Vec<u8>, f64)>> {
     let len = set.len(txn)?;
     let count = count.min(len);
     wait_if_many(txn, count)?;
     let window = if highest { Window { from: len - count, to: len } } else { Window { from: 0, to: count } };
-    let mut taken = Vec::new();
+    let mut taken = Gathered::taken(call);
     if count > 0 {
-        let mut damaged = None;
-        set.take_ranks(txn, window.from, window.to, &mut |place, _| match score_and_member(place) {
-            Ok((score, member)) => taken.push((member.to_vec(), score)),
-            Err(error) => damaged = Some(error),
+        let mut failed = None;
+        set.take_ranks(txn, window.from, window.to, &mut |place, _| {
+            let added = score_and_member(place)
+                .and_then(|(score, member)| taken.add((member.to_vec(), score), member.len()));
+            failed = added.err();
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        if let Some(error) = damaged {
-            return Err(error);
-        }
+        failed.map_or(Ok(()), Err)?;
         if highest {
-            taken.reverse();
+            taken.rows_mut().reverse();
         }
         call.notify(txn, Events::SORTED_SET, if highest { "zpopmax" } else { "zpopmin" }, name);
         set.save(txn)?;
@@ -101,11 +105,11 @@ fn pop_or_wait(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply, highest: bool)
     let timeout_ms = parse_timeout(call.get(call.len() - 1), txn.now_ms())?;
     for at in 1..call.len() - 1 {
         let Some(set) = Collection::load(txn, call.space, call.get(at), Type::SortedSet)? else { continue };
-        for (member, score) in take(txn, call, call.get(at), set, highest, 1)? {
+        for (member, score) in take(txn, call, call.get(at), set, highest, 1)?.rows() {
             reply.array(3);
             reply.bulk(call.get(at));
-            reply.bulk(&member);
-            reply.double(score);
+            reply.bulk(member);
+            reply.double(*score);
         }
         return Ok(());
     }
@@ -162,11 +166,11 @@ impl Many {
             let popped = take(txn, call, call.get(at), set, self.highest, self.count)?;
             reply.array(2);
             reply.bulk(call.get(at));
-            reply.array(popped.len());
-            for (member, score) in popped {
+            reply.array(popped.rows().len());
+            for (member, score) in popped.rows() {
                 reply.array(2);
-                reply.bulk(&member);
-                reply.double(score);
+                reply.bulk(member);
+                reply.double(*score);
             }
             return Ok(true);
         }

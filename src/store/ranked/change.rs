@@ -155,10 +155,17 @@ impl Ranked {
         segment.byte_len() >= if is_end { 1 } else { SEGMENT_BYTES_MIN }
     }
 
-    /// Stages a segment that has lost elements, or joins it with a neighbour.
+    /// Stages a segment that has lost elements, or joins it to the one before.
     pub(super) fn put_shrunk(&mut self, txn: &mut Txn, place: Place, segment: Segment) -> Result<()> {
-        if segment.len() == 0 && !Directory::is_first(place) {
-            self.drop_segment(txn, place);
+        if segment.len() == 0 {
+            // The first one stays as long as there are others, without elements: with those of its neighbour a queue's pops
+            // would write what stays.
+            if Directory::is_first(place) && !self.directory.is_last(place) {
+                self.put(txn, place, &segment);
+            } else {
+                self.drop_segment(txn, place);
+                self.drop_emptied(txn);
+            }
             return Ok(());
         }
         if self.may_stand_alone(place, &segment) {
@@ -166,24 +173,14 @@ impl Ranked {
             return Ok(());
         }
         // The left one of the two stays: its separator holds for both.
-        let (left, right) = match (Directory::previous(place), self.directory.next(place)) {
-            (Some(previous), _) => (previous, place),
-            (None, Some(next)) => (place, next),
-            (None, None) if segment.len() == 0 => {
-                self.drop_segment(txn, place);
-                return Ok(());
-            }
-            (None, None) => {
-                self.put(txn, place, &segment);
-                return Ok(());
-            }
+        let Some(left) = Directory::previous(place) else {
+            self.put(txn, place, &segment);
+            return Ok(());
         };
-        let other = self.segment(txn, if left == place { right } else { left })?;
-        let joined = if left == place { segment.joined(&other) } else { other.joined(&segment) };
-        // The first one must stay: should it be empty, it takes over its neighbour's elements however many.
-        if joined.byte_len() <= SEGMENT_BYTES_MAX || segment.len() == 0 {
+        let joined = self.segment(txn, left)?.joined(&segment);
+        if joined.byte_len() <= SEGMENT_BYTES_MAX {
             self.put(txn, left, &joined);
-            self.drop_segment(txn, right);
+            self.drop_segment(txn, place);
         } else {
             self.put(txn, place, &segment);
         }
@@ -211,5 +208,14 @@ impl Ranked {
         }
         txn.delete(row);
         self.directory.remove(place);
+    }
+
+    /// Stages the removal of the first segment, should it be all that is left of a plane without elements.
+    pub(super) fn drop_emptied(&mut self, txn: &mut Txn) {
+        if self.is_empty()
+            && let Some(first) = self.directory.find(&[])
+        {
+            self.drop_segment(txn, first);
+        }
     }
 }

@@ -39,7 +39,8 @@
 //!
 //! What is left: asking first reads a row for each delta, eight on average. Removing a few elements by rank writes their
 //! segment, unless they are its first or its last and it has no deltas: that is one, of a few bytes (`remove.rs`), so that
-//! a pop from a long queue does not write what stays. A large value added at an end writes its neighbour, too, before it
+//! a pop from a long queue does not write what stays. The first segment stays when all its elements are gone, for what may
+//! come before the second. A large value added at an end writes its neighbour, too, before it
 //! gets a segment of its own.
 //!
 //! What a segment holds is found by its separator; how many lie before it is kept in memory, by the [`Directory`] (23

@@ -9,10 +9,7 @@ use super::super::view::Reads;
 use super::change::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use super::directory::{Directory, Place, Tally};
 use super::segment::{Edge, Segment};
-use super::{Ranked, SEGMENTS_AT_ONCE, slot_row};
-
-/// Is shown the subkey and the value of an element that goes.
-type Show<'a> = dyn FnMut(&[u8], &[u8]) + 'a;
+use super::{Ranked, SEGMENTS_AT_ONCE, Visit, slot_row};
 
 /// The elements from one within the first segment up to one within the last.
 struct Span {
@@ -39,18 +36,25 @@ impl Ranked {
         self.remove_span(txn, from, to, None)
     }
 
-    /// The same, and shows them in order.
-    pub fn take_range(&mut self, txn: &mut Txn, from: u64, to: u64, show: &mut Show<'_>) -> Result<u64> {
+    /// The same, and shows them in order; told to stop, it removes none.
+    pub fn take_range(&mut self, txn: &mut Txn, from: u64, to: u64, show: &mut Visit<'_>) -> Result<u64> {
         self.remove_span(txn, from, to, Some(show))
     }
 
-    fn remove_span(&mut self, txn: &mut Txn, from: u64, to: u64, show: Option<&mut Show<'_>>) -> Result<u64> {
+    fn remove_span(
+        &mut self,
+        txn: &mut Txn,
+        from: u64,
+        to: u64,
+        show: Option<&mut Visit<'_>>,
+    ) -> Result<u64> {
         let count = to.min(self.len()).saturating_sub(from);
         let Some(span) = self.span(from, count) else { return Ok(0) };
-        let mut kept = match show {
+        let kept = match show {
             Some(show) => self.show(txn, &span, show)?,
-            None => self.read_ends(txn, &span)?,
+            None => Some(self.read_ends(txn, &span)?),
         };
+        let Some(mut kept) = kept else { return Ok(0) };
         // The first segment of the plane stays, even without elements, as long as there are others.
         if kept.first.is_none() && Directory::is_first(span.first) && count < self.len() {
             kept.first = Some(Segment::default());
@@ -60,6 +64,7 @@ impl Ranked {
         while place > span.first {
             if place < span.last || kept.last.is_none() {
                 self.drop_segment(txn, place);
+                txn.check_weight()?;
             }
             let Some(previous) = Directory::previous(place) else { break };
             place = previous;
@@ -74,6 +79,7 @@ impl Ranked {
                 }
             }
         }
+        self.drop_emptied(txn);
         Ok(count)
     }
 
@@ -103,8 +109,8 @@ impl Ranked {
         Ok(kept)
     }
 
-    /// Reads and shows all of a span.
-    fn show(&self, txn: &Txn, span: &Span, show: &mut Show<'_>) -> Result<Kept> {
+    /// Reads and shows all of a span; `None` if told to stop.
+    fn show(&self, txn: &Txn, span: &Span, show: &mut Visit<'_>) -> Result<Option<Kept>> {
         let mut kept = Kept::default();
         let mut next = Some(span.first);
         while next.is_some() {
@@ -112,22 +118,24 @@ impl Ranked {
             let places: Vec<Place> = std::iter::successors(next, following).take(SEGMENTS_AT_ONCE).collect();
             for (&place, segment) in places.iter().zip(self.segments(txn, &places)?) {
                 let (from, to) = span.within(place, segment.len());
-                segment.iter().take(to).skip(from).for_each(|(subkey, value)| show(subkey, value));
+                if segment.iter().take(to).skip(from).any(|(subkey, value)| show(subkey, value).is_break()) {
+                    return Ok(None);
+                }
                 if !span.goes_whole(place) {
                     kept.keep(span, place, segment)?;
                 }
             }
             next = places.last().and_then(following);
         }
-        Ok(kept)
+        Ok(Some(kept))
     }
 
     /// Stages what stays of two neighbours, the first of which is at this place.
     fn put_both(&mut self, txn: &mut Txn, place: Place, first: Segment, last: Segment) -> Result<()> {
         let Some(next) = self.directory.next(place) else { return self.put_rest(txn, place, first) };
-        if first.byte_len().min(last.byte_len()) >= SEGMENT_BYTES_MIN {
-            self.put_rest(txn, next, last)?;
-            return self.put_rest(txn, place, first);
+        if first.len() == 0 || first.byte_len().min(last.byte_len()) >= SEGMENT_BYTES_MIN {
+            self.put_rest(txn, place, first)?;
+            return self.put_rest(txn, next, last);
         }
         let joined = first.joined(&last);
         self.drop_segment(txn, next);

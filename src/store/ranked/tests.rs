@@ -125,7 +125,10 @@ impl World {
         let len = to.saturating_sub(from) as usize;
         let gone: Vec<_> = self.model.clone().into_iter().skip(from as usize).take(len).collect();
         let mut shown = Vec::new();
-        let mut show = |subkey: &[u8], value: &[u8]| shown.push((subkey.to_vec(), value.to_vec()));
+        let mut show = |subkey: &[u8], value: &[u8]| {
+            shown.push((subkey.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        };
         assert_eq!(self.plane.take_range(txn, from, to, &mut show).unwrap(), gone.len() as u64);
         assert_eq!(shown, gone);
         for (subkey, _) in gone {
@@ -276,6 +279,35 @@ fn a_pop_writes_what_is_gone_and_not_what_stays() {
     world.reopen();
     world.check();
     world.pop(false, 100, true);
+    assert_eq!(rows(&mut world), 0);
+}
+
+#[test]
+fn a_pop_from_either_end_writes_no_large_value_that_stays() {
+    const BYTES: usize = 2000;
+    let mut world = World::new();
+    (0..20).for_each(|n| world.insert(vec![b'q', n], vec![8; BYTES]));
+    world.step(&Step::Commit);
+    for is_last in [false, true, false, false, true] {
+        world.pop(is_last, 1, false);
+        let bytes = world.txn().weight();
+        assert!(bytes < BYTES / 2, "{bytes} bytes staged by a pop");
+        world.step(&Step::Commit);
+        world.reopen();
+        world.check();
+    }
+    // What is pushed before the second, and popped again.
+    world.push(false);
+    world.reopen();
+    world.check();
+    world.take_range(0, 2);
+    world.reopen();
+    world.check();
+    // One by one, to the last.
+    for n in 0..20 {
+        world.remove(&[b'q', n]);
+        world.step(&Step::Commit);
+    }
     assert_eq!(rows(&mut world), 0);
 }
 

@@ -14,16 +14,13 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::inline::{self, Entry};
-use super::{COUNTED, Collection, Elements, Plane, Result, Type, place, rows};
-use crate::store::{Ranked, Reads, Txn};
+use super::{COUNTED, Collection, Element, Elements, Plane, Result, Type, place, rows};
+use crate::store::{Error, Ranked, Reads, Txn};
 
 /// A sorted set's plane in order of scores.
 const BY_SCORE: Plane = 1;
 
 type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
-
-/// Is shown an element in order of rank.
-type Show<'a> = dyn FnMut(&[u8], &[u8]) + 'a;
 
 /// The elements in order of rank: a list's places and values, or a sorted set's scores with members, and nothing.
 pub enum Ordered<'a> {
@@ -77,14 +74,15 @@ impl Ordered<'_> {
         Ok(())
     }
 
-    /// Shows so many elements, of which there is one at least, from a rank on.
-    fn each(&self, reads: &dyn Reads, from: u64, count: u64, show: &mut Show<'_>) -> Result<()> {
-        let mut left = count;
+    /// Shows so many elements, of which there is one at least, from a rank on; false if told to stop.
+    fn each(&self, reads: &dyn Reads, from: u64, count: u64, show: &mut Visit<'_>) -> Result<bool> {
+        let (mut left, mut is_stopped) = (count, false);
         self.range(reads, from, &mut |subkey, value| {
-            show(subkey, value);
+            is_stopped = show(subkey, value).is_break();
             left -= 1;
-            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })
+            if left == 0 || is_stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(!is_stopped)
     }
 
     /// Visits the elements from a rank back to the first, until told to stop.
@@ -225,8 +223,8 @@ impl Collection {
         self.remove_shown(txn, from, to, None)
     }
 
-    /// The same, and shows them in order, as [`Ordered::range`] does.
-    pub fn take_ranks(&mut self, txn: &mut Txn, from: u64, to: u64, show: &mut Show<'_>) -> Result<u64> {
+    /// The same, and shows them in order, as [`Ordered::range`] does; told to stop, it removes none.
+    pub fn take_ranks(&mut self, txn: &mut Txn, from: u64, to: u64, show: &mut Visit<'_>) -> Result<u64> {
         self.remove_shown(txn, from, to, Some(show))
     }
 
@@ -235,7 +233,7 @@ impl Collection {
         txn: &mut Txn,
         from: u64,
         to: u64,
-        mut show: Option<&mut Show<'_>>,
+        mut show: Option<&mut Visit<'_>>,
     ) -> Result<u64> {
         self.edit(txn.now_ms());
         let to = to.min(self.len(txn)?);
@@ -245,12 +243,13 @@ impl Collection {
         }
         if self.is_inline() {
             let mut gone = Vec::new();
-            self.ordered(txn)?.each(txn, from, count, &mut |subkey, value| {
+            let goes = self.ordered(txn)?.each(txn, from, count, &mut |subkey, value| {
                 gone.push(self.subkey_of(subkey).to_vec());
-                if let Some(show) = &mut show {
-                    show(subkey, value);
-                }
+                show.as_mut().map_or(ControlFlow::Continue(()), |show| show(subkey, value))
             })?;
+            if !goes {
+                return Ok(0);
+            }
             if let Elements::Inline(entries) = &mut self.elements {
                 for subkey in gone {
                     let _ = place(entries, COUNTED, &subkey).map(|at| entries.remove(at));
@@ -260,35 +259,88 @@ impl Collection {
         }
         // All of it: the key goes, and its elements with it, unread unless they are wanted.
         if count == self.physical_len() {
-            if let Some(show) = show {
-                self.ordered(txn)?.each(txn, from, count, show)?;
+            if let Some(show) = show
+                && !self.ordered(txn)?.each(txn, from, count, show)?
+            {
+                return Ok(0);
             }
             if let Elements::Rows { len, .. } = &mut self.elements {
                 *len = 0;
             }
             return Ok(count);
         }
+        // Where most goes and it need not be told, the few others move to another owner: what goes is not touched, and dies
+        // with the one that it had.
+        if show.is_none()
+            && count >= GONE_MANY
+            && self.physical_len() - count <= KEPT_FEW
+            && let Some(others) = self.others(txn, from, to)?
+        {
+            self.ranked = None;
+            self.elements = Elements::Inline(others);
+            self.spill(txn)?;
+            return Ok(count);
+        }
         let kind = self.kind;
         let Elements::Rows { prefix, len, .. } = &mut self.elements else { return Ok(0) };
         let ranked = ranked_mut(&mut self.ranked, kind, prefix, *len, txn)?;
         if kind == Type::SortedSet {
-            let mut gone = Vec::new();
-            ranked.take_range(txn, from, to, &mut |subkey, value| {
-                gone.push(rows::element_row(prefix, COUNTED, subkey.get(SCORE_BYTES..).unwrap_or_default()));
-                if let Some(show) = &mut show {
-                    show(subkey, value);
+            // What else is staged counts only once all are known.
+            let bytes_max = txn.store().db().batch_bytes_max();
+            let (mut gone, mut bytes) = (Vec::new(), 0);
+            let removed = ranked.take_range(txn, from, to, &mut |subkey, value| {
+                let row = rows::element_row(prefix, COUNTED, subkey.get(SCORE_BYTES..).unwrap_or_default());
+                bytes += row.len() as u64;
+                gone.push(row);
+                if bytes > bytes_max {
+                    return ControlFlow::Break(());
                 }
+                show.as_mut().map_or(ControlFlow::Continue(()), |show| show(subkey, value))
             })?;
+            if removed == 0 {
+                return if bytes > bytes_max { Err(Error::over_batch(bytes_max).into()) } else { Ok(0) };
+            }
             for row in gone {
                 txn.delete(row);
             }
         } else if let Some(show) = show {
-            ranked.take_range(txn, from, to, show)?;
+            if ranked.take_range(txn, from, to, show)? == 0 {
+                return Ok(0);
+            }
         } else {
             ranked.remove_range(txn, from, to)?;
         }
         *len = len.saturating_sub(count);
         Ok(count)
+    }
+
+    /// The elements that are not of ranks `from` to `to` (excluded), as a small collection keeps them; `None` if they are
+    /// many bytes.
+    fn others(&self, reads: &dyn Reads, from: u64, to: u64) -> Result<Option<Vec<Entry>>> {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let after = self.physical_len().saturating_sub(to);
+        for (first, count) in [(0, from), (to, after)].into_iter().filter(|(_, count)| *count > 0) {
+            let mut left = count;
+            self.ordered(reads)?.range(reads, first, &mut |place, value| {
+                let value = if self.kind == Type::List {
+                    value
+                } else {
+                    place.get(..SCORE_BYTES).unwrap_or_default()
+                };
+                let element = Element { value: Bytes::copy_from_slice(value), deadline_ms: None };
+                let subkey = Bytes::copy_from_slice(self.subkey_of(place));
+                entries.push(Entry { plane: COUNTED, subkey, element });
+                bytes += place.len() + value.len();
+                left -= 1;
+                if left == 0 || bytes > KEPT_BYTES {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })?;
+        }
+        entries.sort_unstable_by(|one, other| one.subkey.cmp(&other.subkey));
+        Ok((bytes <= KEPT_BYTES).then_some(entries))
     }
 
     /// The subkey in the counted plane of an element in order.
@@ -299,3 +351,8 @@ impl Collection {
 
 /// Bytes of a score.
 const SCORE_BYTES: usize = 8;
+
+/// Where so many elements go, and no more than so many stay, in so many bytes, those that stay move.
+const GONE_MANY: u64 = 4096;
+const KEPT_FEW: u64 = 512;
+const KEPT_BYTES: usize = 64 << 10;

@@ -139,7 +139,10 @@ impl Model {
                 let gone: Vec<_> =
                     self.list.clone().into_iter().skip(from as usize).take(len.into()).collect();
                 let mut shown = Vec::new();
-                let mut show = |place: &[u8], value: &[u8]| shown.push((place.to_vec(), value.to_vec()));
+                let mut show = |place: &[u8], value: &[u8]| {
+                    shown.push((place.to_vec(), value.to_vec()));
+                    ControlFlow::Continue(())
+                };
                 assert_eq!(list.take_ranks(txn, from, to, &mut show).unwrap(), gone.len() as u64);
                 assert_eq!(shown, gone);
                 for (place, _) in &gone {
@@ -158,7 +161,10 @@ impl Model {
                 let (from, to) = (u64::from(from), u64::from(from) + u64::from(len));
                 let gone: Vec<_> = self.in_order().into_iter().skip(from as usize).take(len.into()).collect();
                 let mut shown = Vec::new();
-                let mut show = |place: &[u8], _: &[u8]| shown.push(place.to_vec());
+                let mut show = |place: &[u8], _: &[u8]| {
+                    shown.push(place.to_vec());
+                    ControlFlow::Continue(())
+                };
                 assert_eq!(set.take_ranks(txn, from, to, &mut show).unwrap(), gone.len() as u64);
                 assert_eq!(shown, gone);
                 for place in &gone {
@@ -274,5 +280,39 @@ proptest! {
             drop(txn);
             world.read(0, |reads, space| model.check(reads, space));
         }
+    }
+}
+
+#[test]
+fn where_most_goes_the_few_others_move_and_nothing_else_is_touched() {
+    const MANY: u16 = 5000;
+    let (mut world, mut model) = (World::new(), Model::default());
+    let mut txn = world.txn();
+    let space = world.space(&txn, 0);
+    model.make(&mut txn, space, &Change::Append { count: MANY });
+    for number in 0..MANY {
+        model.make(&mut txn, space, &Change::Score { member: number, score: number % 7 });
+    }
+    txn.commit().unwrap();
+    let mut txn = world.txn();
+    let (few, most) = (5, u64::from(MANY) - 300);
+    let mut list = Collection::load(&txn, space, LIST, Type::List).unwrap().unwrap();
+    assert_eq!(list.remove_ranks(&mut txn, few, most).unwrap(), most - few);
+    list.save(&mut txn).unwrap();
+    let mut set = Collection::load(&txn, space, SET, Type::SortedSet).unwrap().unwrap();
+    assert_eq!(set.remove_ranks(&mut txn, few, u64::MAX).unwrap(), u64::from(MANY) - few);
+    set.save(&mut txn).unwrap();
+    let is_kept = |at: usize| (at as u64) < few || at as u64 >= most;
+    let kept = model.list.into_iter().enumerate().filter(|(at, _)| is_kept(*at));
+    model.list = kept.map(|(_, element)| element).collect();
+    model.set = (0..MANY).filter(|number| number % 7 == 0).map(|number| (member(number), 0)).collect();
+    model.set = model.set.into_iter().take(few as usize).collect();
+    model.check(&txn, space);
+    assert!(txn.weight() < 64 << 10, "{} bytes staged", txn.weight());
+    txn.commit().unwrap();
+    for seed in 0..2 {
+        world.read(0, |reads, space| model.check(reads, space));
+        world.compact();
+        world.crash(seed);
     }
 }
