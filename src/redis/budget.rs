@@ -62,6 +62,14 @@ impl Charge {
         changed
     }
 
+    /// Becomes so many bytes, be there that many left or not: for who has to take some to give back more.
+    pub(crate) fn overdraw(&mut self, bytes: usize) {
+        if !self.become_bytes(bytes) {
+            self.budget.taken.fetch_add(bytes - self.bytes, Relaxed);
+            self.bytes = bytes;
+        }
+    }
+
     /// Bytes that it is.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -88,7 +96,10 @@ mod tests {
         assert!(other.become_bytes(30) && one.become_bytes(60));
         assert!(!one.become_bytes(usize::MAX));
         assert_eq!(budget.taken(), 90);
+        one.overdraw(200);
+        assert_eq!((budget.taken(), one.bytes()), (230, 200));
+        assert!(!other.become_bytes(31) && other.become_bytes(20));
         drop(one);
-        assert_eq!(budget.taken(), 30);
+        assert_eq!(budget.taken(), 20);
     }
 }

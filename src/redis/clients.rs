@@ -49,8 +49,8 @@ pub(crate) struct Client {
     pub(crate) pending_bytes: AtomicUsize,
     pub(crate) output_bytes: AtomicUsize,
     pub(crate) names: Mutex<Names>,
-    /// Whether it is in the middle of a large reply.
-    pub(crate) in_tail: AtomicBool,
+    /// When it must have taken more of a large reply in whose middle it is, in Unix milliseconds; 0: it is in none.
+    pub(crate) tail_due_ms: AtomicU64,
     /// Whether a command of it waits.
     pub(crate) blocked: AtomicBool,
     /// How many channels, patterns and shard channels it subscribes to.
@@ -209,7 +209,7 @@ impl Clients {
             pending_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
             names: Mutex::default(),
-            in_tail: AtomicBool::new(false),
+            tail_due_ms: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             subscribed: Default::default(),
             inbox: Inbox::default(),

@@ -153,7 +153,8 @@ impl Pipeline {
         self.collect();
         self.session.view = None;
         self.session.client.last_ms.store(self.instance.store().now_ms(), Relaxed);
-        self.session.client.in_tail.store(self.session.tail.is_some(), Relaxed);
+        let tail_due_ms = self.session.tail.as_ref().map_or(0, |tail| tail.due_ms());
+        self.session.client.tail_due_ms.store(tail_due_ms, Relaxed);
         match pace {
             Pace::More | Pace::Block if self.is_short => Pace::Paused,
             pace => pace,
@@ -183,7 +184,8 @@ impl Pipeline {
     fn collect(&mut self) {
         self.is_short = false;
         if self.has_mail() {
-            let (needs, is_short) = self.session.client.inbox.move_to(&mut self.reply, MAIL_BYTES_SOFT);
+            let (inbox, listens) = (&self.session.client.inbox, self.session.subscriptions.is_some());
+            let (needs, is_short) = inbox.move_to(&mut self.reply, MAIL_BYTES_SOFT, listens);
             self.is_short = is_short;
             self.session.heard(needs);
         }

@@ -10,7 +10,10 @@
 //! - results that had to be gathered ([`Gathered`]), and so take their memory until they are told.
 //!
 //! What is read piece by piece is told as of one moment, whatever is written meanwhile: a snapshot, which holds on to no
-//! memory and to little of the disk. A client that takes nothing for [`STALLED_MS`] is disconnected.
+//! memory and to little of the disk. So that nobody keeps it for ever, a client is disconnected that does not take a piece
+//! within [`STALLED_MS`] and a little, and one whose reply goes on for longer than [`SLOW_MS`] at less than
+//! [`BYTES_PER_S`], be it since others have the memory for its next piece. Where there is none the pieces are small ones,
+//! which need none unless an element is large.
 //!
 //! Within EXEC and scripts there are no tails: there a reply fits the memory budget, or is refused.
 
@@ -25,8 +28,18 @@ use crate::store::{self, Ranked, Reads, Snapshot, Tier};
 
 /// Bytes of a piece.
 const PIECE_BYTES: usize = 128 << 10;
-/// How long a client may take nothing of a large reply, in milliseconds.
-pub(crate) const STALLED_MS: u64 = 60_000;
+/// Where there is no memory for that: what output may take that nobody counts, and an element still fits.
+const SMALL_PIECE_BYTES: usize = 16 << 10;
+/// How long a client may take nothing of it, or of any output that takes memory of all, in milliseconds.
+const STALLED_MS: u64 = 60_000;
+/// How long a large reply may take, in milliseconds, and by how many bytes of it for each further second.
+const SLOW_MS: u64 = 300_000;
+const BYTES_PER_S: u64 = 128 << 10;
+
+/// How long a client may keep so many bytes of output waiting, in milliseconds.
+pub(crate) fn patience_ms(bytes: usize) -> u64 {
+    STALLED_MS + (bytes as u64).saturating_mul(1000) / BYTES_PER_S
+}
 
 /// Tells an element: its place or subkey, and its value.
 pub(crate) type Tell = fn(&mut Reply, &[u8], &[u8]) -> Result;
@@ -63,6 +76,9 @@ impl Source for (Collection, Plane) {
 pub(crate) struct Tail {
     walk: Walk,
     left: u64,
+    /// When it began, in Unix milliseconds, and how many bytes were told since.
+    begun_ms: u64,
+    bytes: u64,
 }
 
 /// Elements to be told, in order.
@@ -167,9 +183,32 @@ fn tell_some_ranks(
 }
 
 impl Tail {
+    /// When more of it must have been told, in Unix milliseconds.
+    pub(crate) fn due_ms(&self) -> u64 {
+        self.begun_ms.saturating_add(SLOW_MS).saturating_add(self.bytes.saturating_mul(1000) / BYTES_PER_S)
+    }
+
     /// Tells the next piece; whether it was the last. May wait for the disk. If it fails, it may be tried again.
     pub(crate) fn go_on(&mut self, reply: &mut Reply) -> Result<bool> {
-        let stop_at = reply.len() + PIECE_BYTES;
+        let mark = reply.len();
+        let mut told = self.tell(reply, mark + PIECE_BYTES);
+        if matches!(told, Err(Error::OverBudget)) {
+            reply.truncate(mark);
+            told = self.tell(reply, mark + SMALL_PIECE_BYTES);
+        }
+        if matches!(told, Err(Error::OverBudget)) && matches!(self.walk, Walk::Rows { .. }) {
+            // It has memory itself, which comes back only when it is through.
+            reply.truncate(mark);
+            reply.set_overdraws(true);
+            told = self.tell(reply, mark + 1);
+            reply.set_overdraws(false);
+        }
+        let is_last = told?;
+        self.bytes += (reply.len() - mark) as u64;
+        Ok(is_last)
+    }
+
+    fn tell(&mut self, reply: &mut Reply, stop_at: usize) -> Result<bool> {
         let bounds = (self.left, stop_at);
         let piece = match &mut self.walk {
             Walk::Places { snapshot, source, beyond, tell } => {
@@ -223,7 +262,8 @@ fn stop_at(call: &Call<'_>, reply: &Reply) -> usize {
 
 /// Leaves the rest for later.
 fn leave(call: &Call<'_>, walk: Walk, left: u64) {
-    call.lookups.tail.set(Some(Box::new(Tail { walk, left })));
+    let begun_ms = call.instance.store().now_ms();
+    call.lookups.tail.set(Some(Box::new(Tail { walk, left, begun_ms, bytes: 0 })));
 }
 
 fn size(n: u64) -> usize {

@@ -5,6 +5,7 @@ mod deadlines;
 mod draw;
 mod every_write;
 mod history;
+mod mail;
 mod model;
 mod random;
 mod reply;

@@ -29,7 +29,7 @@ use crate::engine::{self, Seqno, Tier};
 use crate::redis::clients::Client;
 use crate::redis::pipeline::{Pace, Pipeline};
 use crate::redis::session::Session;
-use crate::redis::tail::STALLED_MS;
+use crate::redis::tail;
 use crate::store::{Lack, Stripe};
 
 /// Room for one read.
@@ -68,6 +68,9 @@ struct State {
     broken: bool,
     /// What its requests take beyond the first few bytes.
     charged: usize,
+    /// When its client must have taken the output, or gone on with a request, that takes memory of all; in Unix
+    /// milliseconds.
+    due_ms: Option<u64>,
 }
 
 /// What a task was woken for.
@@ -97,7 +100,16 @@ pub(super) fn start(turn: &Rc<Turn>, stream: TcpStream, tls: Option<Tls>) {
     let client = instance.clients.add(address, local, instance.store().now_ms(), wake);
     let session = Session::new(client.clone(), turn.stats.clone(), !instance.needs_password());
     let pipeline = Some(Box::new(Pipeline::new(instance.clone(), session)));
-    let state = State { pipeline, sent: 0, needs: 0, held: false, awaited: false, broken: false, charged: 0 };
+    let state = State {
+        pipeline,
+        sent: 0,
+        needs: 0,
+        held: false,
+        awaited: false,
+        broken: false,
+        charged: 0,
+        due_ms: None,
+    };
     let connection =
         Rc::new(Connection { client, write, tls: tls.map(RefCell::new), state: RefCell::new(state), waker });
     turn.add(connection.clone());
@@ -205,8 +217,12 @@ impl Served for Connection {
     }
 
     fn is_stalled(&self, now_ms: u64) -> bool {
-        let silent_ms = now_ms.saturating_sub(self.client.last_ms.load(Relaxed));
-        silent_ms > STALLED_MS && self.client.in_tail.load(Relaxed)
+        let tail_due_ms = Some(self.client.tail_due_ms.load(Relaxed)).filter(|due_ms| *due_ms > 0);
+        [self.state.borrow().due_ms, tail_due_ms].into_iter().flatten().any(|due_ms| due_ms < now_ms)
+    }
+
+    fn is_running(&self) -> bool {
+        self.state.borrow().pipeline.is_none()
     }
 }
 
@@ -221,7 +237,8 @@ impl Connection {
         poll_fn(|cx| {
             self.register(cx);
             let mut state = self.state.borrow_mut();
-            let State { pipeline: Some(pipeline), broken: false, held, .. } = &mut *state else {
+            let State { pipeline: Some(pipeline), broken: false, held, charged, due_ms, .. } = &mut *state
+            else {
                 return Poll::Ready(News::End);
             };
             if self.client.is_killed() || (!*held && pipeline.reply().len() > 0) {
@@ -252,7 +269,13 @@ impl Connection {
             };
             if input.is_empty() {
                 turn.keep_buffer(std::mem::take(input));
+                if *charged > 0 {
+                    turn.instance.buffers().change(std::mem::take(charged), 0);
+                }
             }
+            let is_owed = polled.is_pending() && *charged > 0;
+            *due_ms = is_owed
+                .then(|| due_ms.unwrap_or_else(|| turn.instance.store().now_ms() + tail::patience_ms(0)));
             polled.map(|result| match result {
                 Ok(0) | Err(_) => News::End,
                 Ok(bytes) => News::Read(bytes),
@@ -329,7 +352,7 @@ impl Connection {
     /// Sends as much of the output as the socket takes. The output may leave.
     pub(super) fn send(&self, turn: &Turn) {
         let mut state = self.state.borrow_mut();
-        let State { pipeline, sent, held, broken, awaited, .. } = &mut *state;
+        let State { pipeline, sent, held, broken, awaited, due_ms, .. } = &mut *state;
         *held = false;
         let Some(pipeline) = pipeline else { return };
         let reply = pipeline.reply();
@@ -344,6 +367,10 @@ impl Connection {
             *sent = 0;
             reply.clear();
             turn.keep_buffer(reply.take());
+            *due_ms = None;
+        } else if reply.len() > BUFFER_KEPT || self.client.tail_due_ms.load(Relaxed) > 0 {
+            // It takes memory of all, or keeps a snapshot: taking a few bytes now and then does not win more time.
+            due_ms.get_or_insert_with(|| turn.instance.store().now_ms() + tail::patience_ms(reply.len()));
         }
         // The task need not know that all is well, unless it waits for that, or for room for what others have to tell.
         if *broken || reply.len() > 0 || *awaited || self.client.inbox.is_full() {

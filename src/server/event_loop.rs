@@ -144,6 +144,9 @@ pub(super) trait Served {
 
     /// Whether the other end has kept it waiting for too long in the middle of something.
     fn is_stalled(&self, now_ms: u64) -> bool;
+
+    /// Whether what it asked for is being done elsewhere, so that it has nothing to say.
+    fn is_running(&self) -> bool;
 }
 
 /// What waits for a commit to be acknowledged.
@@ -395,8 +398,11 @@ impl Turn {
             for connection in self.connections.borrow().values() {
                 let client = connection.client();
                 let silent_ms = now_ms.saturating_sub(client.last_ms.load(Relaxed));
-                let is_silent =
-                    silent_ms > timeout_ms && !client.blocked.load(Relaxed) && !client.subscribes();
+                let may_be_silent = client.blocked.load(Relaxed)
+                    || client.subscribes()
+                    || client.monitors.load(Relaxed)
+                    || connection.is_running();
+                let is_silent = silent_ms > timeout_ms && !may_be_silent;
                 let is_stalled = connection.is_stalled(now_ms);
                 if is_stalled {
                     tracing::info!(

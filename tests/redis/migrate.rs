@@ -1,7 +1,11 @@
 //! MIGRATE: keys that go to another server, and targets that are none.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use siltstone::clock::ManualClock;
+use siltstone::vfs::memory::MemoryVfs;
 
 use crate::client::{Client, Value, encode};
 use crate::running::Server;
@@ -179,4 +183,51 @@ fn what_is_asked_wrongly_is_told() {
     // Such a call, and one of a wrong length, counts as rejected.
     let stats = client.show(&["INFO", "commandstats"]);
     assert!(stats.contains("cmdstat_migrate:calls=7") && stats.contains("rejected_calls=2"), "{stats}");
+}
+
+/// Reads a command of a conversation; its words, or `None` at the end.
+fn asked(reader: &mut impl BufRead) -> Option<Vec<Vec<u8>>> {
+    let number = |reader: &mut dyn BufRead| {
+        let mut line = String::new();
+        (reader.read_line(&mut line).unwrap() > 0).then(|| line.trim_end()[1..].parse::<usize>().unwrap())
+    };
+    let count = number(reader)?;
+    let mut word = || {
+        let mut word = vec![0; number(reader).unwrap() + 2];
+        reader.read_exact(&mut word).unwrap();
+        word.truncate(word.len() - 2);
+        word
+    };
+    Some((0..count).map(|_| word()).collect())
+}
+
+#[test]
+fn a_key_that_waits_for_others_to_be_sent_lives_no_longer_for_that() {
+    const KEYS: usize = 70;
+    let clock = Arc::new(ManualClock::default());
+    let server = Server::of(Arc::new(MemoryVfs::new()), clock.clone());
+    let mut client = server.client();
+    let names: Vec<String> = (0..KEYS).map(|n| format!("k{n}")).collect();
+    for name in &names {
+        client.command(&["SET", name, "v", "PX", "100000"]);
+    }
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = target.local_addr().unwrap().port().to_string();
+    let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "90000", "KEYS"];
+    let words: Vec<&[u8]> =
+        words.into_iter().chain(names.iter().map(String::as_str)).map(str::as_bytes).collect();
+    client.send(&encode(&words));
+    let (stream, _) = target.accept().unwrap();
+    let (mut reader, mut writer) = (BufReader::new(stream.try_clone().unwrap()), stream);
+    let mut left = Vec::new();
+    while let Some(words) = asked(&mut reader) {
+        if words[0] == b"RESTORE" {
+            left.push(String::from_utf8(words[2].clone()).unwrap().parse::<u64>().unwrap());
+            clock.advance_ms(1000);
+        }
+        writer.write_all(b"+OK\r\n").unwrap();
+    }
+    assert_eq!(client.read().unwrap().show(), "OK");
+    assert_eq!(left.len(), KEYS);
+    assert!(left[KEYS - 1] < 100_000, "{left:?}");
 }

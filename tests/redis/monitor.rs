@@ -1,5 +1,10 @@
 //! Clients that are told of all commands.
 
+use std::sync::Arc;
+
+use siltstone::clock::ManualClock;
+use siltstone::vfs::memory::MemoryVfs;
+
 use crate::client::{Client, Value, encode};
 use crate::running::Server;
 
@@ -122,4 +127,18 @@ fn a_monitor_that_never_reads_is_cut_off() {
         shown += 1;
         assert!(shown < 10_000, "it is still there");
     }
+}
+
+#[test]
+fn who_monitors_is_not_timed_out_though_it_says_nothing() {
+    let clock = Arc::new(ManualClock::default());
+    let server = Server::of(Arc::new(MemoryVfs::new()), clock.clone());
+    let (mut monitor, mut idle, mut other) = (server.client(), server.client(), server.client());
+    assert_eq!(monitor.show(&["MONITOR"]), "OK");
+    idle.command(&["CLIENT", "SETNAME", "idle"]);
+    other.command(&["CONFIG", "SET", "timeout", "10"]);
+    while other.show(&["CLIENT", "LIST"]).contains(" name=idle ") {
+        clock.advance_ms(1000);
+    }
+    assert!(other.show(&["CLIENT", "LIST"]).contains(" flags=O "));
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use siltstone::clock::{Clock, SystemClock};
+use siltstone::clock::{Clock, ManualClock, SystemClock};
 use siltstone::vfs::faulty::{Fault, FaultyVfs, Operation, Rule};
 use siltstone::vfs::memory::MemoryVfs;
 
@@ -54,6 +54,42 @@ fn a_client_that_never_reads_is_not_read_from() {
 }
 
 #[test]
+fn memory_of_all_is_not_kept_from_the_others_for_ever() {
+    let clock = Arc::new(ManualClock::default());
+    let server = Server::of(Arc::new(MemoryVfs::new()), clock.clone());
+    let mut client = server.client();
+    assert_eq!(client.show(&["SET", "k", &"v".repeat(1 << 20)]), "OK");
+    let named = |name: &str| {
+        let mut client = server.client();
+        assert_eq!(client.show(&["CLIENT", "SETNAME", name]), "OK");
+        client
+    };
+    let (mut deaf, mut silent, mut idle) = (named("deaf"), named("silent"), named("idle"));
+    deaf.send(&encode(&[b"GET", b"k"]).repeat(50));
+    silent.send(b"*3\r\n$3\r\nSET\r\n$5\r\nother\r\n$1000000\r\n");
+    silent.send(&vec![b'v'; 500_000]);
+    for name in ["deaf", "silent"] {
+        while client.show(&["CLIENT", "LIST"]).contains(&format!(" name={name} ")) {
+            clock.advance_ms(50_000);
+        }
+    }
+    assert_eq!(idle.show(&["PING"]), "PONG");
+}
+
+#[test]
+fn who_has_asked_for_much_holds_nothing_afterwards() {
+    // Of which a quarter is for requests and replies.
+    let server = Server::with(|config| config.memory = 32 << 20);
+    let value = "v".repeat(1_900_000);
+    let mut clients: Vec<Client> = (0..8).map(|_| server.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.show(&["SET", "k", &value]), "OK");
+    }
+    let Value::Bulk(info) = clients[0].command(&["INFO", "memory"]) else { panic!() };
+    assert!(String::from_utf8(info).unwrap().contains("mem_clients_normal:0\r\n"));
+}
+
+#[test]
 fn large_values_come_and_go_whole() {
     let server = Server::with(|config| config.memory = 256 << 20);
     let mut client = server.client();
@@ -71,6 +107,8 @@ fn replies_left_off_are_left_off() {
     let server = Server::start();
     let mut client = server.client();
     client.send(b"CLIENT REPLY OFF\r\nSET a 1\r\nNONSENSE\r\nCLIENT REPLY ON\r\n");
+    assert_eq!(client.read().unwrap().show(), "OK");
+    client.send(b"CLIENT REPLY OFF\r\nMULTI\r\nSET a 1\r\nEXEC\r\nCLIENT REPLY ON\r\n");
     assert_eq!(client.read().unwrap().show(), "OK");
     client.send(b"CLIENT REPLY SKIP\r\nSET a 2\r\nGET a\r\n");
     assert_eq!(client.read().unwrap().show(), "\"2\"");

@@ -92,9 +92,10 @@ fn quit(session: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
 }
 
 fn reset(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+    session.reset(call.instance.acl.default_account(), !call.instance.needs_password());
+    // What came before is heard before the reply, in the old protocol; nothing comes any more.
     let needs = session.client.inbox.move_all_to(reply);
     session.heard(needs);
-    session.reset(call.instance.acl.default_account(), !call.instance.needs_password());
     reply.set_protocol(Protocol::Resp2);
     reply.simple("RESET");
     Ok(())

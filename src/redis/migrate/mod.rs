@@ -20,7 +20,7 @@ use super::error::{Error, Result};
 use super::events::Events;
 use super::keyspace::{self, Meta};
 use super::protocol::reply::Reply;
-use crate::store::{Reads, Txn};
+use crate::store::Txn;
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[write("migrate", -6, Keys::Migrated, migrate)
@@ -263,7 +263,9 @@ fn send_key(
 ) -> Result<std::io::Result<()>> {
     let most = usize::try_from(call.instance.value_bytes_max()).unwrap_or(usize::MAX);
     let payload = dump::payload(txn, call.space, name, meta.clone(), most)?;
-    let left_ms = meta.deadline_ms.map_or(0, |deadline| deadline.saturating_sub(txn.now_ms()).max(1));
+    // As of now: what was sent before it may have taken its time.
+    let now_ms = call.instance.store().now_ms();
+    let left_ms = meta.deadline_ms.map_or(0, |deadline| deadline.saturating_sub(now_ms).max(1));
     let left_ms = left_ms.to_string();
     let mut words: Vec<&[u8]> = vec![b"RESTORE", name, left_ms.as_bytes(), &payload];
     if query.replace {

@@ -45,6 +45,8 @@ pub(crate) struct Reply {
     most: usize,
     /// What it takes of the memory for replies, where it shares that with others.
     charge: Option<Charge>,
+    /// Whether it may take more of that than there is.
+    overdraws: bool,
     overflowed: bool,
 }
 
@@ -128,6 +130,11 @@ impl Reply {
         self.charge = Some(Charge::of(budget));
     }
 
+    /// Lets it take more of the memory for replies than there is, or no longer.
+    pub(crate) fn set_overdraws(&mut self, overdraws: bool) {
+        self.overdraws = overdraws;
+    }
+
     /// Fails if something was not written since the last time.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         let is_over = self.is_over();
@@ -172,7 +179,13 @@ impl Reply {
             None => Some(leap),
             Some(charge) => {
                 let mut fits = |size: &usize| charge.become_bytes(size.saturating_sub(FREE_BYTES));
-                [leap, needed].into_iter().find(|size| fits(size))
+                let room = [leap, needed].into_iter().find(|size| fits(size));
+                room.or_else(|| {
+                    self.overdraws.then(|| {
+                        charge.overdraw(needed.saturating_sub(FREE_BYTES));
+                        needed
+                    })
+                })
             }
         };
         if let Some(room) = room {

@@ -106,10 +106,10 @@ impl Inbox {
     }
 
     /// Moves messages to the output until it is this long. The newest commit that they depend on, and whether there is no
-    /// memory now for the next.
-    pub(crate) fn move_to(&self, reply: &mut Reply, len_max: usize) -> (Seqno, bool) {
+    /// memory now for the next. `listens`: whether the client still subscribes to anything.
+    pub(crate) fn move_to(&self, reply: &mut Reply, len_max: usize, listens: bool) -> (Seqno, bool) {
         let mut is_short = false;
-        let needs = self.move_while(reply, |reply, next| {
+        let needs = self.move_while(reply, listens, |reply, next| {
             let is_wanted = reply.len() < len_max;
             is_short = is_wanted && !reply.prepare(next);
             is_wanted && !is_short
@@ -119,20 +119,26 @@ impl Inbox {
 
     /// Moves all messages to the output. The newest commit that they depend on.
     pub(crate) fn move_all_to(&self, reply: &mut Reply) -> Seqno {
-        self.move_while(reply, |_, _| true)
+        self.move_while(reply, true, |_, _| true)
     }
 
-    fn move_while(&self, reply: &mut Reply, mut has_room: impl FnMut(&mut Reply, usize) -> bool) -> Seqno {
+    fn move_while(
+        &self,
+        reply: &mut Reply,
+        listens: bool,
+        mut has_room: impl FnMut(&mut Reply, usize) -> bool,
+    ) -> Seqno {
         let mut contents = self.contents.lock();
         let mut needs = 0;
         while contents.messages.front().is_some_and(|place| has_room(reply, place.message.len()))
             && let Some(place) = contents.messages.pop_front()
         {
             contents.bytes -= place.bytes();
-            // What was encoded for the protocol that the client has left is nothing that it could read.
+            // What was encoded for the protocol that the client has left is nothing that it could read. In the older one
+            // who no longer subscribes would take a message for a reply.
             let is_foreign = match place.message.first() {
                 Some(b'>') => reply.protocol() == Protocol::Resp2,
-                Some(b'*') => reply.protocol() == Protocol::Resp3,
+                Some(b'*') => reply.protocol() == Protocol::Resp3 || !listens,
                 _ => false,
             };
             if !is_foreign {

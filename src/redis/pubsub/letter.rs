@@ -3,6 +3,7 @@
 //! A message counts once, however many have still to read it, until the last of them has; a place in an inbox counts for
 //! itself. When all of it comes to more than there may be, the connection that holds the most is closed, then the next.
 
+use std::cmp::Reverse;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -49,15 +50,16 @@ impl Mail {
 
     /// Closes those who hold the most until no more is held than may be.
     fn make_room(&self, clients: &Clients) {
-        while self.held() > self.most {
-            let all = clients.all();
-            let held = all.iter().map(|client| (client.inbox.bytes(), client));
-            let Some((bytes, client)) = held.max_by_key(|(bytes, _)| *bytes).filter(|(bytes, _)| *bytes > 0)
-            else {
+        let all = clients.all().into_iter().map(|client| (client.inbox.bytes(), client));
+        let mut all: Vec<_> = all.filter(|(bytes, _)| *bytes > 0).collect();
+        all.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
+        // Each is asked once, and not each time that one was closed: they may be many, and have the same to read.
+        for (bytes, client) in all {
+            if self.held() <= self.most {
                 return;
-            };
+            }
             client.inbox.close();
-            self.cut_off(client, bytes);
+            self.cut_off(&client, bytes);
         }
     }
 

@@ -206,6 +206,10 @@ impl Served for Connection {
     fn is_stalled(&self, now_ms: u64) -> bool {
         self.progress.is_stalled(now_ms)
     }
+
+    fn is_running(&self) -> bool {
+        self.progress.phase() == Phase::Running
+    }
 }
 
 #[cfg(test)]
