@@ -16,6 +16,7 @@ use super::error::Result;
 use super::instance::Instance;
 use super::keyspace::{self, Meta, Space, lock_key};
 use super::migrate;
+use super::migrate::Target;
 use super::protocol::reply::Reply;
 use super::script::Effects;
 use super::session::Session;
@@ -62,6 +63,8 @@ pub(crate) struct Lookups {
     pub(crate) may_be_large: Cell<bool>,
     /// A commit that the reply depends on, beside what was read as a rule.
     pub(crate) needs: Cell<Seqno>,
+    /// Where MIGRATE's keys go.
+    pub(crate) target: Cell<Option<Box<Target>>>,
     /// The tail that was left.
     pub(crate) tail: Cell<Option<Box<Tail>>>,
 }
@@ -131,6 +134,8 @@ impl<'a> std::ops::Deref for Call<'a> {
 
 /// A command that only reads.
 pub(crate) type ReadFn = fn(&dyn Reads, &Call<'_>, &mut Reply) -> Result;
+/// What a command does ahead of its locks; what comes of it is left with [`Call::lookups`].
+pub(crate) type AheadFn = fn(&dyn Reads, &Call<'_>) -> Result;
 /// A command that may write.
 pub(crate) type WriteFn = fn(&mut Txn, &Call<'_>, &mut Reply) -> Result;
 /// A command that runs a script over what it is given, and gives it back.
@@ -435,6 +440,8 @@ pub(crate) struct Command {
     pub(crate) doc: Doc,
     /// Locks beyond its keys in the selected database.
     pub(crate) locks: Option<fn(&Args<'_>, &mut LockSet)>,
+    /// What of it, if it writes, takes time that its keys need not be locked for.
+    pub(crate) ahead: Option<AheadFn>,
     /// What its second word may choose.
     pub(crate) subcommands: &'static [Self],
 }
@@ -447,7 +454,18 @@ pub(crate) const fn command(name: &'static str, arity: i8, keys: Keys, action: A
         Action::Write(_) => Access::UPDATE,
         _ => Access::LOOK,
     };
-    Command { name, arity, flags: Flags(0), keys, access, action, doc, locks: None, subcommands: &[] }
+    Command {
+        name,
+        arity,
+        flags: Flags(0),
+        keys,
+        access,
+        action,
+        doc,
+        locks: None,
+        ahead: None,
+        subcommands: &[],
+    }
 }
 
 /// A command that runs a script.
@@ -536,6 +554,12 @@ impl Command {
     /// Locks also what this function adds: keys in other databases. Called with the command's words.
     pub(crate) const fn locks(mut self, locks: fn(&Args<'_>, &mut LockSet)) -> Self {
         self.locks = Some(locks);
+        self
+    }
+
+    /// What it does before its keys are locked.
+    pub(crate) const fn ahead(mut self, ahead: AheadFn) -> Self {
+        self.ahead = Some(ahead);
         self
     }
 

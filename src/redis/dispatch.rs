@@ -455,6 +455,11 @@ fn perform(
                 session.runs.put(open, entry.id, &result);
                 return result;
             }
+            if let Some(ahead) = command.ahead {
+                let view = instance.store().view_newest(tier);
+                let space = databases.space(&view, session.database)?;
+                ahead(&view, &Call { args, space, command, instance, lookups, seed })?;
+            }
             let locks = command.lock_set(session.database, &args);
             let mut txn = instance.store().txn(locks, tier)?;
             // Whatever is answered, an error too, may tell of commits that are visible but not durable yet.

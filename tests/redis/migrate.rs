@@ -231,3 +231,25 @@ fn a_key_that_waits_for_others_to_be_sent_lives_no_longer_for_that() {
     assert_eq!(left.len(), KEYS);
     assert!(left[KEYS - 1] < 100_000, "{left:?}");
 }
+
+#[test]
+fn no_lock_is_held_while_a_target_has_yet_to_answer() {
+    let server = Server::start();
+    let (mut client, mut other) = (server.client(), server.client());
+    client.command(&["SET", "k", "v"]);
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = target.local_addr().unwrap().port().to_string();
+    client.send(&encode(&[b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"k", b"0", b"20000"]));
+    let (stream, _) = target.accept().unwrap();
+    let (mut reader, mut writer) = (BufReader::new(stream.try_clone().unwrap()), stream);
+    assert_eq!(asked(&mut reader).unwrap()[0], b"SELECT");
+    // It is what it is when it is sent.
+    assert_eq!(other.show(&["SET", "k", "other"]), "OK");
+    assert_eq!(other.show(&["CLIENT", "TRACKING", "ON"]), "OK");
+    writer.write_all(b"+OK\r\n").unwrap();
+    let words = asked(&mut reader).unwrap();
+    assert!(words[3].windows(5).any(|part| part == b"other"), "{words:?}");
+    writer.write_all(b"+OK\r\n").unwrap();
+    assert_eq!(client.read().unwrap().show(), "OK");
+    assert_eq!(client.show(&["EXISTS", "k"]), "(integer) 0");
+}

@@ -1,7 +1,7 @@
 //! MIGRATE: moves keys to another server, which speaks Redis's protocol: DUMP here, RESTORE there, DEL here.
 //!
-//! It runs where it may take its time, never on an event loop, with its keys locked from before they are read until their
-//! removal is committed; as ever, the reply waits until that is durable. A key is removed only once the target has said that
+//! It runs where it may take its time, never on an event loop. The target is found, and entered, without any lock; then its
+//! keys are locked from before they are read until their removal is committed; as ever, the reply waits until that is durable. A key is removed only once the target has said that
 //! it has it. So it never is on neither side; where a connection breaks or this server crashes at the wrong time it is on
 //! both.
 //!
@@ -9,10 +9,9 @@
 
 mod target;
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use self::target::Target;
+pub(crate) use self::target::Target;
 use super::args::Args;
 use super::command::{Access, Call, Command, Flags, Keys, write};
 use super::dump;
@@ -20,7 +19,7 @@ use super::error::{Error, Result};
 use super::events::Events;
 use super::keyspace::{self, Meta};
 use super::protocol::reply::Reply;
-use crate::store::Txn;
+use crate::store::{Reads, Txn};
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[write("migrate", -6, Keys::Migrated, migrate)
@@ -31,14 +30,13 @@ pub(crate) const COMMANDS: &[Command] = &[write("migrate", -6, Keys::Migrated, m
     .flag(Flags::NO_SCRIPT)
     .flag(Flags::NO_MULTI)
     .slow()
+    .ahead(connect)
     .doc(
         "Atomically transfers a key from one instance to another.",
         "2.6.0",
         "O(N) for the transfer between the two instances, beside what DUMP, RESTORE and DEL take.",
     )];
 
-/// How many may be under way at once. Each takes one of the threads that wait for the disk, and of the others' time none.
-const UNDER_WAY_MAX: usize = 8;
 /// Keys that are sent before it is read what became of them.
 const LOT_KEYS: usize = 64;
 /// Where a client gives none.
@@ -113,7 +111,7 @@ impl<'a> Query<'a> {
     }
 
     /// Logs in and chooses the database.
-    fn enter(&self, target: &mut Target<'_>) -> Result {
+    fn enter(&self, target: &mut Target) -> Result {
         let database = self.database.to_string();
         let login = [&[&b"AUTH"[..]], &self.login[..]].concat();
         let select = vec![&b"SELECT"[..], database.as_bytes()];
@@ -135,31 +133,30 @@ fn refused(why: &str) -> Error {
     Error::text(format!("ERR Target instance replied with error: {why}"))
 }
 
-/// One of those that are under way.
-struct UnderWay<'a>(&'a AtomicUsize);
-
-impl<'a> UnderWay<'a> {
-    fn begin(count: &'a AtomicUsize) -> Result<Self> {
-        let this = Self(count);
-        if count.fetch_add(1, Relaxed) >= UNDER_WAY_MAX {
-            return Err(Error::text("TRYAGAIN too many keys are being migrated already; try again later"));
-        }
-        Ok(this)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 /// What became of it.
 #[derive(Default)]
 struct Outcome {
     /// What the target has.
     arrived: Vec<usize>,
     failed: Option<Error>,
+}
+
+/// Finds the target and enters it, if there is anything to be moved. No key is locked for that.
+fn connect(reads: &dyn Reads, call: &Call<'_>) -> Result {
+    let query = Query::parse(call)?;
+    let mut is_any = false;
+    for name in &query.names {
+        is_any = is_any || keyspace::load(reads, call.space, name)?.is_some();
+    }
+    let Some(instance) = call.instance.shared().upgrade().filter(|_| is_any) else { return Ok(()) };
+    let connected = query.port.ok_or(std::io::ErrorKind::InvalidInput.into());
+    let connected = connected.and_then(|port| Target::connect(instance, &query.host, port, query.timeout));
+    let target = connected.map_err(|_| Error::text("IOERR error or timeout connecting to the client"))?;
+    let mut target = target
+        .ok_or_else(|| Error::text("TRYAGAIN too many keys are being migrated already; try again later"))?;
+    query.enter(&mut target)?;
+    call.lookups.target.set(Some(Box::new(target)));
+    Ok(())
 }
 
 /// `MIGRATE host port key | "" destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password]
@@ -172,15 +169,16 @@ fn migrate(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
             found.push((name, meta));
         }
     }
-    if found.is_empty() {
+    let mut target = call.lookups.target.take();
+    if target.is_none() && !found.is_empty() {
+        // A key has come since there was none.
+        connect(txn, call)?;
+        target = call.lookups.target.take();
+    }
+    let Some(mut target) = target.filter(|_| !found.is_empty()) else {
         reply.simple("NOKEY");
         return Ok(());
-    }
-    let _under_way = UnderWay::begin(&call.instance.migrating)?;
-    let clock = call.instance.clock();
-    let connected = query.port.ok_or(std::io::ErrorKind::InvalidInput.into());
-    let connected = connected.and_then(|port| Target::connect(clock, &query.host, port, query.timeout));
-    let mut target = connected.map_err(|_| Error::text("IOERR error or timeout connecting to the client"))?;
+    };
     let outcome = transfer(txn, call, &query, &found, &mut target);
     if !query.copy {
         for at in outcome.arrived {
@@ -211,12 +209,9 @@ fn transfer(
     call: &Call<'_>,
     query: &Query<'_>,
     found: &[(&[u8], Meta)],
-    target: &mut Target<'_>,
+    target: &mut Target,
 ) -> Outcome {
-    let mut outcome = Outcome { arrived: Vec::new(), failed: query.enter(target).err() };
-    if outcome.failed.is_some() {
-        return outcome;
-    }
+    let mut outcome = Outcome::default();
     let mut first = 0;
     for lot in found.chunks(LOT_KEYS) {
         let mut sent = 0;
@@ -259,7 +254,7 @@ fn send_key(
     call: &Call<'_>,
     query: &Query<'_>,
     (name, meta): (&[u8], &Meta),
-    target: &mut Target<'_>,
+    target: &mut Target,
 ) -> Result<std::io::Result<()>> {
     let most = usize::try_from(call.instance.value_bytes_max()).unwrap_or(usize::MAX);
     let payload = dump::payload(txn, call.space, name, meta.clone(), most)?;

@@ -2,38 +2,61 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crate::clock::Clock;
+use super::super::instance::Instance;
 
+/// How many may be under way at once. Each takes one of the threads that wait for the disk, and of the others' time none.
+const UNDER_WAY_MAX: usize = 8;
 /// Bytes sent, or a line read, within one timeout.
 const CHUNK_BYTES: usize = 64 << 10;
 /// The longest reply to RESTORE that is believed to be one.
 const LINE_BYTES_MAX: usize = 1024;
 
+/// One of those that are under way.
+struct UnderWay(Arc<Instance>);
+
+impl UnderWay {
+    /// `None` if there are as many as there may be.
+    fn begin(instance: Arc<Instance>) -> Option<Self> {
+        let before = instance.migrating.fetch_add(1, Relaxed);
+        let this = Self(instance);
+        (before < UNDER_WAY_MAX).then_some(this)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.migrating.fetch_sub(1, Relaxed);
+    }
+}
+
 /// A connection to it.
-pub(super) struct Target<'a> {
+pub(crate) struct Target {
     stream: TcpStream,
-    clock: &'a dyn Clock,
+    under_way: UnderWay,
     timeout: Duration,
     /// What was read and is not yet part of a line.
     unread: Vec<u8>,
 }
 
-impl<'a> Target<'a> {
-    /// Connects, to the first of the host's addresses that answers.
+impl Target {
+    /// Connects, to the first of the host's addresses that answers; `None` if too many do so.
     pub(super) fn connect(
-        clock: &'a dyn Clock,
+        instance: Arc<Instance>,
         host: &str,
         port: u16,
         timeout: Duration,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Option<Self>> {
+        let Some(under_way) = UnderWay::begin(instance) else { return Ok(None) };
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for address in (host, port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, timeout) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
-                    return Ok(Self { stream, clock, timeout, unread: Vec::new() });
+                    return Ok(Some(Self { stream, under_way, timeout, unread: Vec::new() }));
                 }
                 Err(error) => last = error,
             }
@@ -105,11 +128,11 @@ impl<'a> Target<'a> {
 
     fn deadline_ns(&self) -> u64 {
         let timeout_ns = u64::try_from(self.timeout.as_nanos()).unwrap_or(u64::MAX);
-        self.clock.monotonic_ns().saturating_add(timeout_ns)
+        self.under_way.0.clock().monotonic_ns().saturating_add(timeout_ns)
     }
 
     fn remaining(&self, deadline_ns: u64) -> io::Result<Duration> {
-        match deadline_ns.saturating_sub(self.clock.monotonic_ns()) {
+        match deadline_ns.saturating_sub(self.under_way.0.clock().monotonic_ns()) {
             0 => Err(io::ErrorKind::TimedOut.into()),
             left => Ok(Duration::from_nanos(left.max(1000))),
         }
