@@ -269,9 +269,12 @@ impl Connection {
             };
             if input.is_empty() {
                 turn.keep_buffer(std::mem::take(input));
-                if *charged > 0 {
-                    turn.instance.buffers().change(std::mem::take(charged), 0);
-                }
+            } else if polled.is_pending() && input.len() < BUFFER_KEPT / 2 {
+                input.shrink_to(BUFFER_KEPT);
+            }
+            let size = input.capacity().saturating_sub(BUFFER_KEPT);
+            if size < *charged {
+                turn.instance.buffers().change(std::mem::replace(charged, size), size);
             }
             let is_owed = polled.is_pending() && *charged > 0;
             *due_ms = is_owed

@@ -82,8 +82,11 @@ fn who_has_asked_for_much_holds_nothing_afterwards() {
     let server = Server::with(|config| config.memory = 32 << 20);
     let value = "v".repeat(1_900_000);
     let mut clients: Vec<Client> = (0..8).map(|_| server.client()).collect();
-    for client in &mut clients {
-        assert_eq!(client.show(&["SET", "k", &value]), "OK");
+    for (n, client) in clients.iter_mut().enumerate() {
+        // Some of them begin with another one.
+        let next = if n % 2 == 0 { &b""[..] } else { b"*2\r\n$3\r\nGET\r\n" };
+        client.send(&[&encode(&[b"SET", b"k", value.as_bytes()]), next].concat());
+        assert_eq!(client.read().unwrap().show(), "OK");
     }
     let Value::Bulk(info) = clients[0].command(&["INFO", "memory"]) else { panic!() };
     assert!(String::from_utf8(info).unwrap().contains("mem_clients_normal:0\r\n"));
