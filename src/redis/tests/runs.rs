@@ -2,12 +2,15 @@
 
 use super::reply::Reply;
 use super::world::{World, feed};
+use crate::redis::error::Error;
+use crate::redis::keyspace::lock_key;
 use crate::redis::pipeline::Pace;
 use crate::redis::protocol::decode::{Decoder, Limits, Step};
 use crate::redis::protocol::reply::Reply as Output;
+use crate::redis::run::Runs;
 use crate::redis::session::Session;
 use crate::redis::{dispatch, run};
-use crate::store::{Batch, Fsync, Reads, Tier};
+use crate::store::{Batch, Fsync, LockSet, Reads, Tier};
 
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
@@ -59,18 +62,30 @@ fn one_that_fails_does_nothing_and_the_others_go_on() {
 }
 
 #[test]
-fn what_is_large_runs_alone() {
-    let mut world = World::lazy(Fsync::Always);
-    let many: Vec<String> =
-        words("RPUSH q").into_iter().chain((0..90_000).map(|n| format!("{n:09}"))).collect();
-    assert_eq!(world.say(&many), Reply::Int(90_000));
-    let lines = ["RPUSH q x", "RPUSH q y", "LTRIM q 0 0", "RPUSH q z"].map(words);
-    feed(&mut world.client, &lines);
-    assert!(matches!(world.client.run(Tier::Cached), Pace::Wait(_)));
-    assert!(matches!(world.client.run(Tier::Disk), Pace::More));
-    let said = Reply::read_all(&world.client.reply().take());
-    assert_eq!(said, [Reply::Int(90_001), Reply::Int(90_002), Reply::ok(), Reply::Int(2)]);
-    assert_eq!(world.say(&["LRANGE", "q", "0", "-1"]), Reply::bulks(["000000000", "z"]));
+fn what_stages_much_is_undone_to_run_alone() {
+    let world = World::lazy(Fsync::Always);
+    let key = lock_key(0, b"a");
+    let mut runs = Runs::default();
+    runs.arrived(10, 100);
+    assert!(!runs.goes_on(Some(key)) && !runs.goes_on(Some(key)) && runs.may_begin());
+    runs.begin(world.instance.store().txn(LockSet::one(key), Tier::Cached).unwrap(), 0, 0);
+    assert!(runs.goes_on(Some(key)));
+    let mut run = runs.take().unwrap();
+    run.step(|txn| {
+        txn.put(b"\xffsmall".to_vec(), "x");
+        Ok(())
+    })
+    .unwrap();
+    let large = run.step(|txn| {
+        txn.put(b"\xfflarge".to_vec(), vec![0; 200_000]);
+        Ok(())
+    });
+    assert!(large.as_ref().is_err_and(Error::would_wait));
+    run.step(|txn| {
+        assert!(txn.staged(b"\xffsmall").is_some() && txn.staged(b"\xfflarge").is_none());
+        Ok(())
+    })
+    .unwrap();
 }
 
 /// Fills the disk, until the store refuses to write more.
