@@ -444,3 +444,33 @@ fn nothing_cached_stays_stale() {
         nothing_stays_stale(Fsync::Never, options);
     }
 }
+
+#[test]
+fn many_keys_are_let_go_of_by_the_way() {
+    let server = Server::start();
+    let (mut client, mut tracking) = (server.client(), server.client());
+    tracking.command(&["HELLO", "3"]);
+    for is_flushed in [true, false] {
+        tracking.command(&["CLIENT", "TRACKING", "ON"]);
+        for n in 0..5000 {
+            tracking.send(&encode(&[b"GET", format!("key:{n}").as_bytes()]));
+        }
+        for _ in 0..5000 {
+            assert_eq!(tracking.read(), Some(Value::Nil));
+        }
+        assert_eq!(count(&mut client, "tracking_total_items"), 5000);
+        if is_flushed {
+            client.command(&["FLUSHALL"]);
+            assert_eq!(tracking.read().unwrap().show(), ">2\n  \"invalidate\"\n  (nil)");
+            // It is entered anew for what it reads from here on.
+            tracking.command(&["GET", "key:1"]);
+            client.command(&["SET", "key:1", "v"]);
+            assert_eq!(tracking.read().unwrap().show(), ">2\n  \"invalidate\"\n  *1\n    \"key:1\"");
+            client.command(&["DEL", "key:1"]);
+        } else {
+            tracking.command(&["CLIENT", "TRACKING", "OFF"]);
+        }
+        while count(&mut client, "tracking_total_keys") != 0 {}
+    }
+    assert_eq!(count(&mut client, "mem_clients_normal"), 0);
+}

@@ -51,12 +51,12 @@ use crate::store::{Committed, LockSet, Seqno, Tier};
 use crate::workers::Lane;
 use message::Message;
 use prefixes::Prefixes;
-use table::Table;
+use table::{Entries, Table};
 
 /// Keys of one commit that a client is told of one by one. One that read more of them is told to forget everything.
 const TOLD_MAX: usize = 10_000;
 
-/// Keys that are evicted at once when the table is to be smaller.
+/// Keys that are evicted at once when the table is to be smaller, or let go of when it is emptied.
 const EVICTIONS_MAX: usize = 1000;
 
 /// Who caches what.
@@ -95,7 +95,7 @@ impl Tracking {
     }
 
     fn leave(&self, instance: &Instance, id: u64) {
-        {
+        let taken = {
             let mut clients = self.clients.write();
             clients.remove(&id);
             if !clients.is_empty() {
@@ -103,9 +103,23 @@ impl Tracking {
             }
             instance.store().set_named(false);
             self.era.fetch_add(1, Relaxed);
+            // Before anybody comes. Nobody is about to enter a key: whoever does so tracks.
+            self.table.take_all()
+        };
+        self.forget(instance, taken);
+    }
+
+    /// Lets go of what was taken out of the table. What takes long is done later.
+    fn forget(&self, instance: &Instance, taken: Vec<Entries>) {
+        if taken.iter().map(Entries::len).sum::<usize>() <= EVICTIONS_MAX {
+            return self.table.forget(instance, taken);
         }
-        // But for those who came meanwhile.
-        self.table.retain(instance, |id| self.is_tracking(*id));
+        let weak = instance.shared();
+        instance.store().workers().submit(Lane::Idle, move || {
+            if let Some(instance) = weak.upgrade() {
+                instance.tracking.table.forget(&instance, taken);
+            }
+        });
     }
 
     fn is_tracking(&self, id: u64) -> bool {
@@ -208,7 +222,7 @@ impl Tracking {
     /// All keys may have changed.
     fn tell_all(&self, instance: &Instance, needs: Seqno) {
         // First: who enters a key from here on does so for what it reads afterwards.
-        self.table.clear(instance);
+        self.forget(instance, self.table.take_all());
         let clients: Vec<Arc<Client>> = self.clients.read().values().cloned().collect();
         let mut message = Message::everything();
         for client in clients {

@@ -18,10 +18,12 @@ const ITEM_BYTES: usize = 16;
 /// `tracking-table-max-keys`, where nobody says otherwise.
 const KEYS_MAX: usize = 1_000_000;
 
+/// Keys, and the ids of those who read them, sorted.
+pub(super) type Entries = BTreeMap<Box<[u8]>, Vec<u64>>;
+
 #[derive(Default)]
 struct Shard {
-    /// The clients' ids, sorted.
-    entries: BTreeMap<Box<[u8]>, Vec<u64>>,
+    entries: Entries,
     /// The key that was last evicted: the one after it is next.
     evicted: Box<[u8]>,
 }
@@ -162,26 +164,14 @@ impl Table {
         None
     }
 
-    /// Takes the clients out for which this is false.
-    pub(super) fn retain(&self, instance: &Instance, is_tracking: impl Fn(&u64) -> bool) {
-        for shard in &self.shards {
-            shard.lock().entries.retain(|name, ids| {
-                let before = ids.len();
-                ids.retain(&is_tracking);
-                let gone = before - ids.len();
-                self.shrink(instance, 0, gone, gone * ITEM_BYTES);
-                if ids.is_empty() {
-                    self.shrink(instance, 1, 0, name.len() + KEY_BYTES);
-                }
-                !ids.is_empty()
-            });
-        }
+    /// Takes all out, in no time. What they take is given back by [`Table::forget`].
+    pub(super) fn take_all(&self) -> Vec<Entries> {
+        self.shards.iter().map(|shard| std::mem::take(&mut shard.lock().entries)).collect()
     }
 
-    /// Takes all out.
-    pub(super) fn clear(&self, instance: &Instance) {
-        for shard in &self.shards {
-            let entries = std::mem::take(&mut shard.lock().entries);
+    /// Lets go of what was taken out.
+    pub(super) fn forget(&self, instance: &Instance, taken: Vec<Entries>) {
+        for entries in taken {
             let items = entries.values().map(Vec::len).sum::<usize>();
             let names = entries.keys().map(|name| name.len() + KEY_BYTES).sum::<usize>();
             self.shrink(instance, entries.len(), items, names + items * ITEM_BYTES);
