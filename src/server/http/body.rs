@@ -151,21 +151,32 @@ const VALUE_BYTES: usize = 64;
 /// About how many bytes of memory JSON takes once it is parsed: a small map weighs a hundred times its text.
 fn parsed_bytes(json: &[u8]) -> usize {
     let mut bytes = json.len() * 4;
-    let (mut is_text, mut is_escaped) = (false, false);
-    for &byte in json {
-        if is_text {
-            is_text = is_escaped || byte != b'"';
-            is_escaped = !is_escaped && byte == b'\\';
-            continue;
-        }
+    let mut rest = json;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
         match byte {
-            b'"' => is_text = true,
+            b'"' => rest = after_text(after),
             b'{' => bytes += MAP_BYTES,
             b',' | b'[' => bytes += VALUE_BYTES,
             _ => {}
         }
     }
     bytes
+}
+
+/// What follows a text whose first quote was read. Most of a body is inside of texts, so they are leapt over.
+fn after_text(json: &[u8]) -> &[u8] {
+    let mut rest = json;
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        let is_end = rest.get(at) == Some(&b'"');
+        // A backslash takes the byte after it along.
+        let after = if is_end { at + 1 } else { at + 2 };
+        rest = rest.get(after..).unwrap_or_default();
+        if is_end {
+            return rest;
+        }
+    }
+    &[]
 }
 
 #[cfg(test)]
@@ -176,8 +187,10 @@ mod tests {
     fn what_is_parsed_weighs_more_than_its_text() {
         let maps = b"{\"L\":[{\"N\":\"1\"},{\"N\":\"1\"}]}";
         assert_eq!(parsed_bytes(maps), maps.len() * 4 + 3 * MAP_BYTES + 2 * VALUE_BYTES);
-        for text in [&br#""{{{[,\\""#[..], br#""\"{{""#] {
+        for text in [&br#""{{{[,\\""#[..], br#""\"{{""#, br#""{{\"#, br#""{{"#] {
             assert_eq!(parsed_bytes(text), text.len() * 4, "{}", String::from_utf8_lossy(text));
         }
+        let after = br#"{"\\":["\"",1]}"#;
+        assert_eq!(parsed_bytes(after), after.len() * 4 + MAP_BYTES + 2 * VALUE_BYTES);
     }
 }
