@@ -207,7 +207,7 @@ fn check_scope(claim: &Claim<'_>) -> Result<Scope, Refusal> {
     };
     let mut wrong = Vec::new();
     if region.is_empty() {
-        wrong.push(format!("Credential should be scoped to a valid region, not '{region}'. "));
+        wrong.push("Credential should be scoped to a valid region. ".to_owned());
     }
     if service != SERVICE {
         wrong.push(format!("Credential should be scoped to correct service: '{SERVICE}'. "));
@@ -226,7 +226,7 @@ fn check_scope(claim: &Claim<'_>) -> Result<Scope, Refusal> {
         ));
     }
     if !wrong.is_empty() {
-        return Err(invalid(wrong.concat().trim_end().to_owned()));
+        return Err(invalid(wrong.concat()));
     }
     let id = id.len();
     let day = id + 1 + day.len();

@@ -210,7 +210,7 @@ fn what_is_claimed_must_make_sense() {
     }
     assert_eq!(
         with("a/b//d/e", SIGNED),
-        "InvalidSignature: Credential should be scoped to a valid region, not ''. Credential should be scoped to correct \
+        "InvalidSignature: Credential should be scoped to a valid region. Credential should be scoped to correct \
          service: 'dynamodb'. Credential should be scoped with a valid terminator: 'aws4_request', not 'e'. Date in \
          Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: 'b' != '20260524', from \
          '20260524T010203Z'."
