@@ -127,9 +127,13 @@ impl Tables {
 
     /// Reads a request: its `X-Amz-Target`, such as `DynamoDB_20120810.GetItem`, and its body.
     pub fn prepare(self: &Arc<Self>, target: &str, body: &[u8]) -> Result<Call, Refusal> {
-        let unknown = || Refusal::new(Kind::UnknownOperation, "");
-        let shape::Operation::Served(name, shape) = shape::find(target) else { return Err(unknown()) };
-        let entry = operations::find(name).ok_or_else(unknown)?;
+        let unknown = |message: String| Refusal::new(Kind::UnknownOperation, message);
+        let (name, shape) = match shape::find(target) {
+            shape::Operation::Served(name, shape) => (name, shape),
+            shape::Operation::Unserved(name) => return Err(unknown(format!("{name} is not supported."))),
+            shape::Operation::Unknown => return Err(unknown(String::new())),
+        };
+        let entry = operations::find(name).ok_or_else(|| unknown(String::new()))?;
         let json = serde_json::from_slice(body).map_err(|_| shape::malformed())?;
         shape::check(shape, &json)?;
         let operation = (entry.read)(Request::new(json)?, &self.limits)?;

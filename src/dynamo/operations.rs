@@ -83,3 +83,30 @@ pub fn find(name: &str) -> Option<&'static Entry> {
 pub fn reply(json: &Json) -> Vec<u8> {
     json.to_string().into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamo::shape::{self, UNSERVED};
+
+    #[test]
+    fn what_is_not_served_is_what_the_document_says() {
+        let told = include_str!("../../tests/tables/parameters.txt").lines();
+        let mut told: Vec<&str> =
+            told.filter_map(|line| Some(line.strip_prefix("operation ")?.split_once(": ")?.0)).collect();
+        told.sort_unstable();
+        assert_eq!(told, UNSERVED);
+        assert!(UNSERVED.iter().all(|name| find(name).is_none()));
+    }
+
+    #[test]
+    fn what_is_described_is_served() {
+        for entry in OPERATIONS {
+            let of_streams = shape::find(&format!("DynamoDBStreams_20120810.{}", entry.name));
+            let of_tables = shape::find(&format!("DynamoDB_20120810.{}", entry.name));
+            let is_described = |operation| matches!(operation, shape::Operation::Served(..));
+            assert!(is_described(of_streams) || is_described(of_tables), "{}", entry.name);
+        }
+        assert_eq!(OPERATIONS.len() + UNSERVED.len(), 66);
+    }
+}

@@ -64,6 +64,14 @@ fn operations_that_there_are_not() {
         let (status, kind, _) = reply.refusal();
         assert_eq!((status, kind.as_str()), (400, "UnknownOperationException"), "{target}");
     }
+    let target = "X-Amz-Target: DynamoDB_20120810.ExportTableToPointInTime\r\n";
+    let reply = client.ask(&request(&format!("{target}{UNVERIFIED}"), b"{}"));
+    let told = (
+        400,
+        "UnknownOperationException".to_owned(),
+        "ExportTableToPointInTime is not supported.".to_owned(),
+    );
+    assert_eq!(reply.refusal(), told);
 }
 
 #[test]

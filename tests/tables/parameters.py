@@ -193,7 +193,8 @@ def document(ours, lines, unserved):
         "- **refused**: refused as AWS refuses it\n"
         "- **not supported**: refused, and why\n",
         f"## Operations not supported: {len(unserved)}\n",
-        "They are answered with `UnknownOperationException`, as operations are that do not exist.\n",
+        "They are answered with `UnknownOperationException`, as operations are that do not exist, and the message says that"
+        "\nthey are not supported.\n",
         "| operation | why |\n|---|---|",
     ]
     text += [f"| {name} | {status.split(': ', 1)[-1]} |" for name, status in sorted(unserved.items())]
