@@ -3,7 +3,7 @@
 //! The storeys, of which each may use only those below it (`tests/tidy.rs` holds the table):
 //!
 //! ```text
-//! leaves   clock random metrics workers config codec vfs
+//! leaves   clock random metrics workers config codec vfs allocator
 //! engine   the LSM: ordered bytes, durable; synchronous, knows no protocol
 //! store    what the protocols share: realms, key locks, transactions, deadlines, ids
 //! redis    Redis's data types and commands
@@ -17,6 +17,8 @@
 //! its way is in `redis/dispatch.rs`, and where it meets sockets in `server/connection.rs`. What a request of the table API
 //! does is in `dynamo/mod.rs` and `dynamo/operations.rs`, and where it meets sockets in `server/http/exchange.rs`.
 
+#[cfg(feature = "server")]
+mod allocator;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod clock;

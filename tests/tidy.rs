@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// What each module may use of ours, besides itself. Imports only go down.
 const STOREYS: &[(&str, &[&str])] = &[
+    ("allocator", &[]),
     ("clock", &[]),
     ("random", &[]),
     ("metrics", &[]),
@@ -21,15 +22,36 @@ const STOREYS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "redis", "dynamo", "store", "engine", "clock", "random", "metrics", "codec", "config", "workers",
+            "redis",
+            "dynamo",
+            "store",
+            "engine",
+            "allocator",
+            "clock",
+            "random",
+            "metrics",
+            "codec",
+            "config",
+            "workers",
             "vfs",
         ],
     ),
     (
         "cli",
         &[
-            "server", "redis", "dynamo", "store", "engine", "clock", "random", "metrics", "codec", "config",
-            "workers", "vfs",
+            "server",
+            "redis",
+            "dynamo",
+            "store",
+            "engine",
+            "allocator",
+            "clock",
+            "random",
+            "metrics",
+            "codec",
+            "config",
+            "workers",
+            "vfs",
         ],
     ),
 ];

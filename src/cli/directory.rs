@@ -67,10 +67,11 @@ pub(super) fn open(dir: &Path, env: Env, options: Options) -> Result<Arc<Keyspac
         .map_err(|error| Failure::Failed(error.to_string()))
 }
 
-/// The engine's part of the process's memory. Connections and the runtime need some of the rest; most of it is what an
-/// allocator loses between blocks of many sizes, a quarter of what is used when reads and merges go on at once.
+/// The engine's part of the process's memory. Threads, connections and scripts need some of the rest, of which there is no
+/// less where memory is small; most of it is what an allocator loses between blocks of many sizes, a quarter of what is used
+/// when reads and merges go on at once.
 pub(super) fn engine_memory(memory: u64) -> u64 {
-    (memory - memory / 4 - (8 << 20)).max(8 << 20)
+    (memory - memory / 4).saturating_sub(20 << 20).max(8 << 20)
 }
 
 /// The engine's options for a server with these settings.

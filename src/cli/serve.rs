@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Arg, ArgMatches, FromArgMatches};
 
 use super::{Failure, directory};
+use crate::allocator;
 use crate::config::text::show_size;
 use crate::config::{Config, File, LogFormat, LogLevel, SETTINGS};
 use crate::dynamo::limits::Limits;
@@ -108,6 +109,7 @@ fn read(path: &Path) -> Result<File, Failure> {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let Settings { config, parameters, limits, file: config_file } = settings(args)?;
+    allocator::suit(config.memory);
     log_to_stderr(&config);
     let mut env = Env::with_vfs(directory::disk());
     env.listener = Arc::new(logged);

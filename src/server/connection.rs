@@ -25,6 +25,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::event_loop::{BUFFER_KEPT, Held, Served, Turn};
 use super::tls::Tls;
+use crate::allocator;
 use crate::engine::{self, Seqno, Tier};
 use crate::redis::clients::Client;
 use crate::redis::pipeline::{Pace, Pipeline};
@@ -316,6 +317,7 @@ impl Connection {
         let mut pipeline = self.state.borrow_mut().pipeline.take()?;
         let (pipeline, pace) = tokio::task::spawn_blocking(move || {
             let pace = pipeline.run(Tier::Disk);
+            allocator::give_back();
             (pipeline, pace)
         })
         .await

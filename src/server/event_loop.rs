@@ -29,6 +29,7 @@ use super::fetch::Fetcher;
 use super::http::{self, FrontEnd};
 use super::tls::Tls;
 use super::tls::handshake::Welcomed;
+use crate::allocator;
 use crate::config::Fsync;
 use crate::engine::{self, Seqno};
 use crate::redis::clients::Client;
@@ -36,8 +37,13 @@ use crate::redis::instance::Instance;
 use crate::redis::stats::LoopStats;
 
 /// Pipelines of one loop that may wait for the disk at once. More do not make the disk faster, and each thread keeps
-/// some memory of its own in the allocator: 64 of them held 100 MiB.
+/// some memory of its own in the allocator, in its ring and in its Lua: 64 of them held 100 MiB.
 const BLOCKING_MAX: usize = 32;
+/// No fewer wait at once, however many loops share however little memory.
+const BLOCKING_MIN: usize = 4;
+/// One such thread for so much of the process's memory, beyond what its engine and its buffers have at the least.
+const BLOCKING_MEMORY: u64 = 8 << 20;
+const BLOCKING_BEYOND: u64 = 32 << 20;
 /// A buffer that grew larger than this is not kept for the next connection.
 pub(super) const BUFFER_KEPT: usize = 64 << 10;
 /// How many buffers are kept.
@@ -56,6 +62,13 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 pub(super) fn count() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     (cores / 2).clamp(1, 8)
+}
+
+/// How many pipelines of each of so many loops may wait for the disk at once, in a process of so much memory.
+fn blocking_max(memory: u64, loops: usize) -> usize {
+    let threads = memory.saturating_sub(BLOCKING_BEYOND) / BLOCKING_MEMORY;
+    let threads = usize::try_from(threads).unwrap_or(usize::MAX);
+    (threads / loops).clamp(BLOCKING_MIN, BLOCKING_MAX)
 }
 
 /// The stack of each thread that runs commands: values that scripts build may lie a thousand deep in each other. What is
@@ -110,7 +123,7 @@ impl EventLoop {
         let (instance, front_end) = (instance.clone(), front_end.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(BLOCKING_MAX)
+            .max_blocking_threads(blocking_max(instance.config().memory, count()))
             .thread_stack_size(STACK_BYTES)
             .thread_name(format!("silt-read-{number}"))
             .build()?;
@@ -391,6 +404,7 @@ impl Turn {
     async fn look_around(self: Rc<Self>) {
         loop {
             tokio::time::sleep(LOOK_AROUND).await;
+            allocator::give_back();
             self.instance.stats.sample(self.instance.clock().monotonic_ns());
             let timeout_ms =
                 self.instance.parameters.timeout_s().map_or(u64::MAX, |s| s.saturating_mul(1000));

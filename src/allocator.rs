@@ -1,0 +1,65 @@
+//! The allocator of the process, told how much memory there is: mimalloc, which the binary names as its own.
+//!
+//! As it comes, it asks the system for huge pages, of which the first byte takes 2 MiB, and keeps what was freed for a
+//! second, in a place for each thread. That is fast, and of no account where there are gigabytes. A server of 64 MiB took
+//! 470 MiB that way, half of it in huge pages. So where memory is small there are no huge pages, and what is freed goes
+//! back at once: then the sums of the budgets are also what the system counts.
+
+#![expect(
+    unsafe_code,
+    reason = "mimalloc's options have no safe interface, and are read before `main` from the environment"
+)]
+
+use std::ffi::{c_int, c_long};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+// Nothing of it is used by name here, but its library is.
+use mimalloc as _;
+
+/// Below this, memory is small.
+const SMALL: u64 = 512 << 20;
+
+/// Milliseconds after which what is free goes back to the system: `mi_option_purge_delay` in `mimalloc.h`.
+const PURGE_DELAY: c_int = 15;
+
+// SAFETY: as in mimalloc's `mimalloc.h`. Those of options check which it is, and keep it in a word that is read and written
+// whole; collecting concerns what is free.
+unsafe extern "C" {
+    safe fn mi_collect(force: bool);
+    safe fn mi_option_set(option: c_int, value: c_long);
+    #[cfg(test)]
+    safe fn mi_option_get(option: c_int) -> c_long;
+}
+
+/// Whether memory is small.
+static IS_SMALL: AtomicBool = AtomicBool::new(false);
+
+/// Suits it to a process that is to have so much memory. To be called before there are other threads, and before much of it
+/// is taken.
+pub(crate) fn suit(memory: u64) {
+    if memory < SMALL {
+        // A system that has none refuses, and all is well.
+        let _ = rustix::thread::disable_transparent_huge_pages(true);
+        mi_option_set(PURGE_DELAY, 0);
+        IS_SMALL.store(true, Relaxed);
+    }
+}
+
+/// Gives back what this thread keeps for its next allocations, where memory is small: some 20 µs. For threads that may now
+/// have nothing to do for a while, since others cannot have what they keep, not even what others freed of it.
+pub(crate) fn give_back() {
+    if IS_SMALL.load(Relaxed) {
+        mi_collect(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_option_is_the_one_that_is_meant() {
+        // Which no other option is by default.
+        assert_eq!(mi_option_get(PURGE_DELAY), 1000);
+    }
+}
