@@ -16,14 +16,12 @@ use super::cache::{Cache, Script};
 use super::convert::Names;
 use super::library::cjson;
 use super::raise::{Raised, struck};
-use super::run::{Run, TICK_INSTRUCTIONS};
+use super::run::{Run, SMALL_BYTES_MAX, TICK_INSTRUCTIONS, small_bytes};
 
 /// Scripts that a thread keeps compiled.
 const COMPILED_MAX: usize = 500;
-/// Above this many bytes a thread collects what a script left behind at once.
-const GARBAGE_BYTES_MAX: usize = 4 << 20;
 /// The least memory that a state has.
-const MEMORY_MIN: usize = 32 << 20;
+const MEMORY_MIN: usize = 16 << 20;
 
 /// The run that the functions of `redis` belong to.
 pub(super) type Slot = Rc<RefCell<Option<Run>>>;
@@ -83,6 +81,8 @@ pub(super) struct Interpreter {
     /// The functions of libraries, by the libraries' ids.
     libraries: RefCell<HashMap<u64, Rc<Functions>>>,
     memory_max: Cell<usize>,
+    /// Above this many bytes what a script left behind is collected at once.
+    garbage_max: Cell<usize>,
 }
 
 thread_local! {
@@ -99,6 +99,7 @@ pub(super) fn interpreter(memory: u64) -> Result<Rc<Interpreter>> {
             interpreter.insert(new.map_err(|error| broken(&error))?).clone()
         };
         interpreter.limit(usize::try_from(memory / 8).unwrap_or(usize::MAX).max(MEMORY_MIN));
+        interpreter.garbage_max.set(small_bytes(memory).min(SMALL_BYTES_MAX));
         Ok(interpreter)
     })
 }
@@ -148,6 +149,7 @@ impl Interpreter {
             kept: RefCell::default(),
             libraries: RefCell::default(),
             memory_max: Cell::new(0),
+            garbage_max: Cell::new(SMALL_BYTES_MAX),
         })
     }
 
@@ -271,7 +273,7 @@ impl Interpreter {
         let run = self.slot.take();
         let mut run = run.ok_or_else(|| Error::text("ERR the script's run is lost"))?;
         settle(&mut run, outcome);
-        if self.lua.used_memory() > GARBAGE_BYTES_MAX {
+        if self.lua.used_memory() > self.garbage_max.get() {
             for _ in 0..2 {
                 // What is finalized in the first round goes in the second.
                 let _ = self.lua.gc_collect();

@@ -26,15 +26,22 @@ use crate::store::{self, Reads, Tier, Txn};
 
 /// Instructions of Lua between two looks at what time it is.
 pub(super) const TICK_INSTRUCTIONS: u32 = 10_000;
-/// A script that uses no more than this, or than this part of the memory, runs beside any others.
-const SMALL_BYTES: usize = 4 << 20;
-const SMALL_PART: u64 = 256;
+/// What a script may use to run beside any others: this, or less where there are but 64 times as much, or more where there
+/// are 256 times.
+pub(super) const SMALL_BYTES_MAX: usize = 4 << 20;
+const SMALL_BYTES_MIN: u64 = 1 << 20;
 /// How many times as large as on the wire a reply may be in Lua.
 const REPLY_TIMES: usize = 4;
 /// Ticks that a script may take on an event loop: about a millisecond. What takes longer goes where it may.
 const TICKS_MAX: u32 = 10;
 /// Commands that a script may call on an event loop.
 const CALLS_MAX: u32 = 256;
+
+/// Bytes that a script may use and run beside any others, in a process of so much memory.
+pub(super) fn small_bytes(memory: u64) -> usize {
+    let bytes = (memory / 64).clamp(SMALL_BYTES_MIN, SMALL_BYTES_MAX as u64).max(memory / 256);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
 
 /// Why `redis.call` gave no reply.
 pub(super) enum Refusal {
@@ -188,8 +195,7 @@ impl Run {
 
     /// Whether so many bytes are more than each of the threads may use at the same time.
     fn is_too_large(&self, bytes: usize) -> bool {
-        let part = usize::try_from(self.instance.config().memory / SMALL_PART).unwrap_or(usize::MAX);
-        !self.may_be_large && bytes > part.max(SMALL_BYTES)
+        !self.may_be_large && bytes > small_bytes(self.instance.config().memory)
     }
 
     /// Runs the command that the words make; what it answers is in `reply`.
