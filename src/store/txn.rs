@@ -343,7 +343,13 @@ impl Txn {
     /// Commits a part of what is being built, at once. Its rows must lie below a prefix given to [`Txn::build`].
     pub fn build_part(&mut self, batch: &Batch) -> Result<()> {
         self.store.db.commit(batch)?;
-        self.built = Some(self.store.view_newest(self.view.tier()).for_update());
+        let newest = self.store.view_newest(self.view.tier()).for_update();
+        if !self.has_savepoints() {
+            // A command by itself reads what it has locked, and finds it unchanged at any later moment: it need not hold on to
+            // the memtables of the one that it began at, which one that builds for long would have many of beside its own.
+            self.view.rows = newest.rows.clone();
+        }
+        self.built = Some(newest);
         Ok(())
     }
 

@@ -147,6 +147,22 @@ fn a_large_copy_is_seen_whole_or_not_at_all() {
 }
 
 #[test]
+fn what_copies_for_long_does_not_hold_on_to_the_memtables_it_began_with() {
+    let world = World::new();
+    fill_large(&world, b"from");
+    let mut txn = world.txn();
+    let (space, began) = (world.space(&txn, 0), txn.seqno());
+    copy(&mut txn, space, b"from", space, b"to").unwrap();
+    assert!(txn.seqno() > began);
+    drop(txn);
+    // Where more comes in the same transaction, all of it sees one moment.
+    let mut txn = world.txn();
+    let (_before, began) = (txn.savepoint(), txn.seqno());
+    copy(&mut txn, space, b"from", space, b"to").unwrap();
+    assert_eq!(txn.seqno(), began);
+}
+
+#[test]
 fn a_view_from_before_a_flush_still_sees_what_was() {
     let world = World::new();
     world.write(0, |txn, space| fill(txn, space, b"hash", 100));
