@@ -9,6 +9,8 @@ pub mod write;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::attribute::encoding::{decode, encode, size_of};
 use super::attribute::{Attributes, Value, size};
 use super::changes::{self, Sequences};
@@ -47,8 +49,9 @@ pub fn replace(
         return Ok(written);
     }
     count(txn, table.id, (old.is_some(), old_bytes), (new.is_some(), new_bytes));
+    let encoded = new.map(|new| Bytes::from(encode(new)));
     for (place, index) in table.indexes.iter().enumerate() {
-        let units = replace_in_index(txn, table, index, (old, new))?;
+        let units = replace_in_index(txn, table, index, (old, new), encoded.as_ref())?;
         if units > 0 {
             written.indexes.push((place, units));
         }
@@ -56,8 +59,8 @@ pub fn replace(
     rearm(txn, (table, key), (old, new));
     changes::record(txn, sequences, table, (old, new), has_expired)?;
     let row = item_row(table.id, key);
-    match new {
-        Some(new) => txn.put(row, encode(new)),
+    match encoded {
+        Some(encoded) => txn.put(row, encoded),
         None => txn.delete(row),
     }
     Ok(written)
@@ -85,23 +88,42 @@ pub fn is_plain(table: &Schema) -> bool {
 
 /// What an index holds of an item.
 pub fn projected<'a>(table: &Schema, index: &Index, item: &'a Attributes) -> Cow<'a, Attributes> {
+    let Some(names) = held_names(table, index) else { return Cow::Borrowed(item) };
+    Cow::Owned(names.filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect())
+}
+
+/// The names of what an index holds of items; `None` if it is all.
+fn held_names<'a>(table: &'a Schema, index: &'a Index) -> Option<impl Iterator<Item = &'a String>> {
     let more = match &index.projection {
-        Projection::All => return Cow::Borrowed(item),
+        Projection::All => return None,
         Projection::KeysOnly => &[][..],
         Projection::Include(names) => names,
     };
     let keys = table.keys.parts().chain(index.keys.parts()).map(|part| &part.name);
-    let held = keys.chain(more).filter_map(|name| Some((name.clone(), item.get(name)?.clone())));
-    Cow::Owned(held.collect())
+    Some(keys.chain(more))
 }
 
-/// Stages what an index holds of an item from now on; what that costs, in units of 1 KB.
+/// Whether an index that knows of an item holds the same of it before and after. Of two items that differ, one that holds
+/// all of them never does.
+fn is_same_in(table: &Schema, index: &Index, old: &Attributes, new: &Attributes) -> bool {
+    held_names(table, index).is_some_and(|mut names| names.all(|name| old.get(name) == new.get(name)))
+}
+
+/// Stages what an index holds of an item from now on; what that costs, in units of 1 KB. `encoded`: the new item's bytes,
+/// where they are known already.
 pub fn replace_in_index(
     txn: &mut Txn,
     table: &Schema,
     index: &Index,
     (old, new): (Option<&Attributes>, Option<&Attributes>),
+    encoded: Option<&Bytes>,
 ) -> Result<u64> {
+    if let (Some(old), Some(new)) = (old, new)
+        && !index.is_filling
+        && is_same_in(table, index, old, new)
+    {
+        return Ok(0);
+    }
     let (mut old, new) = (Held::of(table, index, old), Held::of(table, index, new));
     if let Some(held) = &old
         && index.is_filling
@@ -122,11 +144,13 @@ pub fn replace_in_index(
             if moves {
                 txn.delete(old.row);
             }
-            txn.put(new.row, encode(&new.item));
+            let value = new.encoded(encoded);
+            txn.put(new.row, value);
             if moves { units(old_bytes) + units(new_bytes) } else { units(old_bytes.max(new_bytes)) }
         }
         (None, Some(new)) => {
-            txn.put(new.row, encode(&new.item));
+            let value = new.encoded(encoded);
+            txn.put(new.row, value);
             units(new_bytes)
         }
         (Some(old), None) => {
@@ -149,6 +173,14 @@ impl<'a> Held<'a> {
         let item = item?;
         let key = index_key(index, &table.keys, item)?;
         Some(Self { row: item_row(index.id, &key), item: projected(table, index, item) })
+    }
+
+    /// Its bytes; `whole` are those of the item, which are its own if it holds all of it.
+    fn encoded(&self, whole: Option<&Bytes>) -> Bytes {
+        match (&self.item, whole) {
+            (Cow::Borrowed(_), Some(whole)) => whole.clone(),
+            _ => encode(&self.item).into(),
+        }
     }
 }
 

@@ -91,7 +91,7 @@ impl Tables {
         for key in &keys {
             let Some(item) = load(&txn, table, key)? else { continue };
             for index in table.indexes.iter().filter(|index| index.is_filling) {
-                replace_in_index(&mut txn, table, index, (Some(&item), Some(&item)))?;
+                replace_in_index(&mut txn, table, index, (Some(&item), Some(&item)), None)?;
             }
             let attribute = table.ttl.as_ref().filter(|_| table.is_arming);
             if let Some(due) = attribute.and_then(|attribute| due_ms(attribute, &item, txn.now_ms())) {
