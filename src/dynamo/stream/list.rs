@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{number_text, shard_id};
+use super::{number_text, shard_id, table_of};
 use crate::dynamo::changes::first_at;
 use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
@@ -25,7 +25,9 @@ impl Operation for ListStreams {
     fn read(mut request: Request, _: &Limits) -> Result<Self> {
         let table = if request.has("TableName") { Some(request.table_name()?) } else { None };
         let max = request.integer("Limit")?.unwrap_or(PAGE_MAX).min(PAGE_MAX);
-        Ok(Self { table, after: request.text("ExclusiveStartStreamArn")?, max: max as usize })
+        let after = request.text("ExclusiveStartStreamArn")?;
+        after.as_deref().map(table_of).transpose()?;
+        Ok(Self { table, after, max: max as usize })
     }
 
     fn run(&self, context: &Context) -> Result<Vec<u8>> {

@@ -8,7 +8,7 @@ pub mod records;
 use std::sync::Arc;
 
 use super::context::Context;
-use super::error::{Error, Kind, Result, refused};
+use super::error::{Error, Kind, Result, invalid, refused};
 use super::schema::{Schema, Stream};
 use super::table::describe::stream_arn;
 
@@ -38,11 +38,16 @@ fn shard_not_found(shard: &str, arn: &str) -> Error {
     )
 }
 
+/// The table that a stream's ARN names.
+fn table_of(arn: &str) -> Result<&str> {
+    let name = arn.rsplit_once(":table/").and_then(|(_, rest)| rest.split_once("/stream/"));
+    name.map(|(name, _)| name).ok_or_else(|| invalid("Invalid StreamArn"))
+}
+
 impl Context<'_> {
     /// The stream of this ARN, and its table.
     fn stream(&self, arn: &str) -> Result<(Arc<Schema>, Stream)> {
-        let name = arn.rsplit_once(":table/").and_then(|(_, rest)| rest.split_once("/stream/"));
-        let now = name.and_then(|(name, _)| self.find(name));
+        let now = self.find(table_of(arn)?);
         let departed = self.tables.catalog.departed(self.tables.store.now_ms());
         let found = now.into_iter().chain(departed).find_map(|table| {
             let stream = table.streams.iter().find(|stream| stream_arn(&table.name, stream) == arn)?.clone();

@@ -44,6 +44,11 @@ impl Operation for GetShardIterator {
         let number = request.text("SequenceNumber")?;
         let missing =
             || invalid(format!("The ShardIteratorType {kind} requires SequenceNumber to be specified"));
+        if number.is_some() && matches!(&kind[..], "TRIM_HORIZON" | "LATEST") {
+            return Err(invalid(format!(
+                "The ShardIteratorType {kind} does not allow SequenceNumber to be specified"
+            )));
+        }
         let begin = match &kind[..] {
             "TRIM_HORIZON" => Begin::Oldest,
             "LATEST" => Begin::Newest,
