@@ -152,13 +152,17 @@ fn transactions_and_batches_that_are_too_large() {
         refusal(&mut world, "TransactWriteItems", &grow),
         "cancelled: Item size to update has exceeded the maximum allowed size"
     );
-    let large = "ValidationException: Collection size of items in transaction exceeds the limit of 4 MB";
+    let large = "ValidationException: Transaction payload size cannot exceed 4 MB";
     assert_eq!(refusal(&mut world, "TransactWriteItems", &puts(11, 390 * KB)), large);
     for n in 0..11 {
         world.must("PutItem", &json!({"TableName": "sizes", "Item": item(&n.to_string(), 390 * KB)}));
     }
+    let large = "ValidationException: Collection size of items in transaction exceeds the limit of 4 MB";
     assert_eq!(refusal(&mut world, "TransactGetItems", &gets(11)), large);
     world.must("TransactGetItems", &gets(10));
+    // What a transaction takes away does not count (measured at AWS by scylladb's tests of its own table API).
+    let take = |n: usize| json!({"Delete": {"TableName": "sizes", "Key": key(&n.to_string(), "b")}});
+    world.must("TransactWriteItems", &json!({"TransactItems": (0..11).map(take).collect::<Json>()}));
     let keys = |count: usize| (0..count).map(|n| key(&n.to_string(), "b")).collect::<Json>();
     let batch = |count: usize| json!({"RequestItems": {"sizes": {"Keys": keys(count)}}});
     let told = refusal(&mut world, "BatchGetItem", &batch(101));

@@ -16,7 +16,7 @@ use crate::dynamo::request::{Request, unexpected};
 use crate::dynamo::validate::expressions::GET;
 use crate::store::Reads;
 
-use super::{BYTES_MAX, own_reason_before, refuse, too_large};
+use super::{BYTES_MAX, own_reason_before, refuse};
 
 /// How many items are read at once.
 const ITEMS_AT_ONCE: usize = 100;
@@ -66,11 +66,14 @@ impl Operation for TransactGetItems {
 /// Reads items as they are at one moment; the reply's body.
 pub fn read_together(context: &Context, gets: &[Get], detail: Detail) -> Result<Vec<u8>> {
     let mut tables = Vec::new();
-    let (mut rows, mut reasons) = (Vec::new(), Vec::new());
-    for get in gets {
+    let (mut rows, mut reasons) = (Vec::new(), vec![None; gets.len()]);
+    for (get, reason) in gets.iter().zip(&mut reasons) {
         let table = context.table(&get.table)?;
-        reasons
-            .push(own_reason_before(row_of(&table, &get.key, context.limits()).map(|row| rows.push(row)))?);
+        *reason = own_reason_before(row_of(&table, &get.key, context.limits()).map(|row| rows.push(row)))?;
+        if reason.is_some() {
+            // Nobody looks at those after it.
+            break;
+        }
         tables.push(table);
     }
     refuse(reasons)?;
@@ -83,7 +86,7 @@ pub fn read_together(context: &Context, gets: &[Get], detail: Detail) -> Result<
             bytes += size_of(row)?;
         }
         if bytes > BYTES_MAX {
-            return Err(too_large());
+            return Err(invalid("Collection size of items in transaction exceeds the limit of 4 MB"));
         }
         context.went_through(bytes)?;
         found.extend(some);

@@ -4,15 +4,11 @@ pub mod get;
 pub mod token;
 pub mod write;
 
-use super::error::{Error, Kind, Refusal, Result, invalid};
+use super::error::{Error, Kind, Refusal, Result};
 use super::reply::Object;
 
 /// The most bytes of the items of a transaction.
 const BYTES_MAX: usize = 4 << 20;
-
-fn too_large() -> Error {
-    invalid("Collection size of items in transaction exceeds the limit of 4 MB")
-}
 
 /// Why one of a transaction's items is refused, if it is.
 fn own_reason(result: Result<()>) -> Result<Option<Refusal>> {

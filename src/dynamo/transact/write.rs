@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::token::Token;
-use super::{BYTES_MAX, own_reason, own_reason_before, refuse, too_large};
+use super::{BYTES_MAX, own_reason, own_reason_before, refuse};
 use crate::dynamo::attribute::size;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
@@ -73,15 +73,15 @@ pub fn write_together(
         let (mut reasons, mut bytes) = (Vec::with_capacity(aimed.len()), 0);
         for one in &aimed {
             reasons.push(own_reason(one.stage(context, &mut txn, false).map(|staged| {
-                let new = staged.new.as_deref();
-                bytes += new.or(staged.old.as_ref()).map_or(0, size);
+                // What is only read or taken away may be large.
+                bytes += staged.new.as_deref().map_or(0, size);
                 consumed.write(&one.table, &staged.written);
                 metrics.add(one);
             }))?);
         }
         refuse(reasons)?;
         if bytes > BYTES_MAX {
-            return Err(too_large());
+            return Err(invalid("Transaction payload size cannot exceed 4 MB"));
         }
         if let Some(token) = token {
             token.remember(&mut txn);
@@ -108,9 +108,13 @@ fn reread(context: &Context, writes: &[Write], detail: Detail) -> Consumed {
 
 /// Finds all of them, unless there is something wrong with any.
 fn aim<'w>(context: &Context, writes: &'w [Write]) -> Result<Vec<Aimed<'w>>> {
-    let (mut all, mut reasons) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
-    for write in writes {
-        reasons.push(own_reason_before(write.aim(context).map(|aimed| all.push(aimed)))?);
+    let (mut all, mut reasons) = (Vec::with_capacity(writes.len()), vec![None; writes.len()]);
+    for (write, reason) in writes.iter().zip(&mut reasons) {
+        *reason = own_reason_before(write.aim(context).map(|aimed| all.push(aimed)))?;
+        if reason.is_some() {
+            // Nobody looks at those after it.
+            break;
+        }
     }
     check_distinct(all.iter().map(|one| (one.table.id, &one.key)))?;
     refuse(reasons)?;
