@@ -27,6 +27,7 @@ pub struct Overrides {
 
 /// Reads it. That indexes are as the backup knows them is for whoever knows the backup to check.
 pub fn overrides(request: &Json) -> Result<Overrides> {
+    create_table::refuse_unserved(request, &["VectorIndexOverride"])?;
     let billing = Billing::parse(text(request, "BillingModeOverride"));
     let override_of = |name: &str, member: &str| {
         let asked = request.get(name).cloned().unwrap_or(Json::Null);
