@@ -19,7 +19,7 @@ pub struct Limits {
     pub partition_key_bytes: usize,
     /// Bytes of a sort key.
     pub sort_key_bytes: usize,
-    /// How many lists and maps may lie in each other.
+    /// How many levels a value may have, itself being one.
     pub nesting_levels: usize,
     /// Bytes of an expression.
     pub expression_bytes: usize,

@@ -32,14 +32,18 @@ pub fn not_number(why: NotNumber, text: &str) -> Error {
     })
 }
 
-/// Reads a map of values: an item, a key, or what placeholders stand for. Values may lie `depth_max` deep in each other.
-pub fn parse_attributes(json: Json, depth_max: usize) -> Result<Attributes> {
+/// Reads a map of values: an item or a key. Each may have `levels_max` levels.
+pub fn parse_attributes(json: Json, levels_max: usize) -> Result<Attributes> {
     let Json::Object(map) = json else { return Err(unexpected()) };
-    map.into_iter().map(|(name, value)| Ok((name, parse_value(value, depth_max)?))).collect()
+    if map.contains_key("") {
+        return Err(invalid("Empty attribute name"));
+    }
+    map.into_iter().map(|(name, value)| Ok((name, parse_value(value, levels_max)?))).collect()
 }
 
-/// Reads a value, in which others may lie `depth_max` deep.
-pub fn parse_value(json: Json, depth_max: usize) -> Result<Value> {
+/// Reads a value, which may have `levels_max` levels, itself being one.
+pub fn parse_value(json: Json, levels_max: usize) -> Result<Value> {
+    let below_max = levels_max.checked_sub(1).ok_or_else(too_deep)?;
     let map = match json {
         Json::Object(map) => map,
         Json::Null => serde_json::Map::new(),
@@ -70,22 +74,17 @@ pub fn parse_value(json: Json, depth_max: usize) -> Result<Value> {
         ("NS", Json::Array(list)) => Value::Ns(parse_set(&list, &NUMBERS, parse_number)?),
         ("BS", Json::Array(list)) => Value::Bs(parse_set(&list, &BINARIES, parse_binary)?),
         ("L", Json::Array(list)) => {
-            let depth_left = deeper(depth_max)?;
-            Value::L(list.into_iter().map(|one| parse_value(one, depth_left)).collect::<Result<_>>()?)
+            Value::L(list.into_iter().map(|one| parse_value(one, below_max)).collect::<Result<_>>()?)
         }
-        ("M", map @ Json::Object(_)) => Value::M(parse_attributes(map, deeper(depth_max)?)?),
+        ("M", map @ Json::Object(_)) => Value::M(parse_attributes(map, below_max)?),
         _ => return Err(unexpected()),
     })
-}
-
-fn deeper(depth_max: usize) -> Result<usize> {
-    depth_max.checked_sub(1).ok_or_else(too_deep)
 }
 
 /// Values lie too deep in each other.
 pub fn too_deep() -> Error {
     invalid(
-        "Nesting Levels have exceeded supported limits: Attributes cannot have more than 32 levels of nesting",
+        "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit",
     )
 }
 
@@ -110,20 +109,24 @@ fn parse_binary(text: &str) -> Result<Vec<u8>> {
 /// What is wrong about sets, which the service says of each type in its own way.
 struct SetTexts {
     empty: &'static str,
+    null: &'static str,
     /// What it says of a set's elements, as they were sent, if some are the same.
     duplicates: fn(&str) -> Error,
 }
 
 const STRINGS: SetTexts = SetTexts {
     empty: "An string set  may not be empty",
+    null: "An string set may not have a null string as a member",
     duplicates: |list| parameter(&format!("Input collection [{list}] contains duplicates.")),
 };
 const NUMBERS: SetTexts = SetTexts {
     empty: "An number set  may not be empty",
+    null: "An number set may not have a null number as a member",
     duplicates: |_| invalid("Input collection contains duplicates"),
 };
 const BINARIES: SetTexts = SetTexts {
     empty: "Binary sets should not be empty",
+    null: "Binary sets may not contain null values",
     duplicates: |list| parameter(&format!("Input collection [{list}]of type BS contains duplicates.")),
 };
 
@@ -137,6 +140,9 @@ fn parse_set<T: Ord>(
     }
     let (mut set, mut sent) = (BTreeSet::new(), Vec::with_capacity(list.len()));
     for one in list {
+        if one.is_null() {
+            return Err(parameter(texts.null));
+        }
         let text = one.as_str().ok_or_else(unexpected)?;
         set.insert(parse(text)?);
         sent.push(text);
@@ -254,8 +260,8 @@ mod tests {
         assert!(wrong(r#"{"NULL":false}"#).ends_with("must have the value of true"));
         let deep =
             |levels: usize| format!("{}{{\"S\":\"\"}}{}", "{\"L\":[".repeat(levels), "]}".repeat(levels));
-        assert!(parse_value(serde_json::from_str(&deep(32)).unwrap(), 32).is_ok());
-        assert!(wrong(&deep(33)).starts_with("Nesting Levels have exceeded"));
+        assert!(parse_value(serde_json::from_str(&deep(31)).unwrap(), 32).is_ok());
+        assert!(wrong(&deep(32)).starts_with("Nesting Levels have exceeded"));
     }
 
     proptest! {

@@ -57,12 +57,12 @@ impl Value {
         }
     }
 
-    /// How deep values lie in it.
-    pub fn depth(&self) -> usize {
+    /// How many levels it has, the value itself being one.
+    pub fn levels(&self) -> usize {
         match self {
-            Self::L(list) => 1 + list.iter().map(Self::depth).max().unwrap_or(0),
-            Self::M(map) => 1 + map.values().map(Self::depth).max().unwrap_or(0),
-            _ => 0,
+            Self::L(list) => 1 + list.iter().map(Self::levels).max().unwrap_or(0),
+            Self::M(map) => 1 + map.values().map(Self::levels).max().unwrap_or(0),
+            _ => 1,
         }
     }
 

@@ -68,7 +68,7 @@ impl Update {
             }
             // Values of the request were checked by themselves.
             let is_checked = action.path.steps.is_empty() && matches!(source, Source::Value(_));
-            if !is_checked && action.path.steps.len() + value.depth() > limits.depth_max {
+            if !is_checked && action.path.steps.len() + value.levels() > limits.depth_max {
                 return Err(json::too_deep());
             }
             values.push(value);

@@ -17,6 +17,8 @@ use super::placeholders::Placeholders;
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyCondition {
     by_attribute: BTreeMap<String, Test>,
+    /// Whether it was a `KeyConditionExpression`, of which too many conditions are refused in other words.
+    is_expression: bool,
 }
 
 /// A condition on one attribute.
@@ -113,17 +115,23 @@ impl KeyCondition {
         let condition = Condition::parse(text, ExpressionKind::KeyCondition, placeholders, bytes_max)?;
         let mut by_attribute = BTreeMap::new();
         collect(condition, &mut by_attribute)?;
-        Ok(Self { by_attribute })
+        Ok(Self { by_attribute, is_expression: true })
     }
 
     pub(super) fn of(by_attribute: BTreeMap<String, Test>) -> Self {
-        Self { by_attribute }
+        Self { by_attribute, is_expression: false }
     }
 
     /// What it reads by a key.
     pub fn resolve(mut self, schema: &Keys) -> Result<SortedKeys> {
         let unsupported = || invalid("Query key condition not supported");
         let (keys, conditions) = (schema.hash.len() + schema.range.len(), self.by_attribute.len());
+        if self.is_expression && conditions > keys.max(2) {
+            return Err(invalid(format!(
+                "The number of query conditions ({conditions}) exceeds the number of key attributes defined in the \
+                 schema ({keys})"
+            )));
+        }
         if conditions == 0 || conditions > 2 && keys <= 2 {
             return Err(invalid("Conditions can be of length 1 or 2 only"));
         }
@@ -213,7 +221,9 @@ fn collect(condition: Condition, by_attribute: &mut BTreeMap<String, Test>) -> R
         }
     };
     match by_attribute.insert(name, test) {
-        Some(_) => Err(invalid("KeyConditionExpressions must only contain one condition per key")),
+        Some(_) => Err(invalid(
+            "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
+        )),
         None => Ok(()),
     }
 }
@@ -241,7 +251,9 @@ fn split<const N: usize, const VALUES: usize>(
             }
             Operand::Path(Path { head, steps }) if steps.is_empty() => attribute = Some(head),
             Operand::Path(_) => {
-                return Err(invalid("KeyConditionExpressions cannot have conditions on nested attributes"));
+                return Err(invalid(
+                    "Invalid KeyConditionExpression: KeyConditionExpressions cannot have conditions on nested attributes",
+                ));
             }
             Operand::Value(value) => values.push(value),
             Operand::Size(_) => {

@@ -10,7 +10,7 @@ use super::super::attribute::{Attributes, Value};
 use super::super::error::{Error, Kind, Result, invalid, refused};
 use super::token;
 
-/// The longest key of a placeholder for a name, and the longest name, in bytes.
+/// The longest key of a placeholder, and the longest name that one stands for, in bytes.
 const KEY_BYTES_MAX: usize = 255;
 const NAME_BYTES_MAX: usize = 65_535;
 
@@ -33,8 +33,8 @@ impl Placeholders {
         Self::default()
     }
 
-    /// Reads `ExpressionAttributeNames` and `ExpressionAttributeValues`, where a request has them. Values may lie
-    /// `depth_max` deep in each other.
+    /// Reads `ExpressionAttributeNames` and `ExpressionAttributeValues`, where a request has them. Values may have
+    /// `depth_max` levels.
     pub fn read(names: Option<Json>, values: Option<Json>, depth_max: usize) -> Result<Self> {
         let given = |json: &Json| !json.is_null();
         let names = names.filter(given).map(parse_names).transpose()?;
@@ -96,20 +96,24 @@ fn check_keys<T>(parameter: &str, mark: u8, entries: &BTreeMap<String, T>) -> Re
     if entries.is_empty() {
         return Err(invalid(format!("{parameter} must not be empty")));
     }
-    match entries.keys().find(|key| !token::is_placeholder(key, mark)) {
-        Some(key) => Err(invalid(format!("{parameter} contains invalid key: Syntax error; key: \"{key}\""))),
-        None => Ok(()),
-    }
+    entries.keys().try_for_each(|key| check_key(parameter, mark, key))
+}
+
+fn check_key(parameter: &str, mark: u8, key: &str) -> Result<()> {
+    let what = if key.len() > KEY_BYTES_MAX {
+        // How long it is, is told of names alone.
+        let told = if mark == b'#' { format!(" size of key: {}", key.len()) } else { String::new() };
+        format!("The expression attribute map contains a key that is too long;{told}")
+    } else if token::is_placeholder(key, mark) {
+        return Ok(());
+    } else {
+        format!("Syntax error; key: \"{key}\"")
+    };
+    Err(invalid(format!("{parameter} contains invalid key: {what}")))
 }
 
 fn check_name(key: &str, name: &str) -> Result<()> {
     let parameter = "ExpressionAttributeNames";
-    if key.len() > KEY_BYTES_MAX {
-        return Err(invalid(format!(
-            "{parameter} contains invalid key: The expression attribute map contains a key that is too long; size of key: {}",
-            key.len()
-        )));
-    }
     let what = match name.len() {
         0 => "Empty attribute name",
         1..=NAME_BYTES_MAX => return Ok(()),
@@ -136,10 +140,7 @@ fn parse_values(json: Json, depth_max: usize) -> Result<Attributes> {
     };
     map.into_iter()
         .map(|(key, value)| {
-            if !token::is_placeholder(&key, b':') {
-                let what = format!("{parameter} contains invalid key: Syntax error; key: \"{key}\"");
-                return Err(invalid(what));
-            }
+            check_key(parameter, b':', &key)?;
             match parse_value(value, depth_max) {
                 Ok(value) => Ok((key, value)),
                 Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => {

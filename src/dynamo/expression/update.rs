@@ -22,7 +22,7 @@ pub struct Update {
 pub struct ItemLimits {
     /// Its size, as [`crate::dynamo::attribute::size`] counts it.
     pub bytes_max: usize,
-    /// How deep values may lie in its attributes.
+    /// How many levels its attributes may have.
     pub depth_max: usize,
 }
 

@@ -41,13 +41,13 @@ impl Parser<'_> {
                 "?" => {
                     self.advance();
                     let value = self.parameter()?;
-                    if self.place.len() + value.depth() > self.depth_max {
+                    if self.place.len() + value.levels() > self.depth_max {
                         return Err(json::too_deep());
                     }
                     Ok(value)
                 }
-                "[" => self.container(|parser| Ok(Value::L(parser.elements("[", "]")?))),
-                "{" => self.container(|parser| Ok(Value::M(parser.members(true)?))),
+                "[" => Ok(Value::L(self.elements("[", "]")?)),
+                "{" => Ok(Value::M(self.members(true)?)),
                 "<<" => self.bag(),
                 _ => Err(self.out_of_place()),
             },
@@ -61,15 +61,11 @@ impl Parser<'_> {
         }
     }
 
-    /// A value that has others in it, and must not lie too deep: that bounds the recursion.
-    fn container<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.place.len() >= self.depth_max { Err(json::too_deep()) } else { read(self) }
-    }
-
-    /// A value at a step into the one that it is in.
+    /// A value at a step into the one that it is in. It must not lie too deep: that bounds the recursion.
     fn value_at(&mut self, step: Step) -> Result<Value> {
         self.place.push(step);
-        let value = self.stored_value();
+        let value =
+            if self.place.len() < self.depth_max { self.stored_value() } else { Err(json::too_deep()) };
         self.place.pop();
         value
     }
@@ -127,7 +123,7 @@ impl Parser<'_> {
 
     /// A set.
     fn bag(&mut self) -> Result<Value> {
-        let values = self.container(|parser| parser.elements("<<", ">>"))?;
+        let values = self.elements("<<", ">>")?;
         let wrong = || {
             invalid("Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags")
         };

@@ -59,7 +59,7 @@ pub(super) fn place(token: &str, expected: Binding) -> Result<Place> {
     } else {
         let json = serde_json::from_slice(json).map_err(|_| wrong())?;
         // Keys are no lists and no maps.
-        Some(parse_attributes(json, 0).map_err(|_| wrong())?)
+        Some(parse_attributes(json, 1).map_err(|_| wrong())?)
     };
     Ok(Place { range: u32::from_be_bytes(*range), after })
 }

@@ -14,7 +14,7 @@ const PATH_ELEMENTS_MAX: usize = 32;
 /// Words that are operators.
 const OPERATORS: &[&str] = &["AND", "OR", "IS", "IN", "LIKE", "BETWEEN", "UNION", "EXCEPT", "INTERSECT"];
 
-/// Reads a statement, whose `?` stand for these values. Values may lie `depth_max` deep in each other.
+/// Reads a statement, whose `?` stand for these values. Values may have `depth_max` levels.
 pub fn parse(text: &str, parameters: Vec<Value>, depth_max: usize) -> Result<Statement> {
     let mut parser = Parser {
         text,

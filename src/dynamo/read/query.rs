@@ -127,10 +127,11 @@ impl Operation for Query {
         let select = select_of_query(request.json())?;
         let filter_name = if request.has("QueryFilter") { "QueryFilter" } else { "Filter Expression" };
         let mut expressions = Expressions::of(&mut request, QUERY, limits)?;
-        let keys = expressions.key_condition(&mut request)?.ok_or_else(|| {
+        let keys = expressions.key_condition(&mut request)?;
+        let asked = Asked::read(&mut request, select, (&mut expressions, "QueryFilter"), limits)?;
+        let keys = keys.ok_or_else(|| {
             invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
         })?;
-        let asked = Asked::read(&mut request, select, (&mut expressions, "QueryFilter"), limits)?;
         expressions.finish()?;
         let is_reverse = !request.boolean("ScanIndexForward")?.unwrap_or(true);
         Ok(Self { asked, keys, is_reverse, filter_name })

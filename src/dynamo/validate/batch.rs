@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::expressions::mixed;
 use super::{Result, elements, invalid, member};
 
 /// A write of a batch: the item that it puts, or the key of the one that it deletes.
@@ -15,10 +16,14 @@ pub enum Write<'a> {
     Delete(&'a Json),
 }
 
-/// Checks how many items a BatchGetItem asks for.
+/// Checks how many items a BatchGetItem asks for, and that it asks for parts of all of them in the same way.
 pub fn check_gets(request: &Json, gets_max: usize) -> Result<()> {
-    let tables = request.get("RequestItems").and_then(Json::as_object).into_iter().flatten();
-    let count: usize = tables.map(|(_, of)| of.get("Keys").map_or(0, |keys| elements(keys).count())).sum();
+    let tables = || request.get("RequestItems").and_then(Json::as_object).into_iter().flatten();
+    let has = |name: &str| tables().any(|(_, of)| member(of, name).is_some());
+    if has("AttributesToGet") && has("ProjectionExpression") {
+        return Err(mixed(&["AttributesToGet"], &["ProjectionExpression"]));
+    }
+    let count: usize = tables().map(|(_, of)| of.get("Keys").map_or(0, |keys| elements(keys).count())).sum();
     if count > gets_max {
         return Err(invalid("Too many items requested for the BatchGetItem call"));
     }

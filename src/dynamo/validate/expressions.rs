@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{Result, invalid, member};
+use crate::dynamo::error::Refusal;
 
 /// Which of an operation's parameters are expressions, and which older ones say the same, in the service's order.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,16 @@ pub const SCAN: Parameters = Parameters {
     older: &["AttributesToGet", "ScanFilter", "ConditionalOperator"],
 };
 
+/// A request uses both.
+pub fn mixed(older: &[&str], expressions: &[&str]) -> Refusal {
+    invalid(format!(
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {{{}}} \
+         Expression parameters: {{{}}}",
+        older.join(", "),
+        expressions.join(", ")
+    ))
+}
+
 /// Checks that a request uses the ones or the others, and placeholders only with expressions.
 pub fn check(request: &Json, parameters: Parameters) -> Result<()> {
     let present = |names: &'static [&'static str]| -> Vec<&'static str> {
@@ -47,12 +58,7 @@ pub fn check(request: &Json, parameters: Parameters) -> Result<()> {
         older.retain(|name| *name != "KeyConditions");
     }
     if !expressions.is_empty() && !older.is_empty() {
-        return Err(invalid(format!(
-            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
-             {{{}}} Expression parameters: {{{}}}",
-            older.join(", "),
-            expressions.join(", ")
-        )));
+        return Err(mixed(&older, &expressions));
     }
     if expressions.is_empty() && member(request, "ExpressionAttributeNames").is_some() {
         return Err(invalid("ExpressionAttributeNames can only be specified when using expressions"));

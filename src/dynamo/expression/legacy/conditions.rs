@@ -65,8 +65,7 @@ const OPERATORS: &[Operator] = &[
     operator("CONTAINS", Meaning::Contains, 1, 1, SCALAR),
 ];
 
-/// Reads `Expected` with its `ConditionalOperator`; `None` if nothing is expected. Values may lie `depth_max` deep in
-/// each other.
+/// Reads `Expected` with its `ConditionalOperator`; `None` if nothing is expected. Values may have `depth_max` levels.
 pub fn expected(
     json: Option<Json>,
     conditional_operator: Option<&str>,

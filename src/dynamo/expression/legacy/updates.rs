@@ -11,7 +11,7 @@ use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expression::path::Path;
 use crate::dynamo::expression::update::{Action, Change, Source, Update};
 
-/// Reads `AttributeUpdates`. Values may lie `depth_max` deep in each other.
+/// Reads `AttributeUpdates`. Values may have `depth_max` levels.
 pub fn attribute_updates(json: Json, depth_max: usize) -> Result<Update> {
     let Json::Object(map) = json else { return Err(unexpected()) };
     let actions = map

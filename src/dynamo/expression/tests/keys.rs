@@ -41,7 +41,10 @@ fn faults_are_reported_in_the_services_words() {
         ("a > b", &format!("{condition}Multiple attribute names used in one condition")),
         ("b BETWEEN c[1] AND d", &format!("{condition}Multiple attribute names used in one condition")),
         ("begins_with(a, b)", &format!("{condition}Multiple attribute names used in one condition")),
-        ("b[0] > :n", "KeyConditionExpressions cannot have conditions on nested attributes"),
+        (
+            "b[0] > :n",
+            "Invalid KeyConditionExpression: KeyConditionExpressions cannot have conditions on nested attributes",
+        ),
         (":n > :m AND a < :n", &format!("{condition}No key attribute specified")),
         (
             ":n BETWEEN a AND b",
@@ -53,16 +56,19 @@ fn faults_are_reported_in_the_services_words() {
         ),
         (
             "pk = :s AND n1 > :m AND n1 < :n",
-            "KeyConditionExpressions must only contain one condition per key",
+            "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
         ),
         (
             "(a > :n AND b > :n) AND (b > :n AND c > :n)",
-            "KeyConditionExpressions must only contain one condition per key",
+            "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
         ),
         ("n1 = :n", "Query condition missed key schema element: pk"),
         ("extra = :n", "Query condition missed key schema element: pk"),
         ("pk = :s AND extra = :n", "Query condition missed key schema element: n1"),
-        ("pk = :s AND n1 = :n AND extra = :n", "Conditions can be of length 1 or 2 only"),
+        (
+            "pk = :s AND n1 = :n AND extra = :n",
+            "The number of query conditions (3) exceeds the number of key attributes defined in the schema (2)",
+        ),
         ("pk > :s", "Query key condition not supported"),
         ("begins_with(pk, :s)", "Query key condition not supported"),
         (
@@ -143,7 +149,7 @@ fn keys_of_several_attributes_are_met_from_the_left() {
         ("pk = :s AND h2 = :n AND n1 > :n AND s1 = :s", "Query key condition not supported"),
         (
             "pk = :s AND h2 = :n AND n1 = :n AND s1 = :s AND b1 = :b AND x = :n",
-            "Query key condition not supported",
+            "The number of query conditions (6) exceeds the number of key attributes defined in the schema (5)",
         ),
     ] {
         assert_eq!(message(resolve(text, &WIDE)), expected, "{text}");

@@ -10,6 +10,8 @@ fn read(names: Option<&str>, values: Option<&str>) -> Result<Placeholders, Error
 #[test]
 fn faulty_placeholders_are_refused() {
     let long_key = format!("{{\"#{}\": \"a\"}}", "k".repeat(255));
+    let longer_key = format!("{{\"#{}-x\": \"a\"}}", "k".repeat(255));
+    let long_value_key = format!("{{\":{}\": {{\"N\": \"1\"}}}}", "k".repeat(255));
     let long_name = format!("{{\"#a\": \"{}\"}}", "k".repeat(65_536));
     for (names, expected) in [
         ("{}", "ExpressionAttributeNames must not be empty"),
@@ -29,6 +31,11 @@ fn faulty_placeholders_are_refused() {
              long; size of key: 256",
         ),
         (
+            &longer_key,
+            "ExpressionAttributeNames contains invalid key: The expression attribute map contains a key that is too \
+             long; size of key: 258",
+        ),
+        (
             &long_name,
             "ExpressionAttributeNames contains invalid value: Attribute name is too large, must be less than 65536 \
              bytes for key #a",
@@ -43,6 +50,11 @@ fn faulty_placeholders_are_refused() {
             r#"{":v": {"N": "x"}}"#,
             "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric value: x \
              for key :v",
+        ),
+        (
+            &long_value_key,
+            "ExpressionAttributeValues contains invalid key: The expression attribute map contains a key that is too \
+             long;",
         ),
     ] {
         assert_eq!(message(read(None, Some(values))), expected, "{values}");

@@ -206,12 +206,13 @@ fn items_stay_within_their_limits() {
     assert_eq!(message(apply(&format!("SET {}", copies.join(",")), &half)), too_large);
 
     let list = |levels: usize| (0..levels).fold(Value::Null, |inside, _| Value::L(vec![inside]));
-    let too_deep = "Nesting Levels have exceeded supported limits: Attributes cannot have more than 32 levels of nesting";
-    assert!(apply("SET c = b", &item(list(32))).is_ok());
-    assert!(apply("SET b[1] = b[0]", &item(list(32))).is_ok());
-    assert_eq!(message(apply("SET b[1] = b", &item(list(32)))), too_deep);
-    assert!(apply(&format!("SET b{} = :l", "[0]".repeat(31)), &item(list(32))).is_ok());
-    let copied = apply(&format!("SET b{} = b{}", "[0]".repeat(31), "[0]".repeat(30)), &item(list(32)));
+    let too_deep = "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond \
+                    supported limit";
+    assert!(apply("SET c = b", &item(list(31))).is_ok());
+    assert!(apply("SET b[1] = b[0]", &item(list(31))).is_ok());
+    assert_eq!(message(apply("SET b[1] = b", &item(list(31)))), too_deep);
+    assert!(apply(&format!("SET b{} = :l", "[0]".repeat(30)), &item(list(31))).is_ok());
+    let copied = apply(&format!("SET b{} = b{}", "[0]".repeat(31), "[0]".repeat(30)), &item(list(31)));
     assert_eq!(message(copied), too_deep);
 }
 
