@@ -82,6 +82,37 @@ impl Drop for Charge {
     }
 }
 
+/// So many bytes are charged to nobody, so that who takes little is never refused.
+const FREE_BYTES: usize = 64 << 10;
+
+/// What grows bit by bit.
+pub(crate) struct Tab {
+    charge: Charge,
+    bytes: usize,
+}
+
+impl Tab {
+    /// Nothing yet.
+    pub(crate) fn of(budget: &Arc<Budget>) -> Self {
+        Self { charge: Charge::of(budget), bytes: 0 }
+    }
+
+    /// Adds so many bytes; false if there are not that many left: then it stays as it is.
+    pub(crate) fn add(&mut self, bytes: usize) -> bool {
+        let all = self.bytes.saturating_add(bytes);
+        let fits = self.charge.become_bytes(all.saturating_sub(FREE_BYTES));
+        if fits {
+            self.bytes = all;
+        }
+        fits
+    }
+
+    /// Whether it takes more than what is charged to nobody.
+    pub(crate) fn is_charged(&self) -> bool {
+        self.charge.bytes() > 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use super::protocol::decode::{Decoder, Limits, ProtocolError, Step};
 use super::protocol::reply::Reply;
 use super::run;
 use super::session::Session;
+use super::transaction::Queue;
 use crate::store::{Lack, Reads, Seqno, TOUCHED_MAX, Tier};
 
 /// Output at which a pipeline pauses until the client has taken it.
@@ -122,6 +123,11 @@ impl Pipeline {
     /// Bytes that have come and are not done with.
     pub(crate) fn pending(&self) -> usize {
         self.input.len() - self.done
+    }
+
+    /// Whether its client takes memory of all with what MULTI queued.
+    pub(crate) fn has_large_queue(&self) -> bool {
+        self.session.queue.as_ref().is_some_and(Queue::is_charged)
     }
 
     /// Whether all input is done with.

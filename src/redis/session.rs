@@ -1,10 +1,12 @@
 //! One connection's state: who it is, which database it selected, what it queues and watches.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 use super::acl::Account;
 use super::blocking::Blocked;
+use super::budget::Tab;
 use super::clients::Client;
 use super::monitor::Monitor;
 use super::protocol::reply::Protocol;
@@ -30,14 +32,6 @@ pub(crate) enum ReplyMode {
     SkipNext,
     /// None to this command, then all.
     Skip,
-}
-
-/// A watched key, which may expire without anybody's doing.
-pub(crate) struct Watched {
-    pub(crate) database: u16,
-    pub(crate) name: Box<[u8]>,
-    /// Since when, in Unix milliseconds.
-    pub(crate) at_ms: u64,
 }
 
 /// A connection's state.
@@ -77,7 +71,9 @@ pub(crate) struct Session {
     /// The turns of waiting clients that its last commit set off: it goes on once they have ended.
     pub(crate) wave: Option<Weak<Wave>>,
     /// The keys, and since when.
-    pub(crate) watched: Vec<Watched>,
+    pub(crate) watched: BTreeMap<(u16, Box<[u8]>), u64>,
+    /// What that takes.
+    pub(crate) watched_tab: Option<Tab>,
     /// The newest commit that its replies depend on: they leave once it is acknowledged.
     pub(crate) needs: Seqno,
     /// Its own last commit: its reads see at least that.
@@ -111,7 +107,8 @@ impl Session {
             blocked: None,
             tail: None,
             wave: None,
-            watched: Vec::new(),
+            watched: BTreeMap::new(),
+            watched_tab: None,
             needs: 0,
             floor: 0,
             closing: false,
@@ -174,7 +171,8 @@ impl Session {
     /// Forgets what is watched.
     pub(crate) fn unwatch(&mut self) {
         self.watch = None;
-        self.watched = Vec::new();
+        self.watched = BTreeMap::new();
+        self.watched_tab = None;
         self.client.watched.store(0, Relaxed);
     }
 

@@ -69,9 +69,10 @@ struct State {
     broken: bool,
     /// What its requests take beyond the first few bytes.
     charged: usize,
-    /// When its client must have taken the output, or gone on with a request, that takes memory of all; in Unix
-    /// milliseconds.
-    due_ms: Option<u64>,
+    /// When its client must have taken the output that takes memory of all, and gone on with what it asks that does, in
+    /// Unix milliseconds.
+    output_due_ms: Option<u64>,
+    input_due_ms: Option<u64>,
 }
 
 /// What a task was woken for.
@@ -109,7 +110,8 @@ pub(super) fn start(turn: &Rc<Turn>, stream: TcpStream, tls: Option<Tls>) {
         awaited: false,
         broken: false,
         charged: 0,
-        due_ms: None,
+        output_due_ms: None,
+        input_due_ms: None,
     };
     let connection =
         Rc::new(Connection { client, write, tls: tls.map(RefCell::new), state: RefCell::new(state), waker });
@@ -219,7 +221,11 @@ impl Served for Connection {
 
     fn is_stalled(&self, now_ms: u64) -> bool {
         let tail_due_ms = Some(self.client.tail_due_ms.load(Relaxed)).filter(|due_ms| *due_ms > 0);
-        [self.state.borrow().due_ms, tail_due_ms].into_iter().flatten().any(|due_ms| due_ms < now_ms)
+        let state = self.state.borrow();
+        [state.output_due_ms, state.input_due_ms, tail_due_ms]
+            .into_iter()
+            .flatten()
+            .any(|due_ms| due_ms < now_ms)
     }
 
     fn is_running(&self) -> bool {
@@ -238,7 +244,8 @@ impl Connection {
         poll_fn(|cx| {
             self.register(cx);
             let mut state = self.state.borrow_mut();
-            let State { pipeline: Some(pipeline), broken: false, held, charged, due_ms, .. } = &mut *state
+            let State { pipeline: Some(pipeline), broken: false, held, charged, input_due_ms, .. } =
+                &mut *state
             else {
                 return Poll::Ready(News::End);
             };
@@ -248,7 +255,7 @@ impl Connection {
             if pipeline.has_mail() {
                 return Poll::Ready(News::Mail);
             }
-            let wanted = pipeline.wanted();
+            let (wanted, has_large_queue) = (pipeline.wanted(), pipeline.has_large_queue());
             let input = pipeline.input();
             if input.capacity() == 0 {
                 *input = turn.buffer();
@@ -277,9 +284,10 @@ impl Connection {
             if size < *charged {
                 turn.instance.buffers().change(std::mem::replace(charged, size), size);
             }
-            let is_owed = polled.is_pending() && *charged > 0;
-            *due_ms = is_owed
-                .then(|| due_ms.unwrap_or_else(|| turn.instance.store().now_ms() + tail::patience_ms(0)));
+            let is_owed = polled.is_pending() && (*charged > 0 || has_large_queue);
+            *input_due_ms = is_owed.then(|| {
+                input_due_ms.unwrap_or_else(|| turn.instance.store().now_ms() + tail::patience_ms(0))
+            });
             polled.map(|result| match result {
                 Ok(0) | Err(_) => News::End,
                 Ok(bytes) => News::Read(bytes),
@@ -357,7 +365,7 @@ impl Connection {
     /// Sends as much of the output as the socket takes. The output may leave.
     pub(super) fn send(&self, turn: &Turn) {
         let mut state = self.state.borrow_mut();
-        let State { pipeline, sent, held, broken, awaited, due_ms, .. } = &mut *state;
+        let State { pipeline, sent, held, broken, awaited, output_due_ms, .. } = &mut *state;
         *held = false;
         let Some(pipeline) = pipeline else { return };
         let reply = pipeline.reply();
@@ -372,10 +380,11 @@ impl Connection {
             *sent = 0;
             reply.clear();
             turn.keep_buffer(reply.take());
-            *due_ms = None;
+            *output_due_ms = None;
         } else if reply.len() > BUFFER_KEPT || self.client.tail_due_ms.load(Relaxed) > 0 {
             // It takes memory of all, or keeps a snapshot: taking a few bytes now and then does not win more time.
-            due_ms.get_or_insert_with(|| turn.instance.store().now_ms() + tail::patience_ms(reply.len()));
+            output_due_ms
+                .get_or_insert_with(|| turn.instance.store().now_ms() + tail::patience_ms(reply.len()));
         }
         // The task need not know that all is well, unless it waits for that, or for room for what others have to tell.
         if *broken || reply.len() > 0 || *awaited || self.client.inbox.is_full() {

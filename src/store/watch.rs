@@ -87,24 +87,23 @@ impl Watches {
 /// One client's watched keys. Dropping it forgets them.
 pub struct Watch {
     watches: Arc<Watches>,
-    keys: Vec<LockKey>,
+    keys: HashSet<LockKey, foldhash::fast::FixedState>,
     changed: Arc<AtomicBool>,
 }
 
 impl Watch {
     pub(crate) fn new(watches: Arc<Watches>) -> Self {
-        Self { watches, keys: Vec::new(), changed: Arc::default() }
+        Self { watches, keys: HashSet::default(), changed: Arc::default() }
     }
 
     /// Watches a key too, which belongs to a group and has a name there. Read it (if at all) only after this.
     pub fn add(&mut self, key: LockKey, group: u16, name: &[u8]) {
-        if self.keys.contains(&key) {
+        if !self.keys.insert(key) {
             return;
         }
         self.watches.watched.fetch_add(1, Ordering::SeqCst);
         let entry = Entry { group, name: name.into(), changed: self.changed.clone() };
         self.watches.shard(key).lock().entry(key).or_default().push(entry);
-        self.keys.push(key);
     }
 
     /// Whether a watched key was touched since it was added.
@@ -113,8 +112,8 @@ impl Watch {
     }
 
     /// The watched keys: to be locked (shared is enough) by the transaction that asks [`Watch::changed`].
-    pub fn keys(&self) -> &[LockKey] {
-        &self.keys
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = LockKey> {
+        self.keys.iter().copied()
     }
 }
 

@@ -178,3 +178,48 @@ fn what_is_too_much_for_one_change_is_refused_and_nothing_is_gone() {
     assert_eq!(client.show(&["ZRANK", "set", &format!("{:0100}", 9)]), "(integer) 9");
     assert_eq!(client.show(&["LINDEX", "list", "-1"]), format!("\"{:0100}\"", 99));
 }
+
+#[test]
+fn what_is_queued_and_watched_takes_memory_of_all() {
+    let server = start();
+    let mut clients: Vec<Client> = (0..4).map(|_| server.client()).collect();
+    let held = |client: &mut Client| {
+        let Value::Bulk(info) = client.command(&["INFO", "memory"]) else { panic!() };
+        let info = String::from_utf8(info).unwrap();
+        let held = info.lines().find_map(|line| line.strip_prefix("mem_clients_normal:")).unwrap();
+        held.parse::<u64>().unwrap()
+    };
+    let request = encode(&[b"SET", b"k", &vec![b'v'; 1 << 20]]);
+    let mut queued = 0;
+    for client in &mut clients {
+        assert_eq!(client.show(&["MULTI"]), "OK");
+        for _ in 0..3 {
+            client.send(&request);
+            match client.read() {
+                Some(Value::Simple(_)) => queued += 1,
+                // There is no memory for the request itself.
+                None => break,
+                refused => assert!(matches!(refused, Some(Value::Error(_))), "{refused:?}"),
+            }
+        }
+    }
+    assert!((4..8).contains(&queued), "{queued} MiB of 8");
+    clients = (0..2).map(|_| server.client()).collect();
+    while held(&mut clients[0]) != 0 {}
+    let names: Vec<String> = (0..40_000).map(|n| format!("key:{n}")).collect();
+    let mut watched = 0;
+    for names in names.chunks(1000) {
+        let words: Vec<&str> = std::iter::once("WATCH").chain(names.iter().map(String::as_str)).collect();
+        match clients[1].show(&words) {
+            told if told == "OK" => watched += names.len(),
+            told => {
+                assert_eq!(told, "(error) OOM the watched keys exceed the memory budget");
+                break;
+            }
+        }
+    }
+    assert!((10_000..35_000).contains(&watched), "{watched}");
+    assert_eq!(held(&mut clients[0]), 0);
+    // A few are watched, whatever others hold.
+    assert_eq!(clients[1].show(&["WATCH", "key:1", "key:2"]), "OK");
+}

@@ -65,10 +65,13 @@ fn memory_of_all_is_not_kept_from_the_others_for_ever() {
         client
     };
     let (mut deaf, mut silent, mut idle) = (named("deaf"), named("silent"), named("idle"));
+    let mut queuer = named("queuer");
+    queuer.command(&["MULTI"]);
+    queuer.command(&["SET", "k", &"v".repeat(500_000)]);
     deaf.send(&encode(&[b"GET", b"k"]).repeat(50));
     silent.send(b"*3\r\n$3\r\nSET\r\n$5\r\nother\r\n$1000000\r\n");
     silent.send(&vec![b'v'; 500_000]);
-    for name in ["deaf", "silent"] {
+    for name in ["deaf", "silent", "queuer"] {
         while client.show(&["CLIENT", "LIST"]).contains(&format!(" name={name} ")) {
             clock.advance_ms(50_000);
         }

@@ -107,9 +107,9 @@ fn attempt(
         reply.null_array();
         return Ok(());
     }
-    for watched in &session.watched {
-        let space = instance.keyspace().databases().space(&txn, watched.database)?;
-        if keyspace::expired_since(&txn, space, &watched.name, watched.at_ms)? {
+    for ((database, name), at_ms) in &session.watched {
+        let space = instance.keyspace().databases().space(&txn, *database)?;
+        if keyspace::expired_since(&txn, space, name, *at_ms)? {
             reply.null_array();
             return Ok(());
         }
@@ -197,7 +197,7 @@ fn locks(session: &Session, queue: &Queue) -> LockSet {
             locks.join(&entry.command.lock_set(database, &args));
         }
     }
-    for &key in session.watch.as_ref().map_or(&[][..], crate::store::Watch::keys) {
+    for key in session.watch.iter().flat_map(crate::store::Watch::keys) {
         locks.shared(key);
     }
     locks

@@ -9,15 +9,17 @@ mod exec;
 
 pub(crate) use exec::{aborted, exec};
 
+use std::collections::btree_map::Entry::Vacant;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::args::{Args, Span};
+use super::budget::Tab;
 use super::command::{Action, Call, Command, Flags, Keys, command, session};
 use super::error::{Error, Result};
 use super::instance::Instance;
 use super::keyspace::lock_key;
 use super::protocol::reply::Reply;
-use super::session::{Session, Watched};
+use super::session::Session;
 use super::table::Entry;
 use crate::store::{Reads, Tier};
 
@@ -59,13 +61,17 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 /// What MULTI queued, in one buffer.
-#[derive(Default)]
 pub(crate) struct Queue {
     commands: Vec<Queued>,
     bytes: Vec<u8>,
     spans: Vec<Span>,
     spoiled: bool,
+    /// What that takes.
+    tab: Tab,
 }
+
+/// What a watched key costs beyond its name, which is kept twice.
+const WATCHED_BYTES: usize = 256;
 
 struct Queued {
     entry: &'static Entry,
@@ -74,6 +80,21 @@ struct Queued {
 }
 
 impl Queue {
+    fn new(instance: &Instance) -> Self {
+        Self {
+            commands: Vec::new(),
+            bytes: Vec::new(),
+            spans: Vec::new(),
+            spoiled: false,
+            tab: Tab::of(instance.buffers()),
+        }
+    }
+
+    /// Whether it takes memory of all.
+    pub(crate) fn is_charged(&self) -> bool {
+        self.tab.is_charged()
+    }
+
     /// Makes EXEC refuse.
     pub(crate) fn spoil(&mut self) {
         self.spoiled = true;
@@ -105,7 +126,8 @@ pub(crate) fn queue(
 ) -> Result {
     let Some(queue) = &mut session.queue else { return Ok(()) };
     let most = instance.buffers().most().min(1 << 30);
-    if queue.bytes.len() + args.bytes_len() > most {
+    let taken = args.bytes_len() + args.len() * size_of::<Span>() + size_of::<Queued>();
+    if queue.bytes.len() + args.bytes_len() > most || !queue.tab.add(taken) {
         return Err(Error::text("ERR the transaction is larger than the memory budget permits"));
     }
     queue.push(entry, args);
@@ -113,11 +135,11 @@ pub(crate) fn queue(
     Ok(())
 }
 
-fn multi(session: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result {
+fn multi(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     if session.queue.is_some() {
         return Err(Error::text("ERR MULTI calls can not be nested"));
     }
-    session.queue = Some(Queue::default());
+    session.queue = Some(Queue::new(call.instance));
     session.client.queued.store(0, Relaxed);
     reply.ok();
     Ok(())
@@ -137,12 +159,22 @@ fn watch(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         return Err(Error::text("ERR WATCH inside MULTI is not allowed"));
     }
     let watch = session.watch.get_or_insert_with(|| call.instance.store().watch());
+    let tab = session.watched_tab.get_or_insert_with(|| Tab::of(call.instance.buffers()));
     let at_ms = call.instance.store().now_ms();
+    let mut fits = true;
     for name in call.from(1) {
-        if !session.watched.iter().any(|one| one.database == session.database && &*one.name == name) {
-            session.watched.push(Watched { database: session.database, name: name.into(), at_ms });
+        if let Vacant(place) = session.watched.entry((session.database, name.into())) {
+            fits = tab.add(2 * name.len() + WATCHED_BYTES);
+            if !fits {
+                break;
+            }
+            place.insert(at_ms);
         }
         watch.add(lock_key(session.database, name), session.database, name);
+    }
+    if !fits {
+        session.unwatch();
+        return Err(Error::text("OOM the watched keys exceed the memory budget"));
     }
     session.client.watched.store(watch.keys().len() as u32, Relaxed);
     // What is read from here on must be no older than the watch, durable or not: else EXEC would act on a value that
