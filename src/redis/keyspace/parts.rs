@@ -6,8 +6,8 @@ use bytes::Bytes;
 use super::Result;
 use crate::store::{Batch, Error, Reads, Tier, Txn};
 
-/// How many bytes of rows make a part.
-pub(super) const PART_BYTES: usize = 1 << 20;
+/// How many bytes of rows make a part. It is in memory three times on its way, and many may be on theirs.
+pub(super) const PART_BYTES: usize = 256 << 10;
 
 /// Rows below a prefix that nobody has written below.
 pub(super) struct Parts {

@@ -21,7 +21,7 @@ use super::run::{Run, SMALL_BYTES_MAX, TICK_INSTRUCTIONS, small_bytes};
 /// Scripts that a thread keeps compiled.
 const COMPILED_MAX: usize = 500;
 /// The least memory that a state has.
-const MEMORY_MIN: usize = 16 << 20;
+const MEMORY_MIN: usize = 12 << 20;
 
 /// The run that the functions of `redis` belong to.
 pub(super) type Slot = Rc<RefCell<Option<Run>>>;
