@@ -4,7 +4,7 @@ gives each of them away whole, alone, and to many clients at once; beside the li
 Ends with failure if that was exceeded.
 
   benches/small-memory.py [--binary target/release/siltstone] [--memory 64MiB] [--elements 1000000] [--clients 24]
-                          [--dir DIR] [--smaps]
+                          [--pause 12] [--dir DIR] [--smaps]
 
 Replies are drained and not looked at, but for those that are errors, whose first line is told. With --smaps, the largest
 mappings are told after each phase."""
