@@ -1,8 +1,8 @@
 //! How blocks and hot rows share the caches' memory: the one that would have saved more reads with more of it gets some.
 //!
 //! Both remember by fingerprints what they lately let go, or never took in, and count what of that is asked for again:
-//! what they would have had if they were larger (the ghost lists of ARC; Megiddo and Modha, FAST 2003). Whenever the disk
-//! has been read some thousand times the counts of that while are compared. Where everything is found in memory nothing
+//! what they would have had if they were larger (the ghost lists of ARC; Megiddo and Modha, FAST 2003). Whenever blocks
+//! have been missed some thousand times the counts of that while are compared. Where everything is found in memory nothing
 //! changes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,12 +12,13 @@ use parking_lot::Mutex;
 use super::cache::Cache;
 use super::hot::HotRows;
 
-/// Reads of the disk between two looks.
+/// Blocks missed between two looks.
 const WINDOW: u64 = 1024;
 /// Counts that differ by less say nothing.
 const NOISE: u64 = WINDOW / 32;
-/// What moves at once, of the whole.
+/// What moves at once: this part of the whole, and no more than whoever reads may be kept waiting for.
 const STEPS: u64 = 64;
+const STEP_MAX: u64 = 2 << 20;
 
 /// The memory of both, and what was counted.
 pub(crate) struct Balance {
@@ -84,7 +85,7 @@ impl Balance {
         let blocks = now.blocks_again - last.blocks_again;
         let before = std::mem::replace(&mut *last, now).hot;
         self.due.store(last.misses + WINDOW, Ordering::Relaxed);
-        let step = self.total / STEPS;
+        let step = (self.total / STEPS).min(STEP_MAX);
         if rows > blocks + blocks / 2 + NOISE && hot.is_full() {
             last.hot = (before + step).min(self.total / 8 * 5).max(before);
         } else if blocks > rows + rows / 2 + NOISE {

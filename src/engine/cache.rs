@@ -96,9 +96,10 @@ impl Ghosts {
         ghost.store(fingerprint, Ordering::Relaxed);
     }
 
-    fn contains(&self, place: &Place) -> bool {
+    /// Whether it was let go lately; then it is forgotten.
+    fn remove(&self, place: &Place) -> bool {
         let (ghost, fingerprint) = self.of(place);
-        ghost.load(Ordering::Relaxed) == fingerprint
+        ghost.compare_exchange(fingerprint, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -282,7 +283,7 @@ impl Cache {
     }
 
     fn insert(&self, place: Place, entry: Entry) {
-        self.again.fetch_add(self.ghosts.contains(&place).into(), Ordering::Relaxed);
+        self.again.fetch_add(self.ghosts.remove(&place).into(), Ordering::Relaxed);
         self.blocks.insert(place, entry);
     }
 

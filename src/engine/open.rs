@@ -34,7 +34,7 @@ use super::snapshots::SnapshotList;
 use super::stats::Stats;
 use super::table::Table;
 use super::version::{Current, Edit, Manifest, ManifestError, State, Version, VersionSet, read_state};
-use super::wal::{Claim, LogFile, LogWriter, Replay, Replayed};
+use super::wal::{Claim, LogFile, LogWriter, Replay, Replayed, Slabs};
 use super::write::{Output, Writer};
 use crate::random::Random;
 use crate::vfs::{DirLock, Vfs};
@@ -156,7 +156,7 @@ impl Parts {
             counters: Arc::new(state.counters.clone()),
         };
         // The manifest says how the logs before ended: there is nothing to claim.
-        let log = LogWriter::new(log, salt, replayed.end, Claim::default(), seqno);
+        let log = LogWriter::new(log, salt, replayed.end, Claim::default(), seqno, Slabs::default());
         Arc::new(Shared {
             dir: self.files.dir().to_owned(),
             salt,

@@ -22,6 +22,8 @@ use crate::store::{self, Lack, LockSet, Tier, Txn};
 pub(crate) enum Flow {
     /// It ran, or was refused; the reply is written.
     Done,
+    /// A run ended before it, and nothing else happened: run it again, once whoever waited for that has had his turn.
+    Again,
     /// It would have to wait for the disk or a lock: nothing happened; run it again once there is what it lacks, or in
     /// [`Tier::Disk`].
     Wait(Option<Lack>),
@@ -43,7 +45,11 @@ pub(crate) fn run(
     let found = find(args);
     let key = found.as_ref().ok().and_then(|entry| run::key(instance, session, entry.command, args, tier));
     if !session.runs.goes_on(key) {
-        run::end(instance, session, reply);
+        if session.runs.is_open() {
+            run::end(instance, session, reply);
+            *start_ns = instance.clock().monotonic_ns();
+            return Flow::Again;
+        }
     }
     let mark = reply.len();
     if session.reply_mode == ReplyMode::SkipNext {
@@ -445,15 +451,12 @@ fn perform(
         }
         Action::Write(run) => {
             let mark = reply.len();
-            if let Some(mut open) = session.runs.take() {
-                let database = session.database;
-                let result = open.step(|txn| {
-                    let space = databases.space(txn, database)?;
+            if let Some(open) = session.runs.take() {
+                return run::go_on(session, open, entry.id, |session, txn| {
+                    let space = databases.space(txn, session.database)?;
                     run(txn, &Call { args, space, command, instance, lookups, seed }, reply)?;
                     reply.check()
                 });
-                session.runs.put(open, entry.id, &result);
-                return result;
             }
             if let Some(ahead) = command.ahead {
                 let view = instance.store().view_newest(tier);

@@ -207,6 +207,7 @@ impl Pipeline {
             match dispatch::resume(&self.instance, &mut self.session, &mut self.reply, tier, ns) {
                 Flow::Done => {}
                 Flow::Wait(lack) => return Pace::Wait(lack),
+                Flow::Again => {}
                 Flow::Paused => return Pace::Paused,
                 Flow::Block => return Pace::Block,
             }
@@ -284,6 +285,7 @@ impl Pipeline {
                     let is_last = input.len() == length;
                     return Pace::Wait(lack.filter(|lack| is_last || matches!(lack, Lack::Lock(_))));
                 }
+                Flow::Again => {}
                 Flow::Paused => return Pace::Paused,
                 Flow::Block => {
                     self.done += length;
@@ -326,6 +328,7 @@ impl Pipeline {
     }
 
     fn broken(&mut self, error: ProtocolError) -> Pace {
+        run::end(&self.instance, &mut self.session, &mut self.reply);
         self.instance.stats.error("ERR");
         self.reply.error_text(&error.to_string());
         self.session.closing = true;

@@ -4,15 +4,16 @@
 //! case. One commit then stands for all of them, which makes long pipelines on one queue, leaderboard or counter several
 //! times cheaper: its rows are written once, not once a command.
 //!
-//! A run begins with the second such command in a row, and ends before anything else of its connection happens, at the
+//! A run begins with the second such command in a row, and ends before any other command of its connection begins, at the
 //! end of what has arrived, or when it is large. Only what is at hand takes part: where a command would wait for the disk
 //! the run ends before it. There are none while somebody waits for keys, since he is served between two commands, while
-//! changed keys have to be named one by one, nor while the disk is full, which lets only some commands through. Should the commit fail, all replies of the run say so.
+//! changed keys have to be named one by one and missed ones told at once, nor while the disk is full, which lets only some commands through. Should the commit fail, all replies of the run say so.
 
 use super::args::Args;
 use super::command::{Action, Command, Flags, Keys};
 use super::dispatch;
 use super::error::{Error, Result};
+use super::events::Events;
 use super::instance::Instance;
 use super::keyspace::lock_key;
 use super::protocol::reply::Reply;
@@ -33,8 +34,8 @@ pub(crate) struct Run {
     key: LockKey,
     /// Where its replies begin in the output.
     mark: usize,
-    /// The numbers of its commands' rows.
-    commands: Vec<usize>,
+    /// The numbers of its commands' rows, and whether each failed by itself.
+    commands: Vec<(usize, bool)>,
 }
 
 impl Run {
@@ -95,7 +96,7 @@ impl Runs {
     /// Begins a run with the command that has just run; its reply begins at `mark`.
     pub(crate) fn begin(&mut self, txn: Txn, mark: usize, command: usize) {
         if let Some(key) = self.key {
-            self.open = Some(Box::new(Run { txn, key, mark, commands: vec![command] }));
+            self.open = Some(Box::new(Run { txn, key, mark, commands: vec![(command, false)] }));
         }
     }
 
@@ -107,7 +108,7 @@ impl Runs {
     /// Gives the run back. The command that came to this end is part of it, unless it is to run again.
     pub(crate) fn put(&mut self, mut run: Box<Run>, command: usize, result: &Result) {
         if !result.as_ref().is_err_and(Error::would_wait) {
-            run.commands.push(command);
+            run.commands.push((command, result.is_err()));
         }
         self.open = Some(run);
     }
@@ -132,10 +133,23 @@ pub(crate) fn key(
         && session.reply_mode == ReplyMode::On
         && session.tracker.is_none()
         && !instance.store().is_named()
+        && !instance.store().is_noted(Events::MISSED.bits())
         && !instance.store().db().is_refusing()
         && instance.waiters.len() == 0
         && !instance.keyspace().expires_lazily();
     may.then(|| lock_key(session.database, args.get(1)))
+}
+
+/// Runs a command as a part of the run that is open, and gives that back.
+pub(crate) fn go_on(
+    session: &mut Session,
+    mut open: Box<Run>,
+    command: usize,
+    run: impl FnOnce(&Session, &mut Txn) -> Result,
+) -> Result {
+    let result = open.step(|txn| run(session, txn));
+    session.runs.put(open, command, &result);
+    result
 }
 
 /// Commits the run that is open, if there is one. To be called before anything else happens, and before anything else is
@@ -155,14 +169,16 @@ fn unsaid(
     session: &mut Session,
     reply: &mut Reply,
     mark: usize,
-    commands: &[usize],
+    commands: &[(usize, bool)],
     error: &Error,
 ) {
     session.tail = None;
     reply.truncate(mark);
-    for &command in commands {
-        session.stats.commands[command].failed.increment();
-        instance.stats.error(&error.wire());
+    for &(command, failed) in commands {
+        if !failed {
+            session.stats.commands[command].failed.increment();
+            instance.stats.error(&error.wire());
+        }
         reply.error(error);
     }
 }

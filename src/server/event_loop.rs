@@ -199,6 +199,8 @@ pub(super) struct Turn {
     settler: RefCell<Option<Waker>>,
     /// For how many more turns syncs are not made here, since they are slow.
     syncs_away: Cell<u32>,
+    /// The newest commit of which it was asked to be told.
+    asked: Cell<Seqno>,
     /// How many of the last syncs here were slow, up to the newest.
     slow_syncs: Cell<u32>,
     acknowledged: Arc<Acknowledged>,
@@ -231,6 +233,7 @@ impl Turn {
             unsettled: Cell::new(false),
             settler: RefCell::default(),
             syncs_away: Cell::new(0),
+            asked: Cell::new(0),
             slow_syncs: Cell::new(0),
             acknowledged: Arc::default(),
             buffers: RefCell::default(),
@@ -387,6 +390,9 @@ impl Turn {
 
     /// Asks the engine to leave word once a commit is acknowledged.
     fn ask(&self, seqno: Seqno) {
+        if self.asked.replace(seqno.max(self.asked.get())) >= seqno {
+            return;
+        }
         let acknowledged = self.acknowledged.clone();
         self.instance.store().db().on_acknowledged(seqno, move |result| {
             if let Err(error) = result {

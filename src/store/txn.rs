@@ -19,7 +19,7 @@ use super::certificates;
 use super::error::{Error, Result};
 use super::locks::{Held, LockKey, LockSet};
 use super::overlay::{Overlay, Undo};
-use super::ranked::{Directory, Ranked};
+use super::ranked::{Planes, Ranked};
 use super::realm::{SYSTEM, put_ordered, system_row, tag};
 use super::view::{Reads, RowScan, View};
 use super::{Store, deadline};
@@ -72,8 +72,7 @@ pub struct Txn {
     building: Vec<Vec<u8>>,
     /// A moment that has what was built so far, which is later than the pinned one.
     built: Option<View>,
-    /// The planes it has changed.
-    planes: Vec<Plane>,
+    planes: Planes,
     /// The earliest deadline staged, in Unix milliseconds.
     due_ms: u64,
     /// How many things it removes since they were due.
@@ -85,15 +84,6 @@ pub struct Txn {
     freeing: bool,
     /// Given back last.
     held: Held,
-}
-
-/// A plane by rank that a transaction has changed.
-struct Plane {
-    prefix: Vec<u8>,
-    /// What it is like now; `None` if a change was undone, so that its rows must be asked.
-    directory: Option<Directory>,
-    /// How many changes of rows could be undone when it was staged.
-    undo: usize,
 }
 
 /// What a transaction did.
@@ -134,6 +124,7 @@ pub struct Savepoint {
     notes: usize,
     hooks: usize,
     expired: u64,
+    freeing: bool,
 }
 
 impl Txn {
@@ -155,7 +146,7 @@ impl Txn {
             hooks: Vec::new(),
             building: Vec::new(),
             built: None,
-            planes: Vec::new(),
+            planes: Planes::default(),
             due_ms: u64::MAX,
             expired: 0,
             undo: None,
@@ -207,12 +198,7 @@ impl Txn {
     /// Stages what has become of a plane by rank, whose rows were staged before.
     pub fn set_ranked(&mut self, plane: Ranked) {
         let (prefix, directory) = plane.into_parts();
-        let plane =
-            Plane { prefix, directory: Some(directory), undo: self.undo.as_ref().map_or(0, Vec::len) };
-        match self.planes.iter_mut().find(|staged| staged.prefix == plane.prefix) {
-            Some(staged) => *staged = plane,
-            None => self.planes.push(plane),
-        }
+        self.planes.set(prefix, directory, self.undo.as_ref().map_or(0, Vec::len));
     }
 
     /// About how many bytes of memory what is staged takes.
@@ -392,6 +378,7 @@ impl Txn {
             notes: self.notes.len(),
             hooks: self.hooks.len(),
             expired: self.expired,
+            freeing: self.freeing,
         }
     }
 
@@ -410,9 +397,7 @@ impl Txn {
                 None => self.overlay.unset(&row),
             }
         }
-        for plane in self.planes.iter_mut().filter(|plane| plane.undo > to.undo) {
-            plane.directory = None;
-        }
+        self.planes.undo(to.undo);
         self.counts.truncate(to.counts);
         self.touched.truncate(to.touched);
         self.stirred.truncate(to.stirred);
@@ -423,6 +408,7 @@ impl Txn {
         self.notes.truncate(to.notes);
         self.hooks.truncate(to.hooks);
         self.expired = to.expired;
+        self.freeing = to.freeing;
     }
 
     /// Whether somebody may still want to go back to a moment.
@@ -436,9 +422,7 @@ impl Txn {
         if let Some(undo) = &mut self.undo {
             undo.clear();
         }
-        for plane in &mut self.planes {
-            plane.undo = 0;
-        }
+        self.planes.forget_undo();
     }
 
     /// Whether nothing is staged.
@@ -477,7 +461,7 @@ impl Txn {
             committed
         })?;
         self.building.clear();
-        for Plane { prefix, directory, .. } in self.planes.drain(..) {
+        for (prefix, directory) in self.planes.drain() {
             match directory {
                 Some(directory) => self.store.directories.set(&prefix, directory),
                 None => self.store.directories.forget(&prefix),
@@ -642,9 +626,8 @@ impl Reads for Txn {
     }
 
     fn ranked(&self, prefix: &[u8], len: u64) -> Result<Ranked> {
-        let staged = self.planes.iter().find(|plane| plane.prefix == prefix);
-        let known = match staged {
-            Some(plane) => plane.directory.clone(),
+        let known = match self.planes.get(prefix) {
+            Some(staged) => staged.cloned(),
             None => self.store.directories.get(prefix),
         };
         if let Some(directory) = known {

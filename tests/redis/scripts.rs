@@ -207,7 +207,7 @@ fn one_script_sees_nothing_of_another() {
 
 #[test]
 fn scripts_that_need_much_memory_take_turns_and_are_whole() {
-    const LARGE: &str = "redis.call('INCR', KEYS[1]) local t = {} for i = 1, 200000 do t[i] = 'number ' .. i end \
+    const LARGE: &str = "redis.call('INCR', KEYS[1]) local t = {} for i = 1, 100000 do t[i] = 'number ' .. i end \
                          redis.call('INCR', KEYS[1]) return #t";
     let server = Server::start();
     let mut clients: Vec<Client> = (0..6).map(|_| server.client()).collect();
@@ -220,10 +220,10 @@ fn scripts_that_need_much_memory_take_turns_and_are_whole() {
         }
         for (at, client) in clients.iter_mut().enumerate() {
             if at % 2 == 0 {
-                assert_eq!(client.read(), Some(Value::Int(200_000)));
+                assert_eq!(client.read(), Some(Value::Int(100_000)));
             } else {
                 let replies: Vec<String> = (0..3).map(|_| client.read().unwrap().show()).collect();
-                assert_eq!(replies, ["OK", "QUEUED", "*1\n  (integer) 200000"]);
+                assert_eq!(replies, ["OK", "QUEUED", "*1\n  (integer) 100000"]);
             }
         }
         // What was run again was undone before.

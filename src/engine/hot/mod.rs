@@ -28,7 +28,7 @@ use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
 
 use self::primitives::{Lock, Native, Primitives, Word};
-use self::shard::{Offer, Shard};
+use self::shard::Shard;
 use super::batch::{Op, Ops};
 use super::key::Seqno;
 
@@ -99,11 +99,11 @@ impl<P: Primitives> HotRows<P> {
                 return false;
             }
             let offer = shard.offer(hash);
-            if offer == Offer::Admitted {
+            if offer.is_admitted() {
                 shard.insert(hash, key, seqno, view, value);
                 shard.shrink(capacity);
             }
-            offer != Offer::Strange
+            offer.lacked_room()
         })
     }
 
@@ -135,12 +135,16 @@ impl<P: Primitives> HotRows<P> {
         }
     }
 
-    /// Changes the memory allowed.
+    /// Changes the memory allowed: from none to some only before anything was written, since those who had none forgot
+    /// nothing that changed.
     pub(crate) fn set_capacity(&self, bytes: u64) {
         let capacity = bytes / self.shards.len() as u64;
         self.capacity.set(capacity);
         for shard in &self.shards {
-            shard.with(|shard| shard.shrink(capacity));
+            shard.with(|shard| {
+                shard.shrink(capacity);
+                shard.give_back();
+            });
         }
     }
 

@@ -10,6 +10,8 @@ use crate::engine::key::Seqno;
 
 /// Few, so that the slots of all shards stay in the nearest cache: every commit writes to one.
 const SLOTS: usize = 32;
+/// Room that is kept for rows to come.
+const FEW: usize = 64;
 /// What a row costs beyond its bytes: itself, its place in the map, and two small allocations.
 const ROW_BYTES: u64 = size_of::<Row>() as u64 + 80;
 
@@ -70,24 +72,37 @@ pub(super) struct Shard {
 pub(super) enum Offer {
     /// The key was not heard of lately.
     Strange,
-    /// It had a row a short while ago. Should it come once more, it is admitted.
+    /// It had a row a short while ago, and there was no room. Should it come once more, it is admitted.
     LetGo,
-    /// It was offered before, or has a row.
-    Admitted,
+    /// It was offered a short while ago: admitted.
+    Again,
+    /// It has a row that does not serve, or had one until it changed: admitted.
+    Changed,
+}
+
+impl Offer {
+    pub(super) fn is_admitted(self) -> bool {
+        matches!(self, Self::Again | Self::Changed)
+    }
+
+    /// Whether there would be a row if there were more room.
+    pub(super) fn lacked_room(self) -> bool {
+        matches!(self, Self::Again | Self::LetGo)
+    }
 }
 
 fn slot(hash: u64) -> usize {
     (hash >> 48) as usize % SLOTS
 }
 
-/// The fingerprint of a key that was offered. 0 is nobody's. Taken from other bits than the place.
-fn fingerprint(hash: u64) -> u32 {
-    (hash >> 32) as u32 | 0b11
-}
+/// What a fingerprint says of its key, in its last bits, so that none is 0.
+const OFFERED: u32 = 0b11;
+const LET_GO: u32 = 0b10;
+const CHANGED: u32 = 0b01;
 
-/// That of a key that was let go.
-fn let_go(hash: u64) -> u32 {
-    fingerprint(hash) & !1
+/// A key's fingerprint. Taken from other bits than the place.
+fn fingerprint(hash: u64, says: u32) -> u32 {
+    (hash >> 32) as u32 & !0b11 | says
 }
 
 impl Shard {
@@ -122,7 +137,7 @@ impl Shard {
         let Some(place) = self.row(hash).filter(|&place| self.rows[place].is(key)) else { return };
         self.drop_row(place);
         if !self.ghosts.is_empty() {
-            *self.ghost(hash) = fingerprint(hash);
+            *self.ghost(hash) = fingerprint(hash, CHANGED);
         }
     }
 
@@ -154,15 +169,20 @@ impl Shard {
     /// Whether a key is worth a place: it has one, or was offered before.
     pub(super) fn offer(&mut self, hash: u64) -> Offer {
         if self.ghosts.is_empty() || self.row(hash).is_some() {
-            return Offer::Admitted;
+            return Offer::Changed;
         }
         let ghost = self.ghost(hash);
-        let found = std::mem::replace(ghost, fingerprint(hash));
-        if found == fingerprint(hash) {
+        let found = std::mem::replace(ghost, fingerprint(hash, OFFERED));
+        let offer = match found ^ fingerprint(hash, 0) {
+            OFFERED => Offer::Again,
+            LET_GO => Offer::LetGo,
+            CHANGED => Offer::Changed,
+            _ => Offer::Strange,
+        };
+        if offer.is_admitted() {
             *ghost = 0;
-            return Offer::Admitted;
         }
-        if found == let_go(hash) { Offer::LetGo } else { Offer::Strange }
+        offer
     }
 
     /// Sets a row, in the place of whoever has its hash.
@@ -206,15 +226,29 @@ impl Shard {
             let hash = row.hash;
             self.drop_row(self.hand);
             if !self.ghosts.is_empty() {
-                *self.ghost(hash) = let_go(hash);
+                *self.ghost(hash) = fingerprint(hash, LET_GO);
             }
             // The row moved here came last: its turn is later.
             self.hand += 1;
         }
     }
 
+    /// Gives back what rows that are gone took, after there were many more.
+    pub(super) fn give_back(&mut self) {
+        if self.rows.capacity() > 2 * self.rows.len() + FEW {
+            self.rows.shrink_to(self.rows.len() + FEW);
+            self.places.shrink_to(self.rows.len() + FEW);
+        }
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How many rows there is room for without asking for memory.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.rows.capacity().max(self.places.capacity())
     }
 
     #[cfg(test)]

@@ -210,3 +210,27 @@ fn a_key_is_admitted_the_second_time() {
     hot.fill(b"k", 2, 2, Some(b"w"));
     assert_eq!(hot.get(b"k", 2), Some(Some(Bytes::from_static(b"w"))), "at once where it was before");
 }
+
+#[test]
+fn what_changed_is_admitted_and_did_not_lack_room() {
+    let hot = HotRows::new(64 << 10);
+    assert!(!hot.fill(b"key", 1, 1, Some(b"value")) && hot.get(b"key", 1).is_none());
+    assert!(hot.fill(b"key", 1, 1, Some(b"value")) && hot.get(b"key", 1).is_some());
+    let mut batch = Batch::new();
+    batch.put(b"key", b"other");
+    hot.forget(2, batch.bytes());
+    assert!(hot.get(b"key", 2).is_none());
+    assert!(!hot.fill(b"key", 2, 2, Some(b"other")) && hot.get(b"key", 2).is_some());
+}
+
+#[test]
+fn memory_that_was_lent_is_given_back() {
+    let mut shard = Shard::new(64);
+    for n in 0..10_000_u64 {
+        shard.insert(n << 20, &n.to_be_bytes(), 1, 1, Some(b"value"));
+    }
+    let most = shard.capacity();
+    shard.shrink(shard.bytes() / 10);
+    shard.give_back();
+    assert!(shard.capacity() < most / 4, "{} of {most}", shard.capacity());
+}

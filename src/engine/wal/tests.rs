@@ -37,7 +37,7 @@ impl Logs {
         let number = files.take_number();
         let log = LogFile::create(&vfs, files.log(number), number).unwrap();
         let open = vec![log.clone()];
-        let writer = LogWriter::new(log, SALT, Claim::default(), Claim::default(), 0);
+        let writer = LogWriter::new(log, SALT, Claim::default(), Claim::default(), 0, Slabs::default());
         Self { vfs, files, writer, known: [(number, None)].into(), open, seqno: 0, synced: 0 }
     }
 
@@ -96,7 +96,8 @@ impl Logs {
         let log = LogFile::create(&self.vfs, self.files.log(number), number).unwrap();
         self.open.push(log.clone());
         self.known.insert(number, None);
-        self.writer = LogWriter::new(log, SALT, self.writer.position(), self.writer.claim(), seqno);
+        self.writer =
+            LogWriter::new(log, SALT, self.writer.position(), self.writer.claim(), seqno, Slabs::default());
     }
 
     fn replay(&self, vfs: &MemoryVfs) -> Result<(Replayed, Vec<(Seqno, usize)>), Error> {

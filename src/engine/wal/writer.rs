@@ -214,12 +214,19 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Begins a log that follows another one, whose end is `before`, and goes on from commit `seqno`.
-    pub(crate) fn new(log: Arc<LogFile>, salt: u64, before: Claim, claim: Claim, seqno: Seqno) -> Self {
+    /// Begins a log that follows another one, whose end is `before`, and goes on from commit `seqno` in these slabs.
+    pub(crate) fn new(
+        log: Arc<LogFile>,
+        salt: u64,
+        before: Claim,
+        claim: Claim,
+        seqno: Seqno,
+        slabs: Slabs,
+    ) -> Self {
         let place = Place::new(salt, log.number);
         let chunk = Chunk::new(log, 0, Vec::new(), seqno);
         let slab = BytesMut::new();
-        let mut writer = Self { place, chunk, slab, slabs: Slabs::default(), claim, says_all: false };
+        let mut writer = Self { place, chunk, slab, slabs, claim, says_all: false };
         let open = Opening { before, seqno }.encode();
         writer.push(Kind::Open, seqno, &open, crc32fast::hash(&open));
         writer.says_all = claim == before && claim != Claim::default();

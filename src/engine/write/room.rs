@@ -73,7 +73,7 @@ impl Shared {
         {
             writer.slabs_asked = true;
             let shared = self.clone();
-            self.env.workers.submit(Lane::Sync, move || {
+            self.env.workers.submit(Lane::Idle, move || {
                 let slabs = Slabs::make(count);
                 let mut writer = shared.writer.lock();
                 writer.log.add_slabs(slabs);
@@ -99,8 +99,7 @@ impl Shared {
         let (before, claim) = (writer.log.position(), writer.log.claim());
         let slabs = writer.log.take_slabs();
         writer.closed.extend(writer.log.take(Vec::new()));
-        writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno);
-        writer.log.add_slabs(slabs);
+        writer.log = LogWriter::new(file, self.salt, before, claim, writer.seqno, slabs);
         writer.room_asked = false;
         let sealed = std::mem::replace(&mut writer.memtable, memtable.clone());
         sealed.seal();

@@ -62,6 +62,15 @@ fn one_that_fails_does_nothing_and_the_others_go_on() {
 }
 
 #[test]
+fn what_is_no_command_is_told_after_a_run() {
+    let mut world = World::lazy(Fsync::Always);
+    world.client.input().extend_from_slice(b"INCR a\r\nINCR a\r\nINCR a\r\n*1\r\n%oops\r\n");
+    assert!(matches!(world.client.run(Tier::Cached), Pace::Close));
+    let said = Reply::read_all(&world.client.reply().take());
+    assert_eq!(said, [Reply::Int(1), Reply::Int(2), Reply::Int(3), Reply::error("ERR")]);
+}
+
+#[test]
 fn what_stages_much_is_undone_to_run_alone() {
     let world = World::lazy(Fsync::Always);
     let key = lock_key(0, b"a");

@@ -55,6 +55,7 @@ mod delta;
 mod directory;
 #[cfg(test)]
 mod measure;
+mod planes;
 mod remove;
 mod segment;
 mod separators;
@@ -67,6 +68,7 @@ use std::ops::{Bound, ControlFlow};
 pub(crate) use self::cache::Directories;
 pub(crate) use self::directory::Directory;
 use self::directory::{Place, Tally};
+pub(super) use self::planes::Planes;
 use self::segment::Segment;
 use super::error::{Error, Result};
 use super::realm::after_prefix;
