@@ -22,7 +22,7 @@ const MIB: u64 = 1 << 20;
 const LOOK: Duration = Duration::from_millis(200);
 const LOOK_MAX: Duration = Duration::from_millis(6400);
 /// A mode that comes back after this long is a new one.
-const STEADY: Duration = Duration::from_secs(60);
+const STEADY: Duration = Duration::from_mins(1);
 
 /// Whether the disk is full.
 pub(crate) struct DiskSpace {

@@ -44,12 +44,10 @@ pub(crate) fn run(
 ) -> Flow {
     let found = find(args);
     let key = found.as_ref().ok().and_then(|entry| run::key(instance, session, entry.command, args, tier));
-    if !session.runs.goes_on(key) {
-        if session.runs.is_open() {
-            run::end(instance, session, reply);
-            *start_ns = instance.clock().monotonic_ns();
-            return Flow::Again;
-        }
+    if !session.runs.goes_on(key) && session.runs.is_open() {
+        run::end(instance, session, reply);
+        *start_ns = instance.clock().monotonic_ns();
+        return Flow::Again;
     }
     let mark = reply.len();
     if session.reply_mode == ReplyMode::SkipNext {

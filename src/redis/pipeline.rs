@@ -205,9 +205,8 @@ impl Pipeline {
     fn run_until(&mut self, tier: Tier, ns: &mut u64) -> Pace {
         if self.session.blocked.is_some() && !self.session.client.is_killed() {
             match dispatch::resume(&self.instance, &mut self.session, &mut self.reply, tier, ns) {
-                Flow::Done => {}
+                Flow::Done | Flow::Again => {}
                 Flow::Wait(lack) => return Pace::Wait(lack),
-                Flow::Again => {}
                 Flow::Paused => return Pace::Paused,
                 Flow::Block => return Pace::Block,
             }

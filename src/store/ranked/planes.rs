@@ -19,6 +19,7 @@ struct Plane {
 
 impl Planes {
     /// What is staged of a plane, if it is: `None` if its rows must be asked.
+    #[expect(clippy::option_option, reason = "staged or not, and then known or not")]
     pub(in super::super) fn get(&self, prefix: &[u8]) -> Option<Option<&Directory>> {
         self.0.iter().find(|plane| plane.prefix == prefix).map(|plane| plane.directory.as_ref())
     }
@@ -74,6 +75,7 @@ mod tests {
         directory
     }
 
+    #[expect(clippy::option_option, reason = "staged or not, and then known or not")]
     fn bytes(planes: &Planes) -> Option<Option<usize>> {
         planes.get(b"plane").map(|directory| directory.map(Directory::memory_bytes))
     }
