@@ -425,17 +425,7 @@ fn perform(
             reply.check()
         }
         Action::Read(run) => {
-            let view = match session.view.take() {
-                Some(view) if view_serves(&view, tier) && again.is_none() => view,
-                // What it was woken for may not be durable yet; its reply waits for that.
-                _ if again.is_some() => {
-                    let view = instance.store().view_newest(tier);
-                    session.floor = session.floor.max(store::Reads::seqno(&view));
-                    view
-                }
-                _ => instance.store().view(session.floor, tier),
-            };
-            session.needs = session.needs.max(store::Reads::seqno(&view));
+            let view = view_to_read(instance, session, tier, again.is_some());
             let space = databases.space(&view, session.database)?;
             if let Some(blocked) = again
                 && !blocked.is_ready(&view, space)?
@@ -503,8 +493,20 @@ fn perform(
     }
 }
 
-fn view_serves(view: &store::View, tier: Tier) -> bool {
-    store::Reads::tier(view) == tier
+/// The moment that a command reads, on which its reply depends.
+fn view_to_read(instance: &Instance, session: &mut Session, tier: Tier, is_woken: bool) -> store::View {
+    let view = match session.view.take() {
+        Some(view) if store::Reads::tier(&view) == tier && !is_woken => view,
+        // What it was woken for may not be durable yet; its reply waits for that.
+        _ if is_woken => {
+            let view = instance.store().view_newest(tier);
+            session.floor = session.floor.max(store::Reads::seqno(&view));
+            view
+        }
+        _ => instance.store().view(session.floor, tier),
+    };
+    session.needs = session.needs.max(store::Reads::seqno(&view));
+    view
 }
 
 /// Lets a command that asked for it wait, unless it does so already.
