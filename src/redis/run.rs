@@ -6,8 +6,10 @@
 //!
 //! A run begins with the second such command in a row, and ends before any other command of its connection begins, at the
 //! end of what has arrived, or when it is large. Only what is at hand takes part: where a command would wait for the disk
-//! the run ends before it. There are none while somebody waits for keys, since he is served between two commands, while
-//! changed keys have to be named one by one and missed ones told at once, nor while the disk is full, which lets only some commands through. Should the commit fail, all replies of the run say so.
+//! the run ends before it. Should the commit fail, all replies of the run say so.
+//!
+//! There are none while somebody waits for keys, since he is served between two commands, while changed keys have to be
+//! named one by one and missed ones told at once, nor while the disk is full, which lets only some commands through.
 
 use super::args::Args;
 use super::command::{Action, Command, Flags, Keys};
