@@ -199,7 +199,7 @@ pub(super) struct Turn {
     settler: RefCell<Option<Waker>>,
     /// For how many more turns syncs are not made here, since they are slow.
     syncs_away: Cell<u32>,
-    /// The newest commit of which it was asked to be told.
+    /// The newest commit of which word is awaited; 0: none.
     asked: Cell<Seqno>,
     /// How many of the last syncs here were slow, up to the newest.
     slow_syncs: Cell<u32>,
@@ -317,11 +317,19 @@ impl Turn {
         }
     }
 
+    /// Whether the engine has left word since. It may be that it failed: then whoever still waits has to ask again.
+    fn has_word(&self) -> bool {
+        let news = self.acknowledged.news.swap(false, SeqCst);
+        if news {
+            self.asked.set(0);
+        }
+        news
+    }
+
     async fn settle_for_ever(self: Rc<Self>) {
         loop {
             poll_fn(|cx| {
-                let news = self.acknowledged.news.swap(false, SeqCst);
-                if news || self.unsettled.get() {
+                if self.has_word() || self.unsettled.get() {
                     return Poll::Ready(());
                 }
                 let mut settler = self.settler.borrow_mut();
@@ -329,7 +337,7 @@ impl Turn {
                     *settler = Some(cx.waker().clone());
                     *self.acknowledged.waker.lock() = Some(cx.waker().clone());
                     // The callback may have come before it knew whom to wake.
-                    if self.acknowledged.news.swap(false, SeqCst) {
+                    if self.has_word() {
                         return Poll::Ready(());
                     }
                 }
