@@ -27,10 +27,13 @@ impl Ranked {
             self.insert_new(txn, subkey, value)?;
             return Ok(true);
         };
-        let segment = self.segment(txn, place)?;
+        let segment = self.take_segment(txn, place)?;
         let kind = match segment.find(subkey) {
             Err(_) => Kind::New,
-            Ok(at) if segment.value(at) == value => return Ok(false),
+            Ok(at) if segment.value(at) == value => {
+                self.directory.keep_at_hand(place, segment);
+                return Ok(false);
+            }
             Ok(_) => Kind::Set,
         };
         self.change(txn, place, Some(segment), &Change { kind, subkey, value })?;
@@ -47,15 +50,16 @@ impl Ranked {
         let Some(place) = self.directory.find(subkey) else { return Ok(()) };
         let mut segment = Segment::default();
         segment.apply(&change);
-        self.put(txn, place, &segment);
+        self.put(txn, place, segment);
         Ok(())
     }
 
     /// Removes an element; whether it was there.
     pub fn remove(&mut self, txn: &mut Txn, subkey: &[u8]) -> Result<bool> {
         let Some(place) = self.directory.find(subkey) else { return Ok(false) };
-        let segment = self.segment(txn, place)?;
+        let segment = self.take_segment(txn, place)?;
         if segment.find(subkey).is_err() {
+            self.directory.keep_at_hand(place, segment);
             return Ok(false);
         }
         self.change(txn, place, Some(segment), &Change { kind: Kind::Removed, subkey, value: &[] })?;
@@ -76,13 +80,15 @@ impl Ranked {
         read: Option<Segment>,
         change: &Change<'_>,
     ) -> Result<()> {
+        let read = read.or_else(|| self.directory.take_at_hand(place));
         if self.put_delta(txn, place, change) {
+            if let Some(mut segment) = read {
+                segment.apply(change);
+                self.directory.keep_at_hand(place, segment);
+            }
             return Ok(());
         }
-        let mut segment = match read {
-            Some(segment) => segment,
-            None => self.segment(txn, place)?,
-        };
+        let mut segment = read.map_or_else(|| self.segment(txn, place), Ok)?;
         segment.apply(change);
         if change.kind == Kind::Removed {
             return self.put_shrunk(txn, place, segment);
@@ -139,7 +145,7 @@ impl Ranked {
         edge: Edge,
     ) -> Place {
         if segment.byte_len() <= SEGMENT_BYTES_MAX || segment.len() < 2 {
-            self.put(txn, place, &segment);
+            self.put(txn, place, segment);
             return place;
         }
         let (separator, right) = segment.split(segment.split_point(edge, SEGMENT_BYTES_MAX));
@@ -161,34 +167,31 @@ impl Ranked {
             // The first one stays as long as there are others, without elements: with those of its neighbour a queue's pops
             // would write what stays.
             if Directory::is_first(place) && !self.directory.is_last(place) {
-                self.put(txn, place, &segment);
+                self.put(txn, place, segment);
             } else {
                 self.drop_segment(txn, place);
                 self.drop_emptied(txn);
             }
             return Ok(());
         }
-        if self.may_stand_alone(place, &segment) {
-            self.put(txn, place, &segment);
-            return Ok(());
-        }
-        // The left one of the two stays: its separator holds for both.
-        let Some(left) = Directory::previous(place) else {
-            self.put(txn, place, &segment);
+        // The left one of two stays: its separator holds for both.
+        let left = Directory::previous(place).filter(|_| !self.may_stand_alone(place, &segment));
+        let Some(left) = left else {
+            self.put(txn, place, segment);
             return Ok(());
         };
         let joined = self.segment(txn, left)?.joined(&segment);
         if joined.byte_len() <= SEGMENT_BYTES_MAX {
-            self.put(txn, left, &joined);
+            self.put(txn, left, joined);
             self.drop_segment(txn, place);
         } else {
-            self.put(txn, place, &segment);
+            self.put(txn, place, segment);
         }
         Ok(())
     }
 
     /// Stages a segment with all changes made to it, and the removal of its deltas.
-    fn put(&mut self, txn: &mut Txn, place: Place, segment: &Segment) {
+    fn put(&mut self, txn: &mut Txn, place: Place, segment: Segment) {
         let (tally, separator) = self.directory.look(place);
         let row = self.row_of(separator);
         for slot in 0..tally.live {
@@ -197,6 +200,7 @@ impl Ranked {
         txn.put(row, segment.encode());
         // Counted anew: a caller who was wrong about what was there has done no lasting harm.
         self.directory.set(place, Tally { count: segment.len() as u32, ..Tally::default() });
+        self.directory.keep_at_hand(place, segment.written());
     }
 
     /// Stages the removal of a segment.

@@ -1,14 +1,20 @@
 //! How many elements each segment of a plane has, and how far its deltas got, in memory: a [`Tree`], and changes of
-//! tallies that are not in it yet.
+//! tallies that are not in it yet. Beside them lie one or two segments as they are now, taken apart.
 //!
 //! Every change of a plane begins with a clone, since the cache keeps the original until the change commits. Changing
 //! the shared tree would copy a node of each level; instead most changes, which are of one tally, wait beside it. By
 //! the time they are put into it, at the commit, the original has gone, and they are made in place.
 
+use std::sync::Arc;
+
+use super::segment::Segment;
 use super::tree::Tree;
 
 /// More changes than this do not wait.
 const PENDING_MAX: usize = 8;
+
+/// A segment that takes more than this is not kept at hand, in bytes.
+const AT_HAND_BYTES_MAX: usize = 4096;
 
 /// What is known of a segment and its deltas without reading them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +46,9 @@ pub(crate) struct Directory {
     tree: Tree,
     /// In the order of places, each once.
     pending: Vec<Pending>,
+    /// Segments that were changed lately, with all their changes: the last one of the plane, and another. Whoever pops
+    /// from a queue or adds to it would else read and take apart the same one each time.
+    at_hand: [Option<(Place, Arc<Segment>)>; 2],
 }
 
 impl Directory {
@@ -50,7 +59,27 @@ impl Directory {
 
     /// About how much memory it takes, in bytes, if nothing of it is shared.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.tree.sum().bytes
+        let at_hand = self.at_hand.iter().flatten().map(|(_, segment)| segment.memory_bytes());
+        self.tree.sum().bytes + at_hand.sum::<usize>()
+    }
+
+    /// A segment, if it is at hand.
+    pub(super) fn at_hand(&self, place: Place) -> Option<&Segment> {
+        self.at_hand.iter().flatten().find(|(kept, _)| *kept == place).map(|(_, segment)| &**segment)
+    }
+
+    /// A segment, if it is at hand, to be changed. It is not at hand any more.
+    pub(super) fn take_at_hand(&mut self, place: Place) -> Option<Segment> {
+        let slot = self.at_hand.iter_mut().find(|slot| slot.as_ref().is_some_and(|(kept, _)| *kept == place));
+        slot?.take().map(|(_, segment)| Arc::unwrap_or_clone(segment))
+    }
+
+    /// Keeps a segment at hand, as it has become.
+    pub(super) fn keep_at_hand(&mut self, place: Place, segment: Segment) {
+        self.at_hand.iter_mut().for_each(|slot| drop(slot.take_if(|(kept, _)| *kept == place)));
+        if segment.memory_bytes() <= AT_HAND_BYTES_MAX {
+            self.at_hand[usize::from(self.is_last(place))] = Some((place, Arc::new(segment)));
+        }
     }
 
     /// Puts what is pending into the tree: without copying anything if nobody shares it.
@@ -143,6 +172,9 @@ impl Directory {
     pub(super) fn insert_after(&mut self, place: Place, separator: &[u8]) -> Place {
         self.settle();
         let new = place.0 + 1;
+        for (kept, _) in self.at_hand.iter_mut().flatten().filter(|(kept, _)| kept.0 >= new) {
+            kept.0 += 1;
+        }
         self.tree.insert(new, separator, Tally::default());
         Place(new)
     }
@@ -150,7 +182,17 @@ impl Directory {
     /// Removes a segment with what it still counts.
     pub(super) fn remove(&mut self, place: Place) {
         self.settle();
+        drop(self.take_at_hand(place));
+        for (kept, _) in self.at_hand.iter_mut().flatten().filter(|(kept, _)| *kept > place) {
+            kept.0 -= 1;
+        }
         self.tree.remove(place.0);
+    }
+
+    /// Has nothing at hand any more; what was.
+    #[cfg(test)]
+    pub(super) fn take_all_at_hand(&mut self) -> impl Iterator<Item = (Place, Arc<Segment>)> {
+        std::mem::take(&mut self.at_hand).into_iter().flatten()
     }
 
     /// What is known of each segment, with nothing pending.

@@ -98,25 +98,30 @@ impl Ranked {
     }
 
     /// Reads what does not go whole.
-    fn read_ends(&self, txn: &Txn, span: &Span) -> Result<Kept> {
+    fn read_ends(&mut self, txn: &Txn, span: &Span) -> Result<Kept> {
         let mut kept = Kept::default();
         if !span.is_whole.0 {
-            kept.keep(span, span.first, self.segment(txn, span.first)?)?;
+            kept.keep(span, span.first, self.take_segment(txn, span.first)?)?;
         }
         if span.last != span.first && !span.is_whole.1 {
-            kept.keep(span, span.last, self.segment(txn, span.last)?)?;
+            kept.keep(span, span.last, self.take_segment(txn, span.last)?)?;
         }
         Ok(kept)
     }
 
     /// Reads and shows all of a span; `None` if told to stop.
-    fn show(&self, txn: &Txn, span: &Span, show: &mut Visit<'_>) -> Result<Option<Kept>> {
+    fn show(&mut self, txn: &Txn, span: &Span, show: &mut Visit<'_>) -> Result<Option<Kept>> {
         let mut kept = Kept::default();
         let mut next = Some(span.first);
         while next.is_some() {
             let following = |&at: &Place| self.directory.next(at).filter(|&next| next <= span.last);
             let places: Vec<Place> = std::iter::successors(next, following).take(SEGMENTS_AT_ONCE).collect();
-            for (&place, segment) in places.iter().zip(self.segments(txn, &places)?) {
+            next = places.last().and_then(following);
+            let segments = match places[..] {
+                [place] => vec![self.take_segment(txn, place)?],
+                _ => self.segments(txn, &places)?,
+            };
+            for (&place, segment) in places.iter().zip(segments) {
                 let (from, to) = span.within(place, segment.len());
                 if segment.iter().take(to).skip(from).any(|(subkey, value)| show(subkey, value).is_break()) {
                     return Ok(None);
@@ -125,7 +130,6 @@ impl Ranked {
                     kept.keep(span, place, segment)?;
                 }
             }
-            next = places.last().and_then(following);
         }
         Ok(Some(kept))
     }
@@ -158,6 +162,7 @@ impl Ranked {
         let tally = Tally { count: segment.len() as u32, delta_bytes: delta.len() as u16, live: 1 };
         txn.put(slot_row(&row, 0), delta);
         self.directory.set(place, tally);
+        self.directory.keep_at_hand(place, segment);
         Ok(())
     }
 }

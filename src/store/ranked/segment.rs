@@ -112,6 +112,17 @@ impl Segment {
         })
     }
 
+    /// It is what its row holds from now on.
+    pub(super) fn written(mut self) -> Self {
+        self.cut = Some(Cut::default());
+        self
+    }
+
+    /// How much memory it takes, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// What is gone of the row it was read from, if nothing else has changed.
     pub(super) fn cut(&self) -> Option<Cut> {
         self.cut

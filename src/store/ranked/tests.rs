@@ -173,6 +173,19 @@ impl World {
                 self.check();
             }
         }
+        self.check_at_hand();
+    }
+
+    /// What is at hand must be what the rows say.
+    fn check_at_hand(&mut self) {
+        let mut directory = self.plane.directory.clone();
+        let at_hand: Vec<_> = directory.take_all_at_hand().collect();
+        let asked = Ranked::with(PREFIX, directory);
+        for (place, segment) in at_hand {
+            let read = asked.segment(self.txn(), place).unwrap();
+            assert!(segment.iter().eq(read.iter()));
+            assert_eq!(segment.cut(), read.cut());
+        }
     }
 
     /// Opens the plane from its rows, which must say all that was kept in memory.
