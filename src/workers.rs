@@ -32,11 +32,13 @@ pub enum Lane {
     Flush,
     /// Merging tables.
     Compact,
+    /// Touching memory that commits will soon want. A job is short, and comes too late behind a long one.
+    Memory,
     /// Everything that may take its time: reaping, recounting, verifying.
     Idle,
 }
 
-const LANES: usize = 4;
+const LANES: usize = 5;
 
 /// How much less urgent than other threads those are that flush, merge and tidy up, as [`nice(2)`] counts it: with it they
 /// have a quarter of a core that two of them want. Much less, and writers would soon wait for them.
@@ -94,22 +96,28 @@ impl State {
 }
 
 impl Workers {
-    /// Real threads: one for syncing, one for flushing, `compactors` (at least 1) for compaction, one for the rest,
-    /// one for timers.
+    /// Real threads: one for syncing, one for flushing, `compactors` (at least 1) for compaction, one for memory, one
+    /// for the rest, one for timers.
     ///
     /// # Panics
     /// If the system gives no threads: nothing has been opened or written yet.
     pub fn threads(compactors: usize) -> Arc<Self> {
         let shared = Arc::new(Shared::default());
         let compactors = compactors.max(1);
-        let lanes = [(Lane::Sync, 1), (Lane::Flush, 1), (Lane::Compact, compactors), (Lane::Idle, 1)];
+        let lanes = [
+            (Lane::Sync, 1),
+            (Lane::Flush, 1),
+            (Lane::Compact, compactors),
+            (Lane::Memory, 1),
+            (Lane::Idle, 1),
+        ];
         let mut threads: Vec<_> = lanes
             .iter()
             .flat_map(|&(lane, n)| std::iter::repeat_n(lane, n))
             .map(|lane| {
                 let shared = shared.clone();
                 spawn(format!("silt-{lane:?}").to_lowercase(), move || {
-                    if lane != Lane::Sync {
+                    if !matches!(lane, Lane::Sync | Lane::Memory) {
                         give_way();
                     }
                     shared.run(lane);

@@ -120,6 +120,16 @@ impl Memtable {
         self.rows.push(Row::new(bytes, key.len(), value_from - from, trailer));
     }
 
+    /// See [`Rows::room_wanted`].
+    pub(crate) fn room_wanted(&self, memtable: u64) -> Option<u32> {
+        self.rows.room_wanted(memtable)
+    }
+
+    /// Makes room for so many more rows. Any thread may.
+    pub(crate) fn make_room(&self, rows: u32) {
+        self.rows.make_room(rows);
+    }
+
     /// No more will be applied: whoever needs the order sorts it once for all.
     pub(crate) fn seal(&self) {
         self.order.seal();

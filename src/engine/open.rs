@@ -169,7 +169,7 @@ impl Parts {
                 closed: Vec::new(),
                 write_out_asked: false,
                 room_asked: false,
-                slabs_asked: false,
+                memory_asked: false,
             }),
             preparing: Mutex::new(()),
             output: Mutex::new(Output::default()),

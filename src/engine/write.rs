@@ -62,8 +62,8 @@ pub(crate) struct Writer {
     pub(crate) write_out_asked: bool,
     /// Somebody is on the way to set space aside for a log, or could not.
     pub(crate) room_asked: bool,
-    /// Somebody is on the way to make slabs.
-    pub(crate) slabs_asked: bool,
+    /// Somebody is on the way to touch memory.
+    pub(crate) memory_asked: bool,
 }
 
 impl Shared {

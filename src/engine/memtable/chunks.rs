@@ -57,11 +57,30 @@ impl<T> Chunks<T> {
     pub(super) fn push(&self, value: T) -> u32 {
         let number = self.len.load(Acquire);
         let (chunk, size, at) = locate(number);
-        let leaf = self.leaves[chunk / LEAF].get_or_init(|| empty(LEAF));
-        let chunk = leaf[chunk % LEAF].get_or_init(|| empty(size));
-        assert!(chunk[at].set(value).is_ok(), "two threads push at once");
+        assert!(self.chunk(chunk, size)[at].set(value).is_ok(), "two threads push at once");
         self.len.store(number.checked_add(1).expect("less than four billion"), Release);
         number
+    }
+
+    /// Makes the chunks that the next `count` values need, so that no push has to. Any thread may, beside one that pushes.
+    pub(super) fn make_room(&self, count: u32) {
+        let len = self.len.load(Acquire);
+        // No chunk is smaller than a step.
+        for number in (len..len.saturating_add(count)).step_by(1 << FIRST_BITS) {
+            let (chunk, size, _) = locate(number);
+            self.chunk(chunk, size);
+        }
+    }
+
+    /// Whether there is a chunk for the value that comes so many after the next.
+    pub(super) fn has_room(&self, count: u32) -> bool {
+        let (chunk, ..) = locate(self.len.load(Acquire).saturating_add(count));
+        self.leaves[chunk / LEAF].get().is_some_and(|leaf| leaf[chunk % LEAF].get().is_some())
+    }
+
+    fn chunk(&self, chunk: usize, size: usize) -> &Chunk<T> {
+        let leaf = self.leaves[chunk / LEAF].get_or_init(|| empty(LEAF));
+        leaf[chunk % LEAF].get_or_init(|| empty(size))
     }
 
     /// How many there are.
@@ -105,11 +124,25 @@ mod tests {
                     }
                 }
             });
+            scope.spawn(|| (0..20).for_each(|_| chunks.make_room(2_000)));
             for number in 0..20_000 {
                 assert_eq!(chunks.push(number), number);
             }
         });
         assert!((0..20_000).all(|number| chunks.get(number) == Some(&number)));
         assert_eq!(chunks.get(20_000), None);
+    }
+
+    #[test]
+    fn room_that_was_made_is_there_when_it_is_wanted() {
+        let chunks = Chunks::default();
+        assert!(!chunks.has_room(0));
+        for number in 0..10_000_u32 {
+            if !chunks.has_room(1_000) {
+                chunks.make_room(2_000);
+                assert!(chunks.has_room(1_900) && !chunks.has_room(4_000), "{number}");
+            }
+            chunks.push(number);
+        }
     }
 }

@@ -25,6 +25,9 @@ const BYTES_PER_BUCKET: u64 = 256;
 const BUCKETS_MAX: u64 = 1 << 22;
 /// So many keys are fetched into the CPU's caches at once.
 pub const TOUCHED_MAX: usize = 16;
+/// Room for rows is made ahead in this part of a memtable, or so much, in bytes.
+const ROOM_PART: u64 = 64;
+const ROOM_MAX: u64 = 1 << 20;
 /// Versions that are too new for a reader, of which a search steps over so many.
 const STEPS_MAX: u32 = 4096;
 
@@ -162,6 +165,19 @@ impl Rows {
         }
         let rows = newest.iter().filter_map(|newest| self.get(newest.checked_sub(1)?));
         std::hint::black_box(rows.fold(0, |sum, row| sum ^ row.touch()));
+    }
+
+    /// How many more there should be room for, made by somebody else, so that no push pays for touching fresh memory;
+    /// `None` while there is enough, given how large the memtable grows.
+    pub(super) fn room_wanted(&self, memtable: u64) -> Option<u32> {
+        let rows = (memtable / ROOM_PART).min(ROOM_MAX) / size_of::<Row>() as u64;
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        (!self.all.has_room(rows / 2)).then_some(rows)
+    }
+
+    /// Makes room for so many more.
+    pub(super) fn make_room(&self, rows: u32) {
+        self.all.make_room(rows);
     }
 
     /// How many there are; fewer than this are all complete.

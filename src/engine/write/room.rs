@@ -68,17 +68,8 @@ impl Shared {
 
     /// Has space and memory set aside for what is written soon, if there is little left.
     pub(super) fn reserve_ahead(self: &Arc<Self>, writer: &mut Writer) {
-        if !writer.slabs_asked
-            && let Some(count) = writer.log.slabs_wanted(self.limits.memtable)
-        {
-            writer.slabs_asked = true;
-            let shared = self.clone();
-            self.env.workers.submit(Lane::Idle, move || {
-                let slabs = Slabs::make(count);
-                let mut writer = shared.writer.lock();
-                writer.log.add_slabs(slabs);
-                writer.slabs_asked = false;
-            });
+        if !writer.memory_asked {
+            self.touch_ahead(writer);
         }
         if writer.room_asked {
             return;
@@ -90,6 +81,24 @@ impl Shared {
             // Where it fails it is not tried again for this log: whoever needs the space hears why.
             let reserved = log.reserve(upto).is_ok();
             shared.writer.lock().room_asked = !reserved;
+        });
+    }
+
+    /// Has the memory for the next records and rows touched, if there is little left of it.
+    fn touch_ahead(self: &Arc<Self>, writer: &mut Writer) {
+        let full = self.limits.memtable;
+        let (slabs, rows) = (writer.log.slabs_wanted(full), writer.memtable.room_wanted(full));
+        if slabs.is_none() && rows.is_none() {
+            return;
+        }
+        writer.memory_asked = true;
+        let (shared, memtable) = (self.clone(), writer.memtable.clone());
+        self.env.workers.submit(Lane::Memory, move || {
+            memtable.make_room(rows.unwrap_or_default());
+            let slabs = Slabs::make(slabs.unwrap_or_default());
+            let mut writer = shared.writer.lock();
+            writer.log.add_slabs(slabs);
+            writer.memory_asked = false;
         });
     }
 

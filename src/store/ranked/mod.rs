@@ -47,7 +47,8 @@
 //! bytes a segment, and its separator), which is made from the rows when a plane is first touched: in 0.1 s for
 //! a million elements loaded at random, on a disk in memory; an element by rank takes 10 µs afterwards. It belongs to
 //! one moment of the rows: a transaction changes one of its own, which shares what has not changed, and puts it in the
-//! place of the other when it commits ([`cache`]).
+//! place of the other when it commits ([`cache`]). With it go one or two segments as they are at that moment, taken
+//! apart: those that were changed last. Where a queue is popped, nothing is read so and nothing decoded.
 
 mod cache;
 mod change;
