@@ -34,6 +34,7 @@ use crate::config::Fsync;
 use crate::engine::{self, Seqno};
 use crate::redis::clients::Client;
 use crate::redis::instance::Instance;
+use crate::redis::process;
 use crate::redis::stats::LoopStats;
 
 /// Pipelines of one loop that may wait for the disk at once. More do not make the disk faster, and each thread keeps
@@ -418,6 +419,7 @@ impl Turn {
     async fn look_around(self: Rc<Self>) {
         loop {
             tokio::time::sleep(LOOK_AROUND).await;
+            allocator::look(process::resident().own, self.instance.config().memory);
             allocator::give_back();
             self.instance.stats.sample(self.instance.clock().monotonic_ns());
             let timeout_ms =

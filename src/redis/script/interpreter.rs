@@ -16,7 +16,7 @@ use super::cache::{Cache, Script};
 use super::convert::Names;
 use super::library::cjson;
 use super::raise::{Raised, struck};
-use super::run::{Run, SMALL_BYTES_MAX, TICK_INSTRUCTIONS, small_bytes};
+use super::run::{GARBAGE_BYTES_MAX, Run, TICK_INSTRUCTIONS, small_bytes};
 
 /// Scripts that a thread keeps compiled.
 const COMPILED_MAX: usize = 500;
@@ -99,7 +99,7 @@ pub(super) fn interpreter(memory: u64) -> Result<Rc<Interpreter>> {
             interpreter.insert(new.map_err(|error| broken(&error))?).clone()
         };
         interpreter.limit(usize::try_from(memory / 8).unwrap_or(usize::MAX).max(MEMORY_MIN));
-        interpreter.garbage_max.set(small_bytes(memory).min(SMALL_BYTES_MAX));
+        interpreter.garbage_max.set(small_bytes(memory).min(GARBAGE_BYTES_MAX));
         Ok(interpreter)
     })
 }
@@ -149,7 +149,7 @@ impl Interpreter {
             kept: RefCell::default(),
             libraries: RefCell::default(),
             memory_max: Cell::new(0),
-            garbage_max: Cell::new(SMALL_BYTES_MAX),
+            garbage_max: Cell::new(GARBAGE_BYTES_MAX),
         })
     }
 

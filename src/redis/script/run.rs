@@ -26,10 +26,11 @@ use crate::store::{self, Reads, Tier, Txn};
 
 /// Instructions of Lua between two looks at what time it is.
 pub(super) const TICK_INSTRUCTIONS: u32 = 10_000;
-/// What a script may use to run beside any others: this, or less where there are but 64 times as much, or more where there
-/// are 256 times.
-pub(super) const SMALL_BYTES_MAX: usize = 4 << 20;
+/// What a script may use to run beside any others: this part of the memory, since there may be 32 of them, or so much.
+const SMALL_PART: u64 = 256;
 const SMALL_BYTES_MIN: u64 = 1 << 20;
+/// Of what a script leaves behind, no more than this is kept to be used again.
+pub(super) const GARBAGE_BYTES_MAX: usize = 4 << 20;
 /// How many times as large as on the wire a reply may be in Lua.
 const REPLY_TIMES: usize = 4;
 /// Ticks that a script may take on an event loop: about a millisecond. What takes longer goes where it may.
@@ -39,8 +40,7 @@ const CALLS_MAX: u32 = 256;
 
 /// Bytes that a script may use and run beside any others, in a process of so much memory.
 pub(super) fn small_bytes(memory: u64) -> usize {
-    let bytes = (memory / 64).clamp(SMALL_BYTES_MIN, SMALL_BYTES_MAX as u64).max(memory / 256);
-    usize::try_from(bytes).unwrap_or(usize::MAX)
+    usize::try_from((memory / SMALL_PART).max(SMALL_BYTES_MIN)).unwrap_or(usize::MAX)
 }
 
 /// Why `redis.call` gave no reply.
