@@ -62,11 +62,13 @@ pub(super) fn restore(args: &RestoreArgs, out: &mut Out) -> Result<(), Failure> 
 
 fn copy(from: &Path, to: &Path) -> Result<u64, Failure> {
     let mut bar = None;
-    let copied = Inspection::copy(&disk(), from, to, &mut |done, total| {
-        bar.get_or_insert_with(|| Progress::new("copying", total)).at(done, total);
-    });
+    let mut progress =
+        |done, total| bar.get_or_insert_with(|| Progress::new("copying", total)).at(done, total);
+    // Who opened it without its users would let everybody in.
+    let users = || acl::copy_file(&*disk(), from, to);
+    let copied = Inspection::copy(&disk(), from, to, &mut progress, users);
     drop(bar);
-    let bytes = copied? + acl::copy_file(&*disk(), from, to)?;
+    let bytes = copied?;
     sound(to)?;
     Ok(bytes)
 }

@@ -18,8 +18,13 @@ use crate::vfs::{File, Vfs};
 const COPY_BYTES: usize = 1 << 20;
 
 impl Shared {
-    /// Makes a copy that holds every commit made before the call. `to` must not exist, or be empty.
-    pub(crate) fn checkpoint(self: &Arc<Self>, to: &Path) -> Result<()> {
+    /// Makes a copy that holds every commit made before the call. `to` must not exist, or be empty. `beside` is called
+    /// before the copy passes for one, to put there what belongs to it and is not ours.
+    pub(crate) fn checkpoint(
+        self: &Arc<Self>,
+        to: &Path,
+        beside: impl FnOnce() -> io::Result<()>,
+    ) -> Result<()> {
         let vfs = &*self.env.vfs;
         let failed = |e| Error::io("creating", to, e);
         if vfs.exists(to).map_err(failed)? && !vfs.list(to).map_err(failed)?.is_empty() {
@@ -43,6 +48,7 @@ impl Shared {
         state.log = files.take_number();
         state.durable = state.seqno;
         let manifest = Manifest::create(vfs, &files, self.salt, &state)?;
+        beside().map_err(|e| Error::io("copying what lies beside the tables to", to, e))?;
         vfs.sync_dir(dir).map_err(|e| Error::io("syncing", dir, e))?;
         manifest.current().write(vfs, &files).map_err(ManifestError::into_error)
     }

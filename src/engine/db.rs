@@ -45,6 +45,7 @@
 //! # }
 //! ```
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -220,7 +221,13 @@ impl Db {
 
     /// Makes a copy of the database in a new directory, by hard links where the disk can.
     pub fn checkpoint(&self, to: &Path) -> Result<()> {
-        self.shared.checkpoint(to)
+        self.shared.checkpoint(to, || Ok(()))
+    }
+
+    /// The same. `beside` puts into the directory what belongs to the copy and is not the database's: until it is done
+    /// nobody can open the copy.
+    pub fn checkpoint_with(&self, to: &Path, beside: impl FnOnce() -> io::Result<()>) -> Result<()> {
+        self.shared.checkpoint(to, beside)
     }
 
     /// Waits until there is nothing left to flush or to merge. Without threads, runs it.

@@ -5,6 +5,7 @@
 //! far that is on disk, so the newest is measured first. The copy's manifest is written anew. CURRENT comes last: a copy
 //! that was cut short has none, and nobody opens it by mistake.
 
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use super::{Inspection, steadily};
 use crate::engine::error::{Error, Result};
 use crate::engine::files::Files;
+use crate::engine::open::create_dir;
 use crate::engine::version::{Manifest, ManifestError, State};
 use crate::engine::wal::content_end;
 use crate::vfs::{File, Vfs};
@@ -21,12 +23,14 @@ const COPY_BYTES: usize = 1 << 20;
 
 impl Inspection {
     /// Copies the database in `from` to `to`, which is missing or empty. `progress` is told the bytes done and their
-    /// total. Returns the bytes copied; all of them are on disk.
+    /// total. `beside` copies what else belongs there, and tells its bytes, before the copy passes for one. Returns the
+    /// bytes copied; all of them are on disk.
     pub fn copy(
         vfs: &Arc<dyn Vfs>,
         from: &Path,
         to: &Path,
         progress: &mut dyn FnMut(u64, u64),
+        beside: impl FnOnce() -> io::Result<u64>,
     ) -> Result<u64> {
         let failed = |e| Error::io("creating", to, e);
         if vfs.exists(to).map_err(failed)? && !vfs.list(to).map_err(failed)?.is_empty() {
@@ -36,7 +40,7 @@ impl Inspection {
         let (salt, state, sources) = steadily(vfs, from, |files, current, state| {
             Ok((current.salt, state.clone(), open_all(&**vfs, files, state)?))
         })?;
-        vfs.create_dir_all(to).map_err(failed)?;
+        create_dir(&**vfs, to)?;
         let mut measured = Vec::with_capacity(sources.len());
         for (name, file) in sources.into_iter().rev() {
             let failed = |e| Error::io("measuring", &from.join(&name), e);
@@ -55,6 +59,7 @@ impl Inspection {
         }
         let files = Files::new(to, state.next_file);
         let manifest = Manifest::create(&**vfs, &files, salt, &state)?;
+        done += beside().map_err(|e| Error::io("copying what lies beside the tables to", to, e))?;
         vfs.sync_dir(to).map_err(|e| Error::io("syncing", to, e))?;
         manifest.current().write(&**vfs, &files).map_err(ManifestError::into_error)?;
         if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -86,7 +91,7 @@ fn copy_file(
     Range { start: content, end: len }: Range<u64>,
     to: &Path,
     progress: &mut dyn FnMut(u64),
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let copy = vfs.create(to)?;
     let mut buffer = vec![0; COPY_BYTES.min(content as usize)];
     let mut at = 0;

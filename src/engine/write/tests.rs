@@ -430,8 +430,8 @@ fn a_checkpoint_is_a_database() {
     for key in 0..200 {
         shared.commit(&put(key, 1000)).unwrap();
     }
-    shared.checkpoint(Path::new("copy")).unwrap();
-    assert!(shared.checkpoint(Path::new("copy")).is_err());
+    shared.checkpoint(Path::new("copy"), || Ok(())).unwrap();
+    assert!(shared.checkpoint(Path::new("copy"), || Ok(())).is_err());
     shared.commit(&put(500, 1)).unwrap();
     let copy = open(world.env(), Path::new("copy"), Options::default()).unwrap();
     assert!((0..200).all(|key| holds(&copy, key)) && !holds(&copy, 500));

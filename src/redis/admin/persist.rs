@@ -74,11 +74,11 @@ fn make(instance: &Instance) -> Result {
     let all = instance.config().dir.join("checkpoints");
     let vfs = &instance.env().vfs;
     let failed = |error: std::io::Error| Error::text(format!("ERR {}: {error}", all.display()));
-    vfs.create_dir_all(&all).map_err(failed)?;
-    let older = vfs.list(&all).map_err(failed)?;
+    let older = if vfs.exists(&all).map_err(failed)? { vfs.list(&all).map_err(failed)? } else { Vec::new() };
     let new = all.join(instance.clock().now_ms().to_string());
-    instance.store().db().checkpoint(&new)?;
-    acl::copy_file(&**vfs, &instance.config().dir, &new).map_err(failed)?;
+    // Who opened it without its users would let everybody in.
+    let users = || acl::copy_file(&**vfs, &instance.config().dir, &new).map(drop);
+    instance.store().db().checkpoint_with(&new, users)?;
     vfs.sync_dir(&all).map_err(failed)?;
     for name in older {
         remove(instance, &all.join(name));
@@ -90,7 +90,10 @@ fn make(instance: &Instance) -> Result {
 /// Removes an older checkpoint; one that cannot be removed only takes space, and is tried again next time.
 fn remove(instance: &Instance, dir: &Path) {
     let vfs = &instance.env().vfs;
-    for name in vfs.list(dir).unwrap_or_default() {
+    let mut names = vfs.list(dir).unwrap_or_default();
+    // What is removed in part must not pass for a checkpoint.
+    names.sort_by_key(|name| name.as_os_str() != "CURRENT");
+    for name in names {
         let _ = vfs.remove(&dir.join(name));
     }
     if let Err(error) = vfs.remove_dir(dir) {
