@@ -120,8 +120,9 @@ impl Progress {
     pub(crate) fn view_floor(&self, floor: Seqno) -> Seqno {
         let published = self.published();
         match self.fsync {
-            Fsync::Always => published.min(self.durable().max(floor)),
-            Fsync::EverySecond | Fsync::Never => published,
+            Fsync::EverySecond | Fsync::Never if self.poison.get().is_none() => published,
+            // What was not written when writing ended never will be.
+            _ => published.min(self.acknowledged().max(floor)),
         }
     }
 
@@ -226,6 +227,11 @@ impl Waiting {
     pub(crate) fn push(&mut self, seqno: Seqno, call: impl FnOnce(Result<()>) + Send + 'static) {
         self.calls.push(Waiter { seqno, call: Box::new(call) });
     }
+
+    /// The newest commit that a callback waits for; 0: none does.
+    pub(crate) fn newest(&self) -> Seqno {
+        self.calls.iter().map(|waiter| waiter.seqno).max().unwrap_or(0)
+    }
 }
 
 #[cfg(test)]
@@ -263,5 +269,8 @@ mod tests {
         let relaxed = Progress::new(Fsync::Never, 5);
         relaxed.publish(9);
         assert_eq!(relaxed.view_floor(0), 9);
+        relaxed.advance_written(7);
+        relaxed.poison("the disk is gone");
+        assert_eq!([relaxed.view_floor(0), relaxed.view_floor(8)], [7, 8]);
     }
 }

@@ -265,7 +265,12 @@ impl Shared {
                 let news = self.progress.changed();
                 self.env.workers.help(&mut waiting, news, SECOND);
             } else {
-                waiting = self.take_turn(waiting)?;
+                waiting = match self.take_turn(waiting) {
+                    Ok(again) => again,
+                    // There was no space for what came after it.
+                    Err(_) if self.progress.durable() >= seqno => return Ok(()),
+                    Err(error) => return Err(error),
+                };
             }
         }
         Ok(())
@@ -283,9 +288,10 @@ impl Shared {
         waiting.syncing = false;
         self.progress.changed().notify_all();
         if synced.is_err() {
-            // Who waits was told; what they wanted is not tried again for them.
-            waiting.wanted = self.progress.durable();
-        } else if waiting.wanted > self.progress.durable() && !std::mem::replace(&mut waiting.queued, true) {
+            // Who waited was told, and what they wanted is not tried again for them: only for those who came since.
+            waiting.wanted = waiting.newest().max(self.progress.durable());
+        }
+        if waiting.wanted > self.progress.durable() && !std::mem::replace(&mut waiting.queued, true) {
             self.submit_sync();
         }
         synced.map(|()| waiting)
@@ -297,11 +303,7 @@ impl Shared {
             let mut waiting = shared.progress.waiting();
             // While this runs it counts as queued: nobody queues another.
             while !waiting.syncing && waiting.wanted > shared.progress.durable() {
-                let Ok(again) = shared.take_turn(waiting) else {
-                    waiting = shared.progress.waiting();
-                    break;
-                };
-                waiting = again;
+                waiting = shared.take_turn(waiting).unwrap_or_else(|_| shared.progress.waiting());
             }
             waiting.queued = false;
         });
@@ -309,14 +311,16 @@ impl Shared {
 
     /// The turn to sync is ours: makes everything written so far durable, and wakes who waited for it.
     fn sync_round(self: &Arc<Self>) -> Result<()> {
+        let mut unwritten;
         let (logs, end, seqno) = {
             let mut output = self.output.lock();
-            let written = self.write_out_locked(&mut output);
-            let taken = (output.unsynced.clone(), output.written, self.progress.written());
-            drop(output);
-            written.map_err(|error| self.write_failed(error))?;
-            taken
+            unwritten = self.write_out_locked(&mut output).err();
+            (output.unsynced.clone(), output.written, self.progress.written())
         };
+        // Where there is no space for the rest, what was written before is no less owed to those who wait for it.
+        if let Some(error) = unwritten.take_if(|error| !error.is_no_space()) {
+            return Err(self.write_failed(error));
+        }
         let needed = self.current.load().memtables().last().map_or(0, |oldest| oldest.log());
         // A log is synced after those before it, so that it is never durable without them.
         for log in logs.iter().filter(|log| log.number >= needed) {
@@ -335,7 +339,9 @@ impl Shared {
         let is_unsaid = self.writer.lock().log.synced(end);
         self.progress.advance_durable(seqno);
         self.env.listener.event(&Event::Synced { seqno });
-        if let Some(log) = logs.last().filter(|_| self.progress.fsync() == Fsync::Always) {
+        if let Some(log) =
+            logs.last().filter(|_| self.progress.fsync() == Fsync::Always && unwritten.is_none())
+        {
             let mut output = self.output.lock();
             output.zero_ahead(log, self.limits.memtable);
             output.synced = end;
@@ -343,7 +349,7 @@ impl Shared {
         if is_unsaid {
             self.look_whether_idle();
         }
-        Ok(())
+        unwritten.map_or(Ok(()), |error| Err(self.write_failed(error)))
     }
 
     /// The logs before this one are needed no longer, synced or not: what they held is durable in tables. As long as a
@@ -397,7 +403,10 @@ impl Shared {
             if let Some(shared) = weak.upgrade() {
                 shared.progress.timer_fired();
                 let seqno = shared.progress.published();
-                let _ = shared.sync_to(seqno);
+                // What there was no space for is written once there is some, and nobody else may come then.
+                if shared.sync_to(seqno).is_err() && shared.progress.check().is_ok() {
+                    shared.sync_within_a_second();
+                }
             }
         });
     }

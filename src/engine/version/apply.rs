@@ -37,6 +37,10 @@ impl Shared {
         edit.durable = Some(self.progress.durable().max(edit.seqno.unwrap_or(0)));
         edit.next_file = Some(self.files.next_number());
         manifest.append(&edit).map_err(|failed| self.manifest_failed(failed))?;
+        // Before tables are shown that have of some keys only what is newest: nobody reads what was there before.
+        if let Some(seqno) = edit.seqno {
+            self.progress.advance_durable(seqno);
+        }
 
         let Gone { tables, logs, memtables } = self.install(&edit, version);
         flush::let_go(self, memtables);
@@ -53,9 +57,6 @@ impl Shared {
         let rolled =
             if manifest.is_long(self.limits.manifest) { self.roll_manifest(&mut guard) } else { Ok(()) };
         drop(guard);
-        if let Some(seqno) = edit.seqno {
-            self.progress.advance_durable(seqno);
-        }
         // The edit is made, even if the manifest could not be written anew.
         if let Err(error) = rolled {
             self.env.listener.event(&Event::BackgroundError { what: error.to_string() });

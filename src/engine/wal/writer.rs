@@ -82,8 +82,10 @@ impl LogFile {
         self.file.start_writeback(range.start, range.end - range.start)
     }
 
-    /// Cuts off what lies behind `len`.
+    /// Cuts off what lies behind `len`, and with it the space that was set aside there: the next append asks for it
+    /// again, and is refused where there is none.
     pub(crate) fn cut(&self, len: u64) -> Result<()> {
+        self.reserved.fetch_min(len, Ordering::Relaxed);
         self.file.set_len(len).map_err(|e| Error::io("cutting the log", &self.path, e))
     }
 }
