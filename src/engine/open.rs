@@ -5,11 +5,12 @@
 //!      → new log → new manifest that says how the logs ended → CURRENT switched → orphans removed
 //! ```
 //!
-//! Until CURRENT is switched nothing is changed but by adding files nobody knows of, so a crash while opening leaves
-//! what was there. The torn tail of a log is not cut: the new manifest says where the log ends.
+//! Until CURRENT is switched nothing is changed but by adding files nobody knows of, and by writing bytes of logs once more
+//! that may not be on disk, so a crash while opening leaves what was there. The torn tail of a log is not cut: the new manifest says where the log ends.
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,6 +40,9 @@ use super::write::{Output, Writer};
 use crate::random::Random;
 use crate::vfs::{DirLock, Vfs};
 
+/// What of a log is written once more at a time.
+const REWRITE_BYTES: usize = 1 << 20;
+
 /// What the files said.
 struct Found {
     salt: u64,
@@ -63,13 +67,15 @@ pub(crate) fn open(env: Env, dir: &Path, options: Options) -> Result<Arc<Shared>
     let lock = lock(vfs, dir)?;
     let names = list(vfs, dir)?;
     let files = Files::new(dir, next_number(&names));
+    // Opening takes some space, and so does whatever is then done to win more: here it is, should there be no other.
+    let _ = vfs.remove(&files.ballast());
     let cache = Arc::new(Cache::new(limits.cache));
     let mut found = match Current::read(vfs, &files.current())? {
         Some(current) => read(&env, &files, current, &cache, &limits)?,
         None => create(&env, &files, &names, options.create)?,
     };
-    for &(log, _) in &found.replayed.ended {
-        sync_log(vfs, &files, log)?;
+    for &(log, len) in &found.replayed.ended {
+        sync_log(vfs, &files, log, found.replayed.unsynced(log, len))?;
     }
 
     let number = files.take_number();
@@ -268,9 +274,23 @@ fn open_tables(env: &Env, files: &Files, state: &State, cache: &Arc<Cache>) -> R
     Ok(version)
 }
 
-fn sync_log(vfs: &dyn Vfs, files: &Files, log: u64) -> Result<()> {
+/// Makes a log durable. What is not known to have been on disk is written once more: where the process before ended since a
+/// sync had failed, the system may still have those bytes in memory, and take them for written.
+fn sync_log(vfs: &dyn Vfs, files: &Files, log: u64, unsynced: Range<u64>) -> Result<()> {
     let path = files.log(log);
-    vfs.open_write(&path).and_then(|file| file.sync()).map_err(|e| Error::io("syncing", &path, e))
+    let sync = || {
+        let file = vfs.open_write(&path)?;
+        let mut buffer = vec![0; REWRITE_BYTES.min((unsynced.end - unsynced.start) as usize)];
+        let mut at = unsynced.start;
+        while at < unsynced.end {
+            let part = &mut buffer[..REWRITE_BYTES.min((unsynced.end - at) as usize)];
+            file.read_exact_at(part, at)?;
+            file.write_all_at(part, at)?;
+            at += part.len() as u64;
+        }
+        file.sync()
+    };
+    sync().map_err(|e| Error::io("syncing", &path, e))
 }
 
 fn exists(vfs: &dyn Vfs, path: &Path) -> Result<bool> {

@@ -42,10 +42,42 @@ impl Ids {
             let mut value = Vec::with_capacity(9);
             put_ordered(&mut value, until);
             let mut batch = Batch::new();
-            batch.put(&system_row(tag::IDS, &[]), &value);
+            // Also on a full disk: emptying a database takes an id.
+            batch.put_freeing(&system_row(tag::IDS, &[]), &value);
             db.commit(&batch)?;
             self.leased.store(until, Ordering::SeqCst);
         }
         Ok(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::{Env, Options};
+    use crate::vfs::memory::MemoryVfs;
+    use crate::workers::Workers;
+
+    #[test]
+    fn a_lease_ends_and_begins_on_a_full_disk_too() {
+        let memory = MemoryVfs::new();
+        let mut env = Env::with_vfs(Arc::new(memory.clone()));
+        env.workers = Workers::manual();
+        let workers = env.workers.clone();
+        let options = Options { memory: 8 << 20, memtable: Some(1), ..Options::default() };
+        let db = Db::open_with(env, Path::new("/db"), options).unwrap();
+        memory.set_quota(Some(memory.used()));
+        let mut batch = Batch::new();
+        batch.put(b"key", &[7; 1000]);
+        while db.write(&batch).is_ok() {}
+        assert!(db.is_refusing());
+        let ids = Ids::open(&db).unwrap();
+        let given: Vec<u64> = (0..=LEASE).map(|_| ids.next(&db).unwrap()).collect();
+        assert!(given.is_sorted_by(|one, other| one < other));
+        drop(db);
+        workers.discard();
     }
 }

@@ -111,3 +111,25 @@ fn what_was_refused_is_never_seen_and_what_was_acknowledged_is_never_lost() {
         }
     }
 }
+
+#[test]
+fn a_database_that_lies_on_a_full_disk_opens_and_is_emptied() {
+    let world = World::new();
+    let db = world.open(&small()).unwrap();
+    let mut history = History::new();
+    let mut random = Random::seeded(1);
+    for _ in 0..50 {
+        commit(&db, &mut history, &put(&mut random)).unwrap();
+    }
+    // Somebody else fills it, and the process is killed before it notices.
+    world.memory.set_quota(Some(world.memory.used()));
+    let again = World::on(world.memory.kill_clone());
+    let db = again.open(&small()).unwrap();
+    assert_eq!(scan_all(&db.view()).unwrap(), **history.newest());
+    for key in history.newest().keys() {
+        let mut batch = Batch::new();
+        batch.delete(key);
+        db.write(&batch).unwrap();
+    }
+    assert!(scan_all(&db.view()).unwrap().is_empty());
+}

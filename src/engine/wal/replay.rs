@@ -10,7 +10,9 @@
 //! missing in between unnoticed: within a log, every record is bound to its offset, where the one before it ends. A log
 //! whose length the manifest knows was synced up to there before the manifest said so: it must be whole.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -52,6 +54,20 @@ pub(crate) struct Replayed {
     pub(crate) records: u64,
     /// Bytes of torn tail.
     pub(crate) torn_bytes: u64,
+    /// How far the logs are known to have been on disk.
+    pub(crate) synced: Claim,
+}
+
+impl Replayed {
+    /// The part of a log's valid bytes of which that is not known.
+    pub(crate) fn unsynced(&self, log: u64, len: u64) -> Range<u64> {
+        let known = match log.cmp(&self.synced.file) {
+            Ordering::Less => len,
+            Ordering::Equal => self.synced.offset.min(len),
+            Ordering::Greater => 0,
+        };
+        known..len
+    }
 }
 
 impl Replay<'_> {
@@ -167,6 +183,7 @@ impl Replay<'_> {
         let place = Place::new(self.salt, log);
         let mut end = 0;
         while let Some((head, payload)) = place.read(bytes, end) {
+            found.synced = found.synced.max(head.claim);
             let wrong = |what: &dyn std::fmt::Display| Err(Error::corrupt(&path, end as u64, what));
             match head.kind {
                 Kind::Open if end == 0 => {
