@@ -411,12 +411,16 @@ impl Connection {
     /// What was to be sent cannot be vouched for: says so and ends the connection.
     pub(super) fn fail(&self, turn: &Turn, error: &engine::Error) {
         let mut state = self.state.borrow_mut();
-        if let Some(pipeline) = &mut state.pipeline {
+        let State { pipeline, sent, .. } = &mut *state;
+        if let Some(pipeline) = pipeline {
             let reply = pipeline.reply();
             reply.clear();
-            reply.error_text(&format!("MISCONF it is unknown whether this was written: {error}"));
+            // Behind a part of another reply it would pass for the rest of that.
+            if *sent == 0 {
+                reply.error_text(&format!("MISCONF it is unknown whether this was written: {error}"));
+            }
         }
-        state.sent = 0;
+        *sent = 0;
         drop(state);
         self.send(turn);
         self.state.borrow_mut().broken = true;

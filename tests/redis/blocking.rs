@@ -4,7 +4,7 @@ use crate::client::{Client, Value, encode};
 use crate::running::Server;
 
 /// Asks until it is so.
-fn until(client: &mut Client, words: &[&str], is_so: impl Fn(&str) -> bool) {
+pub(crate) fn until(client: &mut Client, words: &[&str], is_so: impl Fn(&str) -> bool) {
     for _ in 0..1_000_000 {
         if is_so(&client.show(words)) {
             return;

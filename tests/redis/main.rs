@@ -9,6 +9,7 @@
 mod acl;
 mod blocking;
 mod client;
+mod failing_disk;
 mod hostile;
 mod info;
 mod large;

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use siltstone::clock::{Clock, SystemClock};
 use siltstone::config::{Config, File, Fsync};
 use siltstone::dynamo::limits::Limits;
-use siltstone::engine::{Env, Options};
+use siltstone::engine::{self, Env, Options};
 use siltstone::redis::keyspace::Keyspace;
 use siltstone::redis::parameters::Parameters;
 use siltstone::server::{self, Setup};
@@ -61,9 +61,19 @@ impl Server {
         Self::over(vfs, clock, Self::config(|_| {}), "")
     }
 
+    /// On another disk, and with other settings.
+    pub(crate) fn on(vfs: Arc<dyn Vfs>, change: impl FnOnce(&mut Config)) -> Self {
+        Self::over(vfs, Arc::new(SystemClock::default()), Self::config(change), "")
+    }
+
     fn over(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>, config: Config, parameters: &str) -> Self {
         let env = Env { clock: clock.clone(), ..Env::with_vfs(vfs.clone()) };
-        let options = Options { memory: config.memory / 2, ..Options::default() };
+        let fsync = match config.fsync {
+            Fsync::Always => engine::Fsync::Always,
+            Fsync::EverySecond => engine::Fsync::EverySecond,
+            Fsync::Never => engine::Fsync::Never,
+        };
+        let options = Options { memory: config.memory / 2, fsync, ..Options::default() };
         let keyspace = Keyspace::open(env.clone(), &config.dir, options, 16).unwrap();
         let file = File::parse(Path::new("s.toml"), &format!("[redis]\n{parameters}")).unwrap();
         let parameters = Parameters::load(&file).unwrap();
@@ -120,11 +130,22 @@ impl Server {
         Client::connect(self.address)
     }
 
+    /// Stops it; why that was not in order.
+    pub(crate) fn fails(mut self) -> String {
+        self.end().expect("it runs").expect_err("it does not end in order").to_string()
+    }
+
     fn stop(&mut self) {
-        let Some(thread) = self.thread.take() else { return };
+        if let Some(ended) = self.end() {
+            ended.expect("the server ends in order");
+        }
+    }
+
+    fn end(&mut self) -> Option<std::io::Result<()>> {
+        let thread = self.thread.take()?;
         // Not by a client's SHUTDOWN: there may be one client too many for that.
         drop(self.stop.take());
-        thread.join().expect("the server does not panic").expect("the server ends in order");
+        Some(thread.join().expect("the server does not panic"))
     }
 }
 

@@ -5,11 +5,14 @@ use super::super::error::{Error, Result};
 use super::super::keyspace::Databases;
 use super::super::number;
 use super::super::protocol::reply::Reply;
-use crate::store::{Reads, Txn};
+use crate::store::{Reads, Tier, Txn};
 
 pub(super) fn dbsize(reads: &dyn Reads, call: &Call<'_>, reply: &mut Reply) -> Result {
     let keyspace = call.instance.keyspace();
     let size = Databases::size(keyspace.store(), call.space);
+    // It counts what is newest, not what is in the view.
+    let seen = keyspace.store().view_newest(Tier::Cached).seqno();
+    call.lookups.needs.set(call.lookups.needs.get().max(seen));
     let staged = Databases::staged_keys(reads, call.space);
     reply.int(i64::try_from(size.keys).unwrap_or(i64::MAX).saturating_add(staged));
     Ok(())

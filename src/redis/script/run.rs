@@ -374,7 +374,7 @@ impl Run {
     /// What is left once the script has ended: what it read and wrote. The client's session learns what its reply
     /// depends on.
     pub(super) fn into_txn(self, session: &mut Session) -> Txn {
-        session.needs = session.needs.max(self.session.needs);
+        session.needs = session.needs.max(self.session.needs).max(self.lookups.needs.get());
         tracking::after_script(session, self.reads);
         if let (Some(unsent), Some(own)) = (&mut session.unsent, self.session.unsent) {
             unsent.extend(own);
