@@ -227,3 +227,19 @@ fn it_is_compressed_for_whoever_likes_that() {
     GzDecoder::new(&reply.body[..]).read_to_string(&mut text).unwrap();
     assert_eq!(Page::parse(&text).0.get("siltstone_tables"), Some(&0.0));
 }
+
+#[test]
+fn those_who_do_not_read_it_are_few() {
+    let server = Server::start();
+    let mut client = server.client();
+    let deaf: Vec<_> = (0..8).map(|_| connect(server.address)).collect();
+    for mut one in &deaf {
+        // More than the system takes for them.
+        one.set_nonblocking(true).unwrap();
+        let _ = one.write(&PAGE.repeat(10_000));
+    }
+    let mut status = || client.ask(PAGE).status;
+    assert!((0..100_000).any(|_| status() == 503), "there is always another page");
+    drop(deaf);
+    assert!((0..100_000).any(|_| status() == 200), "nobody has one any more");
+}

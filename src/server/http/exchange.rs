@@ -105,12 +105,15 @@ impl Connection {
         if !head.headers.get(ORIGIN).is_none_or(names_this_machine) {
             return self.plain(head, 403, ELSEWHERE);
         }
+        let Ok(place) = self.front_end.pages.clone().try_acquire_owned() else {
+            return self.plain(head, 503, ASKED_TOO_OFTEN);
+        };
         let (instance, front_end) = (self.turn.instance.clone(), self.front_end.clone());
         let page = in_turn(&self.front_end.collecting, move || metrics::page(instance, front_end)).await;
         // Half a page would pass for a server that has lost its figures.
         let Some(Ok(page)) = page else { return self.plain(head, 500, FAILED) };
         let page = page.into_bytes();
-        let mut reserved = Reserved::none(&self.turn.instance);
+        let mut reserved = Reserved::none(&self.turn.instance).in_place(place);
         if reserved.grow(page.capacity()).is_err() {
             return self.plain(head, 503, CROWDED);
         }
@@ -309,6 +312,9 @@ table-credentials to use it by another name.";
 
 /// What is said to a page of some site that asks for figures.
 const ELSEWHERE: &[u8] = b"Pages of other sites may not read this.";
+
+/// What is said to one too many who asks for figures.
+const ASKED_TOO_OFTEN: &[u8] = b"As many as may have these pages at once have one; try again.";
 
 /// What is said where there is no memory for the figures.
 const CROWDED: &[u8] = b"Requests and replies take all the memory that there is for them; try again.";

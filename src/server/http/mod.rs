@@ -63,11 +63,16 @@ pub(super) struct FrontEnd {
     on_pool: Arc<Semaphore>,
     /// Who may have figures collected there: one at a time, and the others wait.
     collecting: Arc<Semaphore>,
+    /// Who may have a page of figures, until all of it is with the system.
+    pages: Arc<Semaphore>,
 }
 
 /// How many calls may be on the blocking pools at once. Each thread that has read large requests keeps some memory of its
 /// own in the allocator; more of them do not make the disk faster, since single cold reads do not need a thread.
 const ON_POOL_MAX: usize = 4;
+/// Pages of figures that are collected or sent at once. Whoever is not known may ask for them, and those who do not read
+/// them must not have the memory that others need for their replies.
+const PAGES_MAX: usize = 8;
 
 impl FrontEnd {
     /// Over these tables, for those whom the file names; for whoever comes, if the path is empty.
@@ -78,6 +83,7 @@ impl FrontEnd {
             counts: Counts::default(),
             on_pool: Arc::new(Semaphore::new(ON_POOL_MAX)),
             collecting: Arc::new(Semaphore::new(1)),
+            pages: Arc::new(Semaphore::new(PAGES_MAX)),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::dynamo::error::{Kind, Refusal};
 use crate::redis::instance::Instance;
@@ -14,12 +15,20 @@ const UNCOUNTED: usize = 16 << 10;
 pub(super) struct Reserved {
     instance: Arc<Instance>,
     bytes: usize,
+    /// A place among those of whom there may be few, for as long.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Reserved {
     /// Nothing yet.
     pub(super) fn none(instance: &Arc<Instance>) -> Self {
-        Self { instance: instance.clone(), bytes: 0 }
+        Self { instance: instance.clone(), bytes: 0, place: None }
+    }
+
+    /// Keeps a place with it.
+    pub(super) fn in_place(mut self, place: OwnedSemaphorePermit) -> Self {
+        self.place = Some(place);
+        self
     }
 
     /// Reserves so many bytes altogether, if there are as many.
@@ -42,7 +51,7 @@ impl Reserved {
 
     /// Keeps the bytes for as long as somebody has this content.
     pub(super) fn keep(self, content: Vec<u8>) -> Bytes {
-        if self.bytes == 0 {
+        if self.bytes == 0 && self.place.is_none() {
             return content.into();
         }
         Bytes::from_owner(Kept { content, _reserved: self })
