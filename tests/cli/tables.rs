@@ -162,6 +162,7 @@ fn a_damaged_file_is_not_imported() {
         refused(&["import", "dynamodb-export", text(&export), "--dir", text(&again), "--hash", "Id:N"]);
     assert_eq!(code, 1);
     assert!(said.contains("00000000.json.gz: its MD5 sum is"), "{said}");
+    assert!(said.contains("the table ProductCatalog lacks what was to follow"), "{said}");
     assert_eq!(json(&["inspect", "tables", "--dir", text(&again), "--json"])["tables"][0]["items"], 0);
     let summary = file.parent().unwrap().parent().unwrap().join("manifest-summary.json");
     std::fs::write(summary, "{}").unwrap();

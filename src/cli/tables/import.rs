@@ -95,7 +95,11 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {
     let store = keyspace.store();
     let imported = Tables::open(store.clone(), limits())
         .map_err(Failure::from)
-        .and_then(|tables| Import::begin(tables, source, &export)?.run(&*vfs, &export));
+        .and_then(|tables| Import::begin(tables, source, &export))
+        .and_then(|import| {
+            let table = import.table.clone();
+            import.run(&*vfs, &export).map_err(|failure| not_whole(failure, &table))
+        });
     store.db().sync()?;
     store.close()?;
     let done = imported?;
@@ -113,6 +117,16 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {
         )?;
     }
     if done.bad == 0 { Ok(()) } else { Err(Failure::Shown) }
+}
+
+/// Why an import ended before its end: what was put stays, and looks like all of it.
+fn not_whole(failure: Failure, table: &str) -> Failure {
+    match failure {
+        Failure::Failed(what) => {
+            Failure::Failed(format!("{what}; the table {table} lacks what was to follow: import it again"))
+        }
+        other => other,
+    }
 }
 
 /// Another server may have taken larger items.
