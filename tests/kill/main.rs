@@ -5,12 +5,15 @@
 //! acknowledged after the reply. Once so many writes are acknowledged, at a point chosen by the seed, the server is
 //! killed, started again and asked for everything: what is found is what was acknowledged last, or something that was
 //! sent after it. Half of what is written is one string or field, and half are transactions, scripts and commands that
-//! write several keys, of each type: of these all is found, or nothing. `SILTSTONE_KILLS=50` asks for more cycles.
+//! write several keys, of each type and in several databases, or flush or swap these: of these all is found, or nothing.
+//! Beside them clients wait for what others push, and checkpoints are made, which flush. `SILTSTONE_KILLS=50` asks for more
+//! cycles.
 
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a test panics when it is surprised")]
 #![expect(clippy::disallowed_methods, reason = "clients are threads, and time is the machine's")]
 
+mod queues;
 mod server;
 mod writes;
 
@@ -22,11 +25,13 @@ use std::time::{Duration, Instant};
 
 use siltstone::random::Random;
 
-use crate::server::{Client, Server};
-use crate::writes::{NOTHING, Place, prepare, write_of};
+use crate::queues::Queue;
+use crate::server::{Client, Server, command, verify_checkpoints};
+use crate::writes::{Place, prepare, write_of};
 
 const CLIENTS: u64 = 4;
 const PIPELINE: u64 = 16;
+const QUEUES: u64 = 2;
 
 /// What the outside knows: of each place what it held when last acknowledged and, behind it, what was sent since.
 #[derive(Default)]
@@ -46,7 +51,7 @@ fn load(mut client: Client, id: u64, seed: u64, record: &mut Record, total: &Ato
             number += 1;
             let write = write_of(id, number, &mut random);
             let states = record.values.entry(write.place.clone());
-            states.or_insert_with(|| VecDeque::from([NOTHING.to_vec()])).push_back(write.state);
+            states.or_insert_with(|| VecDeque::from([write.place.nothing().to_vec()])).push_back(write.state);
             bytes.extend(write.commands.concat());
             sent.push((write.place, write.commands.len()));
         }
@@ -65,6 +70,11 @@ fn load(mut client: Client, id: u64, seed: u64, record: &mut Record, total: &Ato
         }
         stop(total.fetch_add(PIPELINE, Ordering::Relaxed) + PIPELINE);
     }
+}
+
+/// Makes one checkpoint after the other until the connection breaks.
+fn save(mut client: Client) {
+    while client.send(&command(&[b"SAVE"])).is_ok() && client.reply().is_some() {}
 }
 
 /// Reads everything back. What is found is from then on the only possibility.
@@ -90,7 +100,8 @@ fn kill_nine_loses_no_acknowledged_write() {
     let dir = tempfile::tempdir().unwrap();
     let mut random = Random::seeded(seed);
     let mut records: Vec<Record> = (0..CLIENTS).map(|_| Record::default()).collect();
-    let mut slowest = Duration::ZERO;
+    let mut queues: Vec<Queue> = (0..QUEUES).map(Queue::new).collect();
+    let (mut slowest, mut checkpoints) = (Duration::ZERO, 0);
     for cycle in 0..cycles {
         let mut server = Server::start(dir.path());
         let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
@@ -101,8 +112,16 @@ fn kill_nine_loses_no_acknowledged_write() {
         let magnitude = 8 + random.below(8);
         let target = 1 + random.below(1 << magnitude);
         let total = AtomicU64::new(0);
+        let ends: Vec<_> =
+            (queues.iter_mut()).map(|queue| (queue.ends(), (server.connect(), server.connect()))).collect();
+        let saver = server.connect();
         let victim = Mutex::new(server);
         thread::scope(|scope| {
+            for ((pusher, mover), (one, other)) in ends {
+                scope.spawn(move || pusher.run(one));
+                scope.spawn(move || mover.run(other));
+            }
+            scope.spawn(move || save(saver));
             for ((id, client), record) in (0..).zip(clients).zip(&mut records) {
                 let (total, victim) = (&total, &victim);
                 let load_seed = seed << 16 | cycle << 4 | id;
@@ -115,6 +134,7 @@ fn kill_nine_loses_no_acknowledged_write() {
                 });
             }
         });
+        checkpoints += verify_checkpoints(dir.path());
         let start = Instant::now();
         let mut server = Server::start(dir.path());
         let mut client = server.connect();
@@ -122,9 +142,13 @@ fn kill_nine_loses_no_acknowledged_write() {
         for record in &mut records {
             verify(&mut client, record);
         }
+        for queue in &mut queues {
+            queue.verify(&mut client);
+        }
     }
     let acknowledged: u64 = records.iter().map(|r| r.acknowledged).sum();
     eprintln!(
-        "{cycles} kills (seed {seed}): {acknowledged} acknowledged writes, 0 lost, 0 wrong, slowest opening {slowest:?}"
+        "{cycles} kills (seed {seed}): {acknowledged} acknowledged writes, 0 lost, 0 wrong, {checkpoints} checkpoints whole, \
+         slowest opening {slowest:?}"
     );
 }

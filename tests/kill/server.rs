@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,6 +63,19 @@ impl Server {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// Checks all checkpoints that pass for one; how many.
+pub(crate) fn verify_checkpoints(dir: &Path) -> usize {
+    let all = std::fs::read_dir(dir.join("checkpoints")).into_iter().flatten();
+    let whole = all.map(|entry| entry.unwrap().path()).filter(|path| path.join("CURRENT").exists());
+    let verify = |path: &PathBuf| {
+        let verify =
+            Command::new(env!("CARGO_BIN_EXE_siltstone")).args(["verify", "--dir"]).arg(path).output();
+        let verify = verify.unwrap();
+        assert!(verify.status.success(), "{}: {verify:?}", path.display());
+    };
+    whole.inspect(verify).count()
 }
 
 impl Drop for Server {

@@ -13,6 +13,8 @@ pub(crate) enum Place {
     Field(String, String),
     /// One key of each type, which transactions write together, or scripts.
     Types(&'static str, u64),
+    /// A key in each of two databases that belong to one client.
+    Databases(u64),
     /// Keys of one client between which one command chooses.
     Pair(usize, u64),
 }
@@ -113,6 +115,11 @@ impl Place {
         matches!(self, Self::Pair(..)) && error == "ERR no such key"
     }
 
+    /// What is found where nothing was written.
+    pub(crate) fn nothing(&self) -> &'static [u8] {
+        if matches!(self, Self::Databases(_)) { b"OK nil OK nil OK " } else { NOTHING }
+    }
+
     /// How to ask for it.
     pub(crate) fn ask(&self) -> Vec<Vec<u8>> {
         match self {
@@ -129,19 +136,31 @@ impl Place {
                 ];
                 asked.map(|told| line(&told.replace('#', &format!("{kind}#")), *client)).into()
             }
+            Self::Databases(client) => {
+                let [one, other] = databases(*client);
+                let asked = [
+                    format!("SELECT {one}"),
+                    "GET k".to_owned(),
+                    format!("SELECT {other}"),
+                    "GET k".to_owned(),
+                    "SELECT 0".to_owned(),
+                ];
+                asked.map(|told| line(&told, *client)).into()
+            }
             Self::Pair(n, client) => PAIRS[*n].asked.iter().map(|told| line(told, *client)).collect(),
         }
     }
 }
 
-/// What is found where nothing was written, and where what was written was removed.
-pub(crate) const NOTHING: &[u8] = b"nil ";
+/// What is found where one key holds nothing.
+const NOTHING: &[u8] = b"nil ";
 
 /// A client's next write.
 pub(crate) fn write_of(client: u64, number: u64, random: &mut Random) -> Intent {
-    match random.below(8) {
+    match random.below(9) {
         0 => types(client, number, "exec"),
         1 => types(client, number, "eval"),
+        8 => in_databases(client, number, random),
         2 | 3 => {
             let n = random.below(PAIRS.len() as u64) as usize;
             let (act, state) = PAIRS[n].acts[random.below(2) as usize];
@@ -177,11 +196,39 @@ fn types(client: u64, n: u64, kind: &'static str) -> Intent {
     Intent { place: Place::Types(kind, client), state, commands }
 }
 
+/// The databases of a client.
+fn databases(client: u64) -> [u64; 2] {
+    [2 * client + 1, 2 * client + 2]
+}
+
+/// Writes, flushes or swaps two databases.
+fn in_databases(client: u64, n: u64, random: &mut Random) -> Intent {
+    let [one, other] = databases(client);
+    let write = |first: &str, second: &str, last: &str| {
+        format!("MULTI,SELECT {one},{first},SELECT {other},{second},{last}SELECT 0,EXEC")
+    };
+    let (commands, state) = match random.below(3) {
+        0 => (write("FLUSHDB", "FLUSHDB", ""), "OK nil OK nil OK ".to_owned()),
+        1 => (write(&format!("SET k {n}"), &format!("SET k b{n}"), ""), format!("OK {n} OK b{n} OK ")),
+        _ => {
+            let swap = format!("SWAPDB {one} {other},");
+            (write(&format!("SET k {n}"), &format!("SET k b{n}"), &swap), format!("OK b{n} OK {n} OK "))
+        }
+    };
+    Intent {
+        place: Place::Databases(client),
+        state: state.into_bytes(),
+        commands: commands.split(',').map(|told| line(told, client)).collect(),
+    }
+}
+
 /// Writes or removes one string, or a field.
 fn single(client: u64, number: u64, random: &mut Random) -> Intent {
     let n = random.below(KEYS);
     let mut value = format!("{client}-{number}-").into_bytes();
-    value.resize(value.len() + random.below(400) as usize, b'x');
+    // Some are large enough to fill memtables soon.
+    let most = if random.one_in(50) { 40_000 } else { 400 };
+    value.resize(value.len() + random.below(most) as usize, b'x');
     let found = [&value[..], b" "].concat();
     match random.below(10) {
         0 => {
