@@ -1,5 +1,5 @@
-//! Elements of several collections side by side, in the one order that all planes share: for unions, differences and
-//! intersections in the memory of one element each.
+//! Elements of several sets or sorted sets side by side, in the one order that all their planes share: for unions,
+//! differences and intersections in the memory of one element each.
 
 use std::ops::Bound;
 

@@ -1,10 +1,12 @@
 //! A small collection, whole within its key's meta row.
 //!
 //! ```text
-//! contents := varint length of head ‖ head ‖ entry*                       sorted by plane and subkey
+//! contents := varint length of head ‖ head ‖ entry*
 //! entry    := plane << 1 | has a deadline ‖ bytes subkey ‖ bytes value ‖ [varint deadline, Unix milliseconds]
 //! bytes    := varint length ‖ bytes
 //! ```
+//!
+//! Entries are sorted by plane and subkey, but for a hash's, which lie in the order in which they came.
 
 use bytes::Bytes;
 
@@ -36,7 +38,7 @@ pub(super) fn split(contents: &Bytes) -> Result<(Bytes, Bytes)> {
     Ok((contents.slice_ref(head), contents.slice_ref(rest)))
 }
 
-/// Contents of a head and sorted entries.
+/// Contents of a head and entries, which are in order.
 pub(super) fn join(head: &[u8], entries: &[Entry]) -> Bytes {
     let len: usize = entries.iter().map(Entry::byte_len).sum();
     let mut out = Vec::with_capacity(len + head.len() + 3);

@@ -56,7 +56,7 @@ impl Element {
 enum Elements {
     /// In the meta row, as read.
     Packed(Bytes),
-    /// In the meta row, being changed; sorted, none of them due when it was unpacked.
+    /// In the meta row, being changed; in the order of `inline`, none of them due when it was unpacked.
     Inline(Vec<Entry>),
     /// In rows of their own.
     Rows { owner: Owner, prefix: Vec<u8>, len: u64 },
@@ -198,9 +198,10 @@ impl Collection {
             Elements::Packed(packed) => inline::entries(packed)
                 .find(|entry| entry.plane == plane && entry.subkey == subkey)
                 .map(|entry| entry.element(packed)),
-            Elements::Inline(entries) => {
-                place(entries, plane, subkey).ok().and_then(|at| entries.get(at)).map(|e| e.element.clone())
-            }
+            Elements::Inline(entries) => place(self.kind, entries, plane, subkey)
+                .ok()
+                .and_then(|at| entries.get(at))
+                .map(|e| e.element.clone()),
             Elements::Rows { prefix, .. } => {
                 let value = reads.get(&rows::element_row(prefix, plane, subkey))?;
                 value.map(|value| rows::decode(&value)).transpose()?.map(|(element, _)| element)
@@ -231,7 +232,8 @@ impl Collection {
             .collect()
     }
 
-    /// Visits the elements between two bounds, ascending or descending, until told to stop.
+    /// Visits the elements between two bounds, ascending or descending, until told to stop. Those of a small hash come in
+    /// the order in which they were added, as in Redis.
     pub fn each(
         &self,
         reads: &dyn Reads,
@@ -311,7 +313,7 @@ impl Collection {
             }
             Elements::Inline(entries) => {
                 let element = Element { value: Bytes::copy_from_slice(value), deadline_ms };
-                let old = match place(entries, plane, subkey) {
+                let old = match place(self.kind, entries, plane, subkey) {
                     Ok(at) => entries.get_mut(at).map(|entry| std::mem::replace(&mut entry.element, element)),
                     Err(at) => {
                         entries.insert(at, Entry { plane, subkey: Bytes::copy_from_slice(subkey), element });
@@ -352,7 +354,7 @@ impl Collection {
                 Ok(Some(old))
             }
             Elements::Inline(entries) => {
-                Ok(place(entries, plane, subkey).ok().map(|at| entries.remove(at).element))
+                Ok(place(self.kind, entries, plane, subkey).ok().map(|at| entries.remove(at).element))
             }
             Elements::Packed(_) => Ok(None),
         }
@@ -477,7 +479,11 @@ impl Collection {
 }
 
 /// Where an entry is, or would go.
-fn place(entries: &[Entry], plane: Plane, subkey: &[u8]) -> std::result::Result<usize, usize> {
+fn place(kind: Type, entries: &[Entry], plane: Plane, subkey: &[u8]) -> std::result::Result<usize, usize> {
+    if kind == Type::Hash {
+        let found = entries.iter().position(|entry| entry.plane == plane && entry.subkey == subkey);
+        return found.ok_or(entries.len());
+    }
     entries.binary_search_by(|entry| (entry.plane, &entry.subkey[..]).cmp(&(plane, subkey)))
 }
 

@@ -252,7 +252,7 @@ impl Collection {
             }
             if let Elements::Inline(entries) = &mut self.elements {
                 for subkey in gone {
-                    let _ = place(entries, COUNTED, &subkey).map(|at| entries.remove(at));
+                    let _ = place(self.kind, entries, COUNTED, &subkey).map(|at| entries.remove(at));
                 }
             }
             return Ok(count);
