@@ -16,7 +16,7 @@ use super::error::Result;
 use super::instance::Instance;
 use super::keyspace::{self, Meta, Space, lock_key};
 use super::migrate;
-use super::migrate::Target;
+use super::migrate::Ahead;
 use super::protocol::reply::Reply;
 use super::script::Effects;
 use super::session::Session;
@@ -63,8 +63,8 @@ pub(crate) struct Lookups {
     pub(crate) may_be_large: Cell<bool>,
     /// A commit that the reply depends on, beside what was read as a rule.
     pub(crate) needs: Cell<Seqno>,
-    /// Where MIGRATE's keys go.
-    pub(crate) target: Cell<Option<Box<Target>>>,
+    /// What MIGRATE has sent already.
+    pub(crate) ahead: Cell<Option<Box<Ahead>>>,
     /// The tail that was left.
     pub(crate) tail: Cell<Option<Box<Tail>>>,
 }

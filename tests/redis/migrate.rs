@@ -253,3 +253,86 @@ fn no_lock_is_held_while_a_target_has_yet_to_answer() {
     assert_eq!(client.read().unwrap().show(), "OK");
     assert_eq!(client.show(&["EXISTS", "k"]), "(integer) 0");
 }
+
+/// What a target is asked, as text.
+fn shown(words: &[Vec<u8>]) -> String {
+    let words = words.iter().take(3).map(|word| String::from_utf8_lossy(word).into_owned());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A string, a hash whose elements lie in rows of their own, one that goes, and one that stays as it is.
+const SENT: [&str; 4] = ["string", "hash", "gone", "same"];
+
+/// Begins to send [`SENT`] to a target that does not answer before they have been changed. Nobody waits for that.
+fn change_while_sent(server: &Server) -> (Client, BufReader<std::net::TcpStream>, std::net::TcpStream) {
+    let (mut client, mut other) = (server.client(), server.client());
+    for name in SENT {
+        client.command(&["SET", name, "v"]);
+    }
+    client.command(&["DEL", "hash"]);
+    for n in 0..100 {
+        client.command(&["HSET", "hash", &format!("f{n}"), &"v".repeat(100)]);
+    }
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = target.local_addr().unwrap().port().to_string();
+    let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "90000", "KEYS"];
+    client.send(&encode(&words.iter().chain(&SENT).map(|word| word.as_bytes()).collect::<Vec<_>>()));
+    let (stream, _) = target.accept().unwrap();
+    let (mut reader, mut writer) = (BufReader::new(stream.try_clone().unwrap()), stream);
+    assert_eq!(shown(&asked(&mut reader).unwrap()), "SELECT 0");
+    writer.write_all(b"+OK\r\n").unwrap();
+    for name in SENT {
+        let words = asked(&mut reader).unwrap();
+        assert_eq!((shown(&words), words.len()), (format!("RESTORE {name} 0"), 4));
+    }
+    assert_eq!(other.show(&["SET", "string", "newer"]), "OK");
+    assert_eq!(other.show(&["HSET", "hash", "f7", "newer"]), "(integer) 0");
+    assert_eq!(other.show(&["DEL", "gone"]), "(integer) 1");
+    assert_eq!(other.show(&["GET", "same"]), "\"v\"");
+    writer.write_all(b"+OK\r\n+OK\r\n+OK\r\n+OK\r\n").unwrap();
+    (client, reader, writer)
+}
+
+#[test]
+fn what_changes_while_it_is_sent_is_sent_again() {
+    let server = Server::start();
+    let (mut client, mut reader, mut writer) = change_while_sent(&server);
+    for name in ["string", "hash"] {
+        let words = asked(&mut reader).unwrap();
+        assert_eq!((shown(&words), &words[4][..]), (format!("RESTORE {name} 0"), &b"REPLACE"[..]));
+        assert!(words[3].windows(5).any(|part| part == b"newer"), "{name}");
+    }
+    assert_eq!(shown(&asked(&mut reader).unwrap()), "DEL gone");
+    writer.write_all(b"+OK\r\n+OK\r\n:1\r\n").unwrap();
+    assert_eq!(client.read().unwrap().show(), "OK");
+    assert_eq!(client.show(&["DBSIZE"]), "(integer) 0");
+}
+
+#[test]
+fn what_has_changed_stays_where_it_cannot_be_sent_again() {
+    let server = Server::start();
+    let (mut client, reader, writer) = change_while_sent(&server);
+    drop((reader, writer));
+    let reply = client.read().unwrap().show();
+    assert!(reply.starts_with("(error) IOERR error or timeout"), "{reply}");
+    assert_eq!(client.show(&["EXISTS", "string", "hash"]), "(integer) 2");
+    assert_eq!(client.show(&["EXISTS", "gone", "same"]), "(integer) 0");
+}
+
+#[test]
+fn what_cannot_be_watched_is_sent_all_the_same() {
+    const KEYS: usize = 1100;
+    let (here, there) = (Server::start(), Server::start());
+    let (mut one, mut other) = (here.client(), there.client());
+    let names: Vec<String> = (0..KEYS).map(|n| format!("k{n}")).collect();
+    for name in &names {
+        one.command(&["SET", name, "v"]);
+    }
+    one.command(&["XADD", "stream", "1-1", "f", "v"]);
+    let names = names.iter().map(String::as_str).chain(["stream", "none", "k1"]);
+    let all: Vec<&str> = ["", "0", "5000", "REPLACE", "KEYS"].into_iter().chain(names).collect();
+    assert_eq!(migrate(&mut one, there.address, &all), "OK");
+    assert_eq!(one.show(&["DBSIZE"]), "(integer) 0");
+    assert_eq!(other.show(&["DBSIZE"]), format!("(integer) {}", KEYS + 1));
+    assert_eq!(other.show(&["XLEN", "stream"]), "(integer) 1");
+}

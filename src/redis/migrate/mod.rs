@@ -1,25 +1,33 @@
 //! MIGRATE: moves keys to another server, which speaks Redis's protocol: DUMP here, RESTORE there, DEL here.
 //!
-//! It runs where it may take its time, never on an event loop. The target is found, and entered, without any lock; then its
-//! keys are locked from before they are read until their removal is committed; as ever, the reply waits until that is durable. A key is removed only once the target has said that
-//! it has it. So it never is on neither side; where a connection breaks or this server crashes at the wrong time it is on
-//! both.
+//! It runs where it may take its time, never on an event loop, and in two steps:
+//!
+//! 1. Ahead of the locks the target is found and entered, and the keys are sent as they are at one moment, while they are
+//!    watched. Whoever uses them meanwhile does not wait for a stranger's network.
+//! 2. Then they are locked until their removal is committed; as ever, the reply waits until that is durable. A key goes if the
+//!    target has it and it has not changed since. One that has is sent again, over what was sent before, and one that
+//!    somebody has removed is removed there too: now the network is waited for, but not for more than that. So it is with
+//!    what cannot be watched, too: streams, whose groups change without a word, and keys beyond the first [`WATCHED_MAX`].
+//!
+//! So a key never is on neither side; where a connection breaks or this server crashes at the wrong time it is on both. A copy is
+//! made by the first step alone.
 //!
 //! Other than in Redis it is refused in MULTI: a transaction may have to begin anew, and what was sent stays sent.
 
 mod target;
+mod transfer;
 
 use std::time::Duration;
 
-pub(crate) use self::target::Target;
+use self::target::{DONE, Target};
+use self::transfer::{Fate, Parcel, Sending, broken, refused};
 use super::args::Args;
 use super::command::{Access, Call, Command, Flags, Keys, write};
-use super::dump;
 use super::error::{Error, Result};
 use super::events::Events;
-use super::keyspace::{self, Meta};
+use super::keyspace::{self, Type, lock_key};
 use super::protocol::reply::Reply;
-use crate::store::{Reads, Txn};
+use crate::store::{Reads, Tier, Txn, Watch};
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[write("migrate", -6, Keys::Migrated, migrate)
@@ -30,15 +38,15 @@ pub(crate) const COMMANDS: &[Command] = &[write("migrate", -6, Keys::Migrated, m
     .flag(Flags::NO_SCRIPT)
     .flag(Flags::NO_MULTI)
     .slow()
-    .ahead(connect)
+    .ahead(send_ahead)
     .doc(
         "Atomically transfers a key from one instance to another.",
         "2.6.0",
         "O(N) for the transfer between the two instances, beside what DUMP, RESTORE and DEL take.",
     )];
 
-/// Keys that are sent before it is read what became of them.
-const LOT_KEYS: usize = 64;
+/// Keys that are sent ahead, at most: each watch takes a few hundred bytes.
+const WATCHED_MAX: usize = 1024;
 /// Where a client gives none.
 const TIMEOUT_MS: u64 = 1000;
 
@@ -117,32 +125,23 @@ impl<'a> Query<'a> {
         let select = vec![&b"SELECT"[..], database.as_bytes()];
         for words in [login, select].iter().filter(|words| words.len() > 1) {
             target.send(words).map_err(|_| broken("writing"))?;
-            target.reply().map_err(|_| broken("reading"))?.map_or(Ok(()), |why| Err(refused(&why)))?;
+            target.reply(DONE).map_err(|_| broken("reading"))?.map_or(Ok(()), |why| Err(refused(&why)))?;
         }
         Ok(())
     }
 }
 
-/// The conversation broke off.
-fn broken(what: &str) -> Error {
-    Error::text(format!("IOERR error or timeout {what} to target instance"))
+/// What was sent ahead of the locks.
+pub(crate) struct Ahead {
+    sending: Sending,
+    /// What became of each of the call's keys.
+    fates: Vec<Fate>,
+    /// Whether they have changed since: the first of them.
+    watches: Vec<Watch>,
 }
 
-/// The target does not want it.
-fn refused(why: &str) -> Error {
-    Error::text(format!("ERR Target instance replied with error: {why}"))
-}
-
-/// What became of it.
-#[derive(Default)]
-struct Outcome {
-    /// What the target has.
-    arrived: Vec<usize>,
-    failed: Option<Error>,
-}
-
-/// Finds the target and enters it, if there is anything to be moved. No key is locked for that.
-fn connect(reads: &dyn Reads, call: &Call<'_>) -> Result {
+/// Finds the target and enters it, if there is anything to be moved, and sends what may be sent while nothing is locked.
+fn send_ahead(reads: &dyn Reads, call: &Call<'_>) -> Result {
     let query = Query::parse(call)?;
     let mut is_any = false;
     for name in &query.names {
@@ -155,7 +154,33 @@ fn connect(reads: &dyn Reads, call: &Call<'_>) -> Result {
     let mut target = target
         .ok_or_else(|| Error::text("TRYAGAIN too many keys are being migrated already; try again later"))?;
     query.enter(&mut target)?;
-    call.lookups.target.set(Some(Box::new(target)));
+
+    let (store, database) = (call.instance.store(), call.space.database);
+    let watched = if query.copy { 0 } else { query.names.len().min(WATCHED_MAX) };
+    let watch = |name: &&[u8]| {
+        let mut watch = store.watch();
+        watch.add(lock_key(database, name), database, name);
+        watch
+    };
+    let watches = query.names.iter().take(watched).map(watch).collect();
+    // No older than the watches.
+    let view = store.view_newest(Tier::Disk);
+    let space = call.instance.keyspace().databases().space(&view, database)?;
+    let sent = if query.copy { query.names.len() } else { watched };
+    let mut parcels = Vec::new();
+    for (at, name) in query.names.iter().enumerate().take(sent) {
+        if let Some(meta) = keyspace::load(&view, space, name)?
+            && (query.copy || meta.kind != Type::Stream)
+        {
+            parcels.push(Parcel { at, name, meta: Some(meta), replace: query.replace });
+        }
+    }
+    let mut sending = Sending::new(target);
+    let mut fates = vec![Fate::Unsent; query.names.len()];
+    for (parcel, fate) in parcels.iter().zip(sending.send(&view, call, space, &parcels)) {
+        fates[parcel.at] = fate;
+    }
+    call.lookups.ahead.set(Some(Box::new(Ahead { sending, fates, watches })));
     Ok(())
 }
 
@@ -163,36 +188,24 @@ fn connect(reads: &dyn Reads, call: &Call<'_>) -> Result {
 /// [KEYS key ...]`
 fn migrate(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     let query = Query::parse(call)?;
-    let mut found = Vec::new();
-    for &name in &query.names {
-        if let Some(meta) = keyspace::load(txn, call.space, name)? {
-            found.push((name, meta));
-        }
+    let mut ahead = call.lookups.ahead.take();
+    if ahead.is_none() {
+        // A key may have come since there was none.
+        send_ahead(txn, call)?;
+        ahead = call.lookups.ahead.take();
     }
-    let mut target = call.lookups.target.take();
-    if target.is_none() && !found.is_empty() {
-        // A key has come since there was none.
-        connect(txn, call)?;
-        target = call.lookups.target.take();
-    }
-    let Some(mut target) = target.filter(|_| !found.is_empty()) else {
+    let Some(mut ahead) = ahead else {
         reply.simple("NOKEY");
         return Ok(());
     };
-    let outcome = transfer(txn, call, &query, &found, &mut target);
-    if !query.copy {
-        for at in outcome.arrived {
-            // A key that was named twice is gone the second time.
-            if let Some((name, _)) = found.get(at)
-                && let Some(meta) = keyspace::load(txn, call.space, name)?
-            {
-                keyspace::remove(txn, call.space, name, &meta);
-                call.notify(txn, Events::GENERIC, "del", name);
-            }
-        }
-    }
-    match outcome.failed {
-        None => reply.ok(),
+    let moved = if query.copy {
+        ahead.fates.contains(&Fate::Arrived)
+    } else {
+        settle(txn, call, &query, &mut ahead)?
+    };
+    match ahead.sending.failed {
+        None if moved => reply.ok(),
+        None => reply.simple("NOKEY"),
         // Not a failure of the command: what has arrived is removed here.
         Some(error) => {
             call.instance.stats.error(&error.wire());
@@ -202,69 +215,30 @@ fn migrate(txn: &mut Txn, call: &Call<'_>, reply: &mut Reply) -> Result {
     Ok(())
 }
 
-/// Sends the keys, and reads what the target says of each: some at a time, so that it need not be read to while it has
-/// something to say.
-fn transfer(
-    txn: &Txn,
-    call: &Call<'_>,
-    query: &Query<'_>,
-    found: &[(&[u8], Meta)],
-    target: &mut Target,
-) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut first = 0;
-    for lot in found.chunks(LOT_KEYS) {
-        let mut sent = 0;
-        let mut ends = false;
-        for (name, meta) in lot {
-            let failed = match send_key(txn, call, query, (name, meta), target) {
-                Ok(Ok(())) => {
-                    sent += 1;
-                    continue;
-                }
-                Ok(Err(_)) => broken("writing"),
-                Err(error) => error,
-            };
-            // What was sent before is settled first.
-            outcome.failed = outcome.failed.or(Some(failed));
-            ends = true;
-            break;
+/// Removes the keys that the target has as they are now, once it has them; whether there were any.
+fn settle(txn: &mut Txn, call: &Call<'_>, query: &Query<'_>, ahead: &mut Ahead) -> Result<bool> {
+    let (mut settled, mut parcels) = (Vec::new(), Vec::new());
+    for (at, (&name, fate)) in query.names.iter().zip(&ahead.fates).enumerate() {
+        let meta = keyspace::load(txn, call.space, name)?;
+        let is_changed = ahead.watches.get(at).is_some_and(Watch::changed);
+        match (fate, meta) {
+            (Fate::Arrived, meta) if is_changed => parcels.push(Parcel { at, name, meta, replace: true }),
+            (Fate::Arrived, Some(_)) => settled.push(name),
+            (Fate::Unsent, meta @ Some(_)) => parcels.push(Parcel { at, name, meta, replace: query.replace }),
+            _ => {}
         }
-        for at in first..first + sent {
-            match target.reply() {
-                Ok(None) => outcome.arrived.push(at),
-                Ok(Some(why)) => outcome.failed = outcome.failed.or_else(|| Some(refused(&why))),
-                Err(_) => {
-                    outcome.failed = outcome.failed.or_else(|| Some(broken("reading")));
-                    return outcome;
-                }
-            }
-        }
-        if ends {
-            break;
-        }
-        first += lot.len();
     }
-    outcome
-}
-
-/// Sends a key; the outer failure is ours, the inner one the connection's.
-fn send_key(
-    txn: &Txn,
-    call: &Call<'_>,
-    query: &Query<'_>,
-    (name, meta): (&[u8], &Meta),
-    target: &mut Target,
-) -> Result<std::io::Result<()>> {
-    let most = usize::try_from(call.instance.value_bytes_max()).unwrap_or(usize::MAX);
-    let payload = dump::payload(txn, call.space, name, meta.clone(), most)?;
-    // As of now: what was sent before it may have taken its time.
-    let now_ms = call.instance.store().now_ms();
-    let left_ms = meta.deadline_ms.map_or(0, |deadline| deadline.saturating_sub(now_ms).max(1));
-    let left_ms = left_ms.to_string();
-    let mut words: Vec<&[u8]> = vec![b"RESTORE", name, left_ms.as_bytes(), &payload];
-    if query.replace {
-        words.push(b"REPLACE");
+    let fates = ahead.sending.send(txn, call, call.space, &parcels);
+    let arrived = parcels.iter().zip(fates).filter(|(_, fate)| *fate == Fate::Arrived);
+    settled.extend(arrived.filter(|(parcel, _)| parcel.meta.is_some()).map(|(parcel, _)| parcel.name));
+    let mut any = false;
+    for name in settled {
+        // A key that was named twice is gone the second time.
+        if let Some(meta) = keyspace::load(txn, call.space, name)? {
+            keyspace::remove(txn, call.space, name, &meta);
+            call.notify(txn, Events::GENERIC, "del", name);
+            any = true;
+        }
     }
-    Ok(target.send(&words))
+    Ok(any)
 }

@@ -15,6 +15,11 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The longest reply to RESTORE that is believed to be one.
 const LINE_BYTES_MAX: usize = 1024;
 
+/// What RESTORE, AUTH and SELECT say when all is well.
+pub(super) const DONE: &[&[u8]] = &[b"+OK"];
+/// What DEL of one key says.
+pub(super) const REMOVED: &[&[u8]] = &[b":0", b":1"];
+
 /// One of those that are under way.
 struct UnderWay(Arc<Instance>);
 
@@ -99,14 +104,14 @@ impl Target {
         Ok(())
     }
 
-    /// Reads a reply, which must be `+OK` or an error: why it refuses, if it does.
-    pub(super) fn reply(&mut self) -> io::Result<Option<String>> {
+    /// Reads a reply, which must be one of these or an error: why it refuses, if it does.
+    pub(super) fn reply(&mut self, wanted: &[&[u8]]) -> io::Result<Option<String>> {
         let deadline_ns = self.deadline_ns();
         loop {
             if let Some(end) = self.unread.iter().position(|&c| c == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=end).collect();
                 return match line.trim_ascii_end() {
-                    b"+OK" => Ok(None),
+                    line if wanted.contains(&line) => Ok(None),
                     [b'-', why @ ..] => Ok(Some(String::from_utf8_lossy(why).into_owned())),
                     // Whoever that is, it is nobody to leave keys with.
                     _ => Err(io::ErrorKind::InvalidData.into()),
