@@ -440,7 +440,7 @@ fn perform(
         Action::Write(run) => {
             let mark = reply.len();
             if let Some(open) = session.runs.take() {
-                return run::go_on(session, open, entry.id, |session, txn| {
+                return run::go_on(session, open, entry, |session, txn| {
                     let space = databases.space(txn, session.database)?;
                     run(txn, &Call { args, space, command, instance, lookups, seed }, reply)?;
                     reply.check()
@@ -467,7 +467,7 @@ fn perform(
             let result = wait_if_asked(instance, session, entry, args, result, again, false);
             match &result {
                 Ok(()) if again.is_none() && session.runs.may_begin() => {
-                    session.runs.begin(txn, mark, entry.id);
+                    session.runs.begin(txn, args.get(1), mark, entry);
                     Ok(())
                 }
                 Ok(()) => commit(instance, session, txn, again),

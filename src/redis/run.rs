@@ -20,6 +20,8 @@ use super::instance::Instance;
 use super::keyspace::lock_key;
 use super::protocol::reply::Reply;
 use super::session::{ReplyMode, Session};
+use super::slow;
+use super::table::Entry;
 use crate::store::{self, LockKey, Tier, Txn};
 
 /// Commands in one run, and bytes that it may have staged when another is added.
@@ -34,10 +36,12 @@ const STAGED_BYTES_TOO_MANY: usize = 128 << 10;
 pub(crate) struct Run {
     txn: Txn,
     key: LockKey,
+    /// What the key is called.
+    name: Box<[u8]>,
     /// Where its replies begin in the output.
     mark: usize,
-    /// The numbers of its commands' rows, and whether each failed by itself.
-    commands: Vec<(usize, bool)>,
+    /// Its commands, and whether each failed by itself.
+    commands: Vec<(&'static Entry, bool)>,
 }
 
 impl Run {
@@ -95,10 +99,11 @@ impl Runs {
         self.has_more && self.key.is_some() && self.key == self.last_key
     }
 
-    /// Begins a run with the command that has just run; its reply begins at `mark`.
-    pub(crate) fn begin(&mut self, txn: Txn, mark: usize, command: usize) {
+    /// Begins a run with the command that has just run, on a key of this name; its reply begins at `mark`.
+    pub(crate) fn begin(&mut self, txn: Txn, name: &[u8], mark: usize, command: &'static Entry) {
         if let Some(key) = self.key {
-            self.open = Some(Box::new(Run { txn, key, mark, commands: vec![(command, false)] }));
+            let commands = vec![(command, false)];
+            self.open = Some(Box::new(Run { txn, key, name: name.into(), mark, commands }));
         }
     }
 
@@ -108,7 +113,7 @@ impl Runs {
     }
 
     /// Gives the run back. The command that came to this end is part of it, unless it is to run again.
-    pub(crate) fn put(&mut self, mut run: Box<Run>, command: usize, result: &Result) {
+    pub(crate) fn put(&mut self, mut run: Box<Run>, command: &'static Entry, result: &Result) {
         if !result.as_ref().is_err_and(Error::would_wait) {
             run.commands.push((command, result.is_err()));
         }
@@ -146,7 +151,7 @@ pub(crate) fn key(
 pub(crate) fn go_on(
     session: &mut Session,
     mut open: Box<Run>,
-    command: usize,
+    command: &'static Entry,
     run: impl FnOnce(&Session, &mut Txn) -> Result,
 ) -> Result {
     let result = open.step(|txn| run(session, txn));
@@ -154,13 +159,19 @@ pub(crate) fn go_on(
     result
 }
 
-/// Commits the run that is open, if there is one. To be called before anything else happens, and before anything else is
-/// written to the output.
+/// Commits the run that is open, if there is one, in the time of its last command. To be called before anything else
+/// happens, and before anything else is written to the output.
 pub(crate) fn end(instance: &Instance, session: &mut Session, reply: &mut Reply) {
     let Some(run) = session.runs.take() else { return };
-    let Run { txn, mark, commands, .. } = *run;
+    let Run { txn, name, mark, commands, .. } = *run;
+    let start_ns = instance.clock().monotonic_ns();
     if let Err(error) = dispatch::commit(instance, session, txn, None) {
         unsaid(instance, session, reply, mark, &commands, &error);
+    }
+    let spent_ns = instance.clock().monotonic_ns().saturating_sub(start_ns);
+    if let Some(&(last, _)) = commands.last() {
+        session.stats.commands[last.id].spent_ns.add(spent_ns);
+        slow::note_commit(instance, session, last.command, &name, commands.len(), spent_ns);
     }
 }
 
@@ -171,14 +182,14 @@ fn unsaid(
     session: &mut Session,
     reply: &mut Reply,
     mark: usize,
-    commands: &[(usize, bool)],
+    commands: &[(&'static Entry, bool)],
     error: &Error,
 ) {
     session.tail = None;
     reply.truncate(mark);
     for &(command, failed) in commands {
         if !failed {
-            session.stats.commands[command].failed.increment();
+            session.stats.commands[command.id].failed.increment();
             instance.stats.error(&error.wire());
         }
         reply.error(error);

@@ -12,6 +12,31 @@ const WORD_BYTES_MAX: usize = 128;
 
 /// Takes note of a command that ran, if it took long enough.
 pub(crate) fn note(instance: &Instance, session: &Session, command: &Command, args: Args<'_>, spent_ns: u64) {
+    remember(instance, session, command, spent_ns, || words(args));
+}
+
+/// Takes note of the commit that so many commands on one key shared, if it took long enough: as the last one's.
+pub(crate) fn note_commit(
+    instance: &Instance,
+    session: &Session,
+    command: &Command,
+    name: &[u8],
+    commands: usize,
+    spent_ns: u64,
+) {
+    remember(instance, session, command, spent_ns, || {
+        let shared = format!("... (commit of {commands} commands)").into_bytes();
+        vec![command.name.as_bytes().to_vec(), shortened(name), shared]
+    });
+}
+
+fn remember(
+    instance: &Instance,
+    session: &Session,
+    command: &Command,
+    spent_ns: u64,
+    words: impl FnOnce() -> Vec<Vec<u8>>,
+) {
     if instance.parameters.latency_threshold_ms().is_some_and(|ms| spent_ns >= ms.saturating_mul(1_000_000)) {
         let event = if command.flags.has(Flags::FAST) { "fast-command" } else { "command" };
         instance.stats.latency_event(event, instance.clock().now_ms() / 1000, spent_ns / 1_000_000);
@@ -24,7 +49,7 @@ pub(crate) fn note(instance: &Instance, session: &Session, command: &Command, ar
         id: 0,
         at_ms: instance.clock().now_ms(),
         spent_us: spent_ns / 1000,
-        words: words(args),
+        words: words(),
         client: session.client.address.clone(),
         name: session.client.names.lock().name.clone(),
     };
@@ -39,18 +64,18 @@ fn words(args: Args<'_>) -> Vec<Vec<u8>> {
             words.push(format!("... ({} more arguments)", args.len() - WORDS_MAX + 1).into_bytes());
             break;
         }
-        words.push(if is_secret(&args, i) {
-            b"(redacted)".to_vec()
-        } else {
-            match word.split_at_checked(WORD_BYTES_MAX) {
-                Some((shown, more)) if !more.is_empty() => {
-                    [shown, format!("... ({} more bytes)", more.len()).as_bytes()].concat()
-                }
-                _ => word.to_vec(),
-            }
-        });
+        words.push(if is_secret(&args, i) { b"(redacted)".to_vec() } else { shortened(word) });
     }
     words
+}
+
+fn shortened(word: &[u8]) -> Vec<u8> {
+    match word.split_at_checked(WORD_BYTES_MAX) {
+        Some((shown, more)) if !more.is_empty() => {
+            [shown, format!("... ({} more bytes)", more.len()).as_bytes()].concat()
+        }
+        _ => word.to_vec(),
+    }
 }
 
 /// Whether this word must not be shown to anybody: passwords, and who has which rights.

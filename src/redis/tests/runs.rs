@@ -9,6 +9,7 @@ use crate::redis::protocol::decode::{Decoder, Limits, Step};
 use crate::redis::protocol::reply::Reply as Output;
 use crate::redis::run::Runs;
 use crate::redis::session::Session;
+use crate::redis::table::table;
 use crate::redis::{dispatch, run};
 use crate::store::{Batch, Fsync, LockSet, Reads, Tier};
 
@@ -48,6 +49,17 @@ fn a_run_ends_before_anything_else() {
 }
 
 #[test]
+fn a_slow_commit_is_the_last_ones() {
+    let mut world = World::lazy(Fsync::Always);
+    world.say(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]);
+    world.pipeline(&["INCR a", "INCR a", "INCRBY a 5", "GET a"].map(words));
+    let slow = world.say(&["SLOWLOG", "GET", "2"]);
+    let said: Vec<_> = slow.array().iter().map(|entry| entry.array()[3].clone()).collect();
+    let shared = ["incrby", "a", "... (commit of 2 commands)"];
+    assert_eq!(said, [Reply::bulks(["GET", "a"]), Reply::bulks(shared)]);
+}
+
+#[test]
 fn one_that_fails_does_nothing_and_the_others_go_on() {
     let mut world = World::lazy(Fsync::Always);
     let lines = ["RPUSH q a", "RPUSH q b", "INCR q", "RPUSH q c", "LSET q 9 x", "LPOP q", "RPUSH q"];
@@ -77,7 +89,12 @@ fn what_stages_much_is_undone_to_run_alone() {
     let mut runs = Runs::default();
     runs.arrived(10, 100);
     assert!(!runs.goes_on(Some(key)) && !runs.goes_on(Some(key)) && runs.may_begin());
-    runs.begin(world.instance.store().txn(LockSet::one(key), Tier::Cached).unwrap(), 0, 0);
+    runs.begin(
+        world.instance.store().txn(LockSet::one(key), Tier::Cached).unwrap(),
+        b"a",
+        0,
+        table().find(b"append").unwrap(),
+    );
     assert!(runs.goes_on(Some(key)));
     let mut run = runs.take().unwrap();
     run.step(|txn| {
