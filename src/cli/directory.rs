@@ -8,6 +8,7 @@ use crate::config::{Config, machine};
 use crate::dynamo;
 use crate::engine::inspect::Inspection;
 use crate::engine::{Env, Error, Fsync, Options};
+use crate::redis::instance;
 use crate::redis::keyspace::Keyspace;
 use crate::vfs::Vfs;
 use crate::vfs::disk::DiskVfs;
@@ -79,11 +80,7 @@ pub(super) fn options(config: &Config) -> Options {
     Options {
         memory: engine_memory(config.memory),
         page_cache: machine::total_memory().map(|total| total.saturating_sub(config.memory)),
-        fsync: match config.fsync {
-            crate::config::Fsync::Always => Fsync::Always,
-            crate::config::Fsync::EverySecond => Fsync::EverySecond,
-            crate::config::Fsync::Never => Fsync::Never,
-        },
+        fsync: instance::fsync(config.fsync),
         ..Options::default()
     }
 }

@@ -162,7 +162,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "fsync",
         value_name: "WHEN",
         default: "always",
-        live: false,
+        live: true,
         secret: false,
         doc: "When an acknowledged write is on disk: `always` before the reply, `everysec` within about a second, \
               `never` when the system likes",

@@ -57,7 +57,7 @@ use super::compaction::pressure::Pace;
 use super::error::Result;
 use super::key::Seqno;
 use super::open;
-use super::options::{Env, Options};
+use super::options::{Env, Fsync, Options};
 use super::read::{self, Reading};
 use super::shared::Shared;
 use super::stats::Totals;
@@ -134,6 +134,12 @@ impl Db {
     /// Whether a commit is as durable as the options ask.
     pub fn is_acknowledged(&self, seqno: Seqno) -> bool {
         self.shared.progress.acknowledged() >= seqno
+    }
+
+    /// Changes when writes are on disk. From now on commits are acknowledged accordingly; those that were acknowledged
+    /// before are as durable as that once the commit is acknowledged that this returns.
+    pub fn set_fsync(&self, fsync: Fsync) -> Seqno {
+        self.shared.set_fsync(fsync)
     }
 
     /// Makes every commit so far durable on disk, whatever the options; returns the newest of them.

@@ -7,7 +7,7 @@
 use std::cmp::Ordering as Order;
 use std::collections::BinaryHeap;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -17,7 +17,13 @@ use super::options::Fsync;
 
 /// How far the commits have come.
 pub(crate) struct Progress {
-    fsync: Fsync,
+    /// [`Fsync`] as a number.
+    fsync: AtomicU8,
+    /// The newest commit that may have been acknowledged before `Fsync::Always` was chosen: until it is durable, plain
+    /// reads see what they saw before.
+    relaxed: AtomicU64,
+    /// Held while `fsync` is changed.
+    changing: Mutex<()>,
     published: AtomicU64,
     written: AtomicU64,
     durable: AtomicU64,
@@ -77,7 +83,9 @@ impl Progress {
     /// Everything up to `seqno` is durable.
     pub(crate) fn new(fsync: Fsync, seqno: Seqno) -> Self {
         Self {
-            fsync,
+            fsync: AtomicU8::new(fsync as u8),
+            relaxed: AtomicU64::new(0),
+            changing: Mutex::default(),
             published: AtomicU64::new(seqno),
             written: AtomicU64::new(seqno),
             durable: AtomicU64::new(seqno),
@@ -90,7 +98,27 @@ impl Progress {
     }
 
     pub(crate) fn fsync(&self) -> Fsync {
-        self.fsync
+        const ALWAYS: u8 = Fsync::Always as u8;
+        const EVERY_SECOND: u8 = Fsync::EverySecond as u8;
+        match self.fsync.load(Ordering::SeqCst) {
+            ALWAYS => Fsync::Always,
+            EVERY_SECOND => Fsync::EverySecond,
+            _ => Fsync::Never,
+        }
+    }
+
+    /// Chooses anew; returns the newest commit that may have been acknowledged, or seen, as it was before. `newest` tells
+    /// the newest commit under the writer lock, so that who commits after that goes by the new choice.
+    pub(crate) fn set_fsync(&self, fsync: Fsync, newest: impl FnOnce() -> Seqno) -> Seqno {
+        let _changing = self.changing.lock();
+        if self.fsync() == fsync {
+            return self.relaxed.load(Ordering::SeqCst);
+        }
+        self.relaxed.store(Seqno::MAX, Ordering::SeqCst);
+        self.fsync.store(fsync as u8, Ordering::SeqCst);
+        let newest = newest();
+        self.relaxed.store(newest, Ordering::SeqCst);
+        newest
     }
 
     /// The newest commit that views see.
@@ -110,7 +138,7 @@ impl Progress {
 
     /// The newest commit that may be acknowledged.
     pub(crate) fn acknowledged(&self) -> Seqno {
-        match self.fsync {
+        match self.fsync() {
             Fsync::Always => self.durable(),
             Fsync::EverySecond | Fsync::Never => self.written().max(self.durable()),
         }
@@ -119,11 +147,14 @@ impl Progress {
     /// What a plain read may see: nothing that a crash could undo, except up to the reader's own commit `floor`.
     pub(crate) fn view_floor(&self, floor: Seqno) -> Seqno {
         let published = self.published();
-        match self.fsync {
+        let seen = match self.fsync() {
+            // What was seen before the choice stays seen.
+            Fsync::Always if self.durable() < self.relaxed.load(Ordering::SeqCst) => published,
             Fsync::EverySecond | Fsync::Never if self.poison.get().is_none() => published,
-            // What was not written when writing ended never will be.
-            _ => published.min(self.acknowledged().max(floor)),
-        }
+            // Of the others, what was not written when writing ended never will be.
+            _ => self.acknowledged(),
+        };
+        published.min(seen.max(floor))
     }
 
     /// Lets views see a commit. The writer lock is held, so commits come in order.
@@ -269,6 +300,15 @@ mod tests {
         let relaxed = Progress::new(Fsync::Never, 5);
         relaxed.publish(9);
         assert_eq!(relaxed.view_floor(0), 9);
+        // Nobody sees less than before: not until what was seen is durable.
+        assert_eq!(relaxed.set_fsync(Fsync::Always, || 9), 9);
+        relaxed.publish(12);
+        relaxed.advance_durable(8);
+        assert_eq!((relaxed.view_floor(0), relaxed.acknowledged()), (12, 8));
+        relaxed.advance_durable(10);
+        assert_eq!(relaxed.view_floor(0), 10);
+        let relaxed = Progress::new(Fsync::Never, 5);
+        relaxed.publish(9);
         relaxed.advance_written(7);
         relaxed.poison("the disk is gone");
         assert_eq!([relaxed.view_floor(0), relaxed.view_floor(8)], [7, 8]);

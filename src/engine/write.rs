@@ -245,6 +245,16 @@ impl Shared {
         }
     }
 
+    /// Changes when writes are on disk; returns the newest commit that may have been acknowledged as it was before.
+    pub(crate) fn set_fsync(self: &Arc<Self>, fsync: Fsync) -> Seqno {
+        let seqno = self.progress.set_fsync(fsync, || self.writer.lock().seqno);
+        if fsync == Fsync::EverySecond {
+            self.sync_within_a_second();
+        }
+        self.progress.wake();
+        seqno
+    }
+
     /// Makes everything committed so far durable, whatever the options, and provably so: the record that says it
     /// is durable too.
     pub(crate) fn sync(self: &Arc<Self>) -> Result<Seqno> {

@@ -22,9 +22,18 @@ use super::stats::Stats;
 use super::tracking::{self, Tracking};
 use super::waiters::Waiters;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::random::Random;
-use crate::store::{Env, Reads, Seqno, Store, Tier};
+use crate::store::{Env, Fsync, Reads, Seqno, Store, Tier};
+
+/// A setting's meaning to the store.
+pub(crate) fn fsync(setting: config::Fsync) -> Fsync {
+    match setting {
+        config::Fsync::Always => Fsync::Always,
+        config::Fsync::EverySecond => Fsync::EverySecond,
+        config::Fsync::Never => Fsync::Never,
+    }
+}
 
 /// For how long which commands wait: CLIENT PAUSE.
 #[derive(Clone, Copy, Debug, Default)]
@@ -205,12 +214,16 @@ impl Instance {
         self.config.load_full()
     }
 
-    /// Changes settings that may change while the server runs.
-    pub(crate) fn set_config(&self, config: Config) {
-        if config.requirepass != self.config.load().requirepass {
+    /// Changes settings that may change while the server runs. They hold for all that was acknowledged before, too, once the
+    /// commit is that this returns.
+    pub(crate) fn set_config(&self, config: Config) -> Seqno {
+        let old = self.config();
+        if config.requirepass != old.requirepass {
             self.acl.set_default_password(&config.requirepass);
         }
+        let fsync = (config.fsync != old.fsync).then(|| fsync(config.fsync));
         self.config.store(Arc::new(config));
+        fsync.map_or(0, |fsync| self.store().db().set_fsync(fsync))
     }
 
     /// Tables are served, of which this is to be told.

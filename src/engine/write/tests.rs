@@ -96,6 +96,53 @@ fn what_was_acknowledged_survives_any_power_loss() {
 }
 
 #[test]
+fn when_writes_are_on_disk_can_change_and_nothing_acknowledged_is_lost() {
+    let world = World::new(MemoryVfs::new());
+    let shared = world.open(Fsync::Never).unwrap();
+    for key in 0..10 {
+        let seqno = shared.commit(&put(key, 100)).unwrap();
+        shared.acknowledge(seqno).unwrap();
+    }
+    assert_eq!((shared.progress.acknowledged(), shared.progress.durable()), (10, 0));
+    // One that nobody asked about yet, and that plain reads may have seen.
+    shared.commit(&put(10, 100)).unwrap();
+    assert_eq!(shared.set_fsync(Fsync::Always), 11);
+    assert_eq!((shared.progress.acknowledged(), shared.progress.view_floor(0)), (0, 11));
+    shared.acknowledge(11).unwrap();
+    for seed in 0..10 {
+        let crashed = World::new(world.vfs.crash_clone(seed));
+        assert_eq!(crashed.open(Fsync::Always).unwrap().progress.published(), 11);
+    }
+    let seqno = shared.commit(&put(11, 100)).unwrap();
+    assert_eq!(shared.progress.view_floor(0), 11, "as plain reads are under this choice");
+    assert_eq!(shared.set_fsync(Fsync::Always), 11);
+    assert!(shared.progress.acknowledged() < seqno);
+    // Whoever waits for a sync has no need of it any more.
+    let called = Arc::new(Mutex::new(false));
+    let call = called.clone();
+    shared.write_out().unwrap();
+    shared.on_acknowledged(seqno, move |result| *call.lock() = result.is_ok());
+    assert!(!*called.lock());
+    assert_eq!(shared.set_fsync(Fsync::EverySecond), seqno);
+    assert!(*called.lock());
+    assert_eq!((shared.progress.durable(), shared.progress.view_floor(0)), (11, seqno));
+    let pass = |ms| {
+        world.clock.advance_ms(ms);
+        shared.env.workers.run_all();
+    };
+    pass(5000);
+    assert_eq!(shared.progress.durable(), seqno);
+    // What the system was to write when it likes has a second from now.
+    shared.set_fsync(Fsync::Never);
+    let seqno = shared.commit(&put(12, 100)).unwrap();
+    pass(5000);
+    assert_eq!(shared.progress.durable(), seqno - 1);
+    shared.set_fsync(Fsync::EverySecond);
+    pass(1000);
+    assert_eq!(shared.progress.durable(), seqno);
+}
+
+#[test]
 fn commits_run_through_many_logs_and_come_back() {
     let world = World::new(MemoryVfs::new());
     let shared = world.open(Fsync::Always).unwrap();

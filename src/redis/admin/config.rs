@@ -36,13 +36,13 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
 ];
 
-/// What Redis calls the setting `fsync`.
+/// What Redis calls the setting `fsync`, and its words for it.
+const APPENDFSYNC: &str = "appendfsync";
+const APPENDFSYNC_WORDS: &[(&str, Fsync)] =
+    &[("everysec", Fsync::EverySecond), ("always", Fsync::Always), ("no", Fsync::Never)];
+
 fn appendfsync(config: &Config) -> &'static str {
-    match config.fsync {
-        Fsync::Always => "always",
-        Fsync::EverySecond => "everysec",
-        Fsync::Never => "no",
-    }
+    APPENDFSYNC_WORDS.iter().find(|(_, fsync)| *fsync == config.fsync).map_or("", |(word, _)| word)
 }
 
 /// What Redis has parameters for and here follows from settings, and the values.
@@ -51,7 +51,7 @@ fn derived(config: &Config) -> [(&'static str, String); 4] {
         if config.tls_port == 0 { String::new() } else { config.tls_dir().join(name).display().to_string() }
     };
     [
-        ("appendfsync", appendfsync(config).to_owned()),
+        (APPENDFSYNC, appendfsync(config).to_owned()),
         ("tls-ca-cert-file", file("ca.pem")),
         ("tls-cert-file", file("cert.pem")),
         ("tls-key-file", file("key.pem")),
@@ -83,7 +83,7 @@ fn failed(given: &str, why: &str) -> Error {
 }
 
 /// All that is asked, or nothing of it.
-fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
+fn set(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     if !call.len().is_multiple_of(2) {
         return Err(Error::Arity("config|set"));
     }
@@ -101,6 +101,18 @@ fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         let (setting, parameter) = (Setting::named(&name), Parameter::named(&name));
         if name.starts_with("tls-") {
             of_tls = Some(at);
+        }
+        if name == APPENDFSYNC {
+            let word = value.to_ascii_lowercase();
+            let Some((_, fsync)) = APPENDFSYNC_WORDS.iter().find(|(one, _)| *one == word) else {
+                return Err(failed("argument(s) must be one of the following: everysec, always, no"));
+            };
+            if seen.contains(&"fsync") {
+                return Err(failed("duplicate parameter"));
+            }
+            seen.push("fsync");
+            new.fsync = *fsync;
+            continue;
         }
         match derived(&old).iter().find(|(one, _)| *one == name) {
             Some((_, is)) if *is == value => continue,
@@ -137,7 +149,8 @@ fn set(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
             .reload_certificates(&new, auth_clients.map(|(_, value): &(_, String)| value.as_str()));
         loaded.map_err(|why| failed(&call.text(at), &why))?;
     }
-    call.instance.set_config(new);
+    // Told once all that was told before is as safe as is asked now.
+    session.heard(call.instance.set_config(new));
     for (parameter, value) in theirs {
         parameters.set(parameter, value);
         match parameter.name {
