@@ -79,6 +79,8 @@ pub(crate) struct State {
     manual: Option<Manual>,
     /// As of the last survey, by table.
     dead: Vec<Dead>,
+    /// As of the last survey.
+    ranges: Ranges,
     /// The newest commit at the last tick, and for how many ticks it has been the newest.
     seen: Seqno,
     quiet_ticks: u32,
@@ -108,6 +110,11 @@ impl Background {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// What is dead, as of the last survey.
+    pub(crate) fn dead_ranges(&self) -> Ranges {
+        self.state.lock().ranges.clone()
     }
 
     pub(crate) fn end_flush(&self) {
@@ -316,9 +323,13 @@ fn tick(shared: &Arc<Shared>) {
         failed(shared, error);
         return;
     }
-    // What is deleted takes no space only once the deletions have reached the tables.
-    if fell_silent
-        && shared.current.load().memtable.bytes() > shared.limits.memtable / 16
+    // What is deleted takes no space only once the deletions have reached the tables, and what is dead no memory once the
+    // rest has.
+    let dead = shared.background.dead_ranges();
+    shared.forget_kept(|memtable| dead.hold_most_of(memtable));
+    let memtable = shared.current.load().memtable.clone();
+    if memtable.bytes() > shared.limits.memtable / 16
+        && (fell_silent || dead.hold_most_of(&memtable))
         && let Err(error) = shared.seal()
     {
         failed(shared, error);
@@ -337,7 +348,11 @@ fn survey(shared: &Arc<Shared>) -> Result<()> {
     let current = shared.current.load_full();
     surveyed.ranges.update(&ranges, horizon.seqno);
     let dead = surveyed.ranges.survey(&current.version, &current.marks, horizon.seqno);
-    shared.background.lock().dead = dead;
+    {
+        let mut state = shared.background.lock();
+        state.dead = dead;
+        state.ranges = surveyed.ranges.clone();
+    }
     // Whether anything is left of a range changes only with the tables.
     let version = Arc::downgrade(&current.version);
     if !surveyed.version.ptr_eq(&version) || surveyed.told < surveyed.ranges.len() {

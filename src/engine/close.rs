@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::background;
 use super::error::Result;
-use super::shared::{Shared, SuperVersion};
+use super::flush;
+use super::memtable::Memtable;
+use super::shared::Shared;
 use super::version::Edit;
 
 impl Shared {
@@ -27,7 +29,7 @@ impl Shared {
         drop(self.writer.lock());
         self.pressure.wake();
         let flushed = self.flush();
-        self.forget_kept();
+        self.forget_kept(|_| true);
         background::close(self);
         // Who makes the next log is waited for. Nobody begins another once the directory is given back.
         let _turn = self.preparing.lock();
@@ -38,11 +40,22 @@ impl Shared {
         closed
     }
 
-    /// Nobody reads any more what is kept for quick reading.
-    fn forget_kept(&self) {
-        let _versions = self.versions.lock();
-        let now = self.current.load();
-        self.current.store(Arc::new(SuperVersion { kept: Vec::new(), ..(**now).clone() }));
+    /// Lets go of what is kept for quick reading, from the first on of which `ends` says that nobody reads it: one that stays
+    /// must have all newer ones beside it.
+    pub(crate) fn forget_kept(self: &Arc<Self>, ends: impl Fn(&Memtable) -> bool) {
+        let stays = |kept: &[Arc<Memtable>]| kept.iter().take_while(|memtable| !ends(memtable)).count();
+        let gone = {
+            let _versions = self.versions.lock();
+            let now = self.current.load();
+            let mut next = (**now).clone();
+            let gone = next.kept.split_off(stays(&now.kept));
+            if gone.is_empty() {
+                return;
+            }
+            self.current.store(Arc::new(next));
+            gone
+        };
+        flush::let_go(self, gone);
     }
 
     /// Everything is in tables: no log is needed.

@@ -4,7 +4,8 @@
 //! 2. Under `Fsync::Always` sync the log as far as they go: readers are at what is durable, and a table holds of
 //!    versions that nobody asks for only the newest. Otherwise readers are at what is published, and the table
 //!    makes all commits up to its last durable itself, since flushes go in order.
-//! 3. Merge them into a table. Versions that nobody can ask for any more stay behind; tombstones go along.
+//! 3. Merge them into a table. Versions that nobody can ask for any more stay behind, and what is dead; tombstones go
+//!    along.
 //! 4. Make the table durable, then the edit that names it, with the counters and range marks of the memtables and
 //!    the log from which on opening must replay.
 //! 5. Keep the memtables for those who read, as far as memory allows, wake the writers that waited for memory, see whether
@@ -87,9 +88,11 @@ fn run(shared: &Arc<Shared>) -> Result<bool> {
         shared.sync_to(seqno.unwrap_or(0))?;
     }
     let marks: Vec<_> = sealed.iter().flat_map(|m| m.marks()).collect();
+    // As of the last survey, whose horizon was no later than ours: what was dead then is dead for ever.
+    let dead = shared.background.dead_ranges().to_vec();
     let horizon = shared.snapshots.horizon(|| shared.progress.durable().max(seqno.unwrap_or(0)));
     let sources = sealed.iter().map(|m| Source::Memtable(m.cursor(Tier::Disk).going_through())).collect();
-    let mut filter = Filter::new(&horizon, &[], &marks, &*shared.env.sweep, Unknown);
+    let mut filter = Filter::new(&horizon, &dead, &marks, &*shared.env.sweep, Unknown);
     let mut outputs = Outputs::new(Target {
         vfs: &shared.env.vfs,
         files: &shared.files,

@@ -160,6 +160,13 @@ impl Memtable {
         self.rows.count()
     }
 
+    /// The keys of about so many rows, of all its age.
+    pub(crate) fn sample(&self, count: u32) -> impl Iterator<Item = &[u8]> {
+        let rows = self.rows.count();
+        let every = rows.div_ceil(count.max(1)).max(1);
+        (0..rows).step_by(every as usize).filter_map(|number| Some(self.rows.get(number)?.key().user))
+    }
+
     /// A row by its number, if its key is wanted and a reader at `seqno` sees no newer one in here.
     pub(crate) fn row(&self, number: u32, seqno: Seqno, wanted: impl Fn(&[u8]) -> bool) -> Option<Drawn> {
         let row = self.rows.get(number)?;

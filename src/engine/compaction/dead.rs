@@ -9,14 +9,18 @@ use std::sync::Arc;
 use super::pick::Dead;
 use crate::engine::key::Seqno;
 use crate::engine::marks::Mark;
+use crate::engine::memtable::Memtable;
 use crate::engine::sweep::DeadRange;
 use crate::engine::table::Table;
 use crate::engine::version::Version;
 
+/// Rows of a memtable that are looked at, to learn how many are dead.
+const SAMPLED_ROWS: u32 = 256;
+
 /// Dead ranges, each with the horizon at which it was first seen. Sorted and disjoint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ranges {
-    parts: Vec<Part>,
+    parts: Arc<[Part]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +55,7 @@ impl Ranges {
             }
             push(at, range.end.as_slice(), horizon);
         }
-        self.parts = parts;
+        self.parts = parts.into();
     }
 
     #[cfg(test)]
@@ -124,6 +128,25 @@ impl Ranges {
 
     pub(crate) fn len(&self) -> usize {
         self.parts.len()
+    }
+
+    /// The ranges alone.
+    pub(crate) fn to_vec(&self) -> Vec<DeadRange> {
+        let range = |part: &Part| DeadRange { start: part.start.clone(), end: part.end.clone() };
+        self.parts.iter().map(range).collect()
+    }
+
+    /// Whether most rows of a memtable lie in them, as far as a sample tells.
+    pub(crate) fn hold_most_of(&self, memtable: &Memtable) -> bool {
+        if self.parts.is_empty() {
+            return false;
+        }
+        let (mut rows, mut dead) = (0, 0);
+        for key in memtable.sample(SAMPLED_ROWS) {
+            rows += 1;
+            dead += usize::from(!self.overlapping(key, key).is_empty());
+        }
+        dead > rows / 2
     }
 }
 

@@ -161,6 +161,38 @@ fn the_space_of_a_dead_owner_comes_back_by_itself() {
 }
 
 #[test]
+fn what_dies_in_memory_never_reaches_the_disk_and_gives_its_memory_back() {
+    let world = World::new();
+    let kept = |world: &World| world.db.shared().current.load().kept.len();
+    world.fill(3, 0..100, 0);
+    world.db.flush().unwrap();
+    assert_eq!(kept(&world), 1);
+    let before = world.table_bytes();
+    world.fill(5, 0..150, 0);
+    world.fill(7, 0..20, 0);
+    world.layer.state.lock().dead.insert(5);
+    world.pass(1);
+    assert!(world.db.shared().current.load().memtable.is_empty());
+    assert!(world.table_bytes() < before + 20 * 150, "{before} {}", world.table_bytes());
+    // The one of which most is dead, and the older one behind it.
+    world.pass(1);
+    assert_eq!(kept(&world), 0);
+    // One that only dies once it lies in a table.
+    world.fill(9, 0..100, 0);
+    world.db.flush().unwrap();
+    world.pass(1);
+    assert_eq!(kept(&world), 1);
+    world.layer.state.lock().dead.insert(9);
+    world.fill(7, 20..21, 0);
+    world.db.sync().unwrap();
+    world.pass(1);
+    assert_eq!(kept(&world), 0);
+    for (owner, there) in [(3, true), (5, false), (7, true), (9, false)] {
+        assert_eq!(world.db.get(&[owner, 0, 7]).unwrap().is_some(), there, "{owner}");
+    }
+}
+
+#[test]
 fn expired_rows_go_by_themselves_and_nothing_older_comes_back() {
     let world = World::new();
     world.fill(1, 0..4000, 0);
