@@ -1,8 +1,10 @@
 //! The expressions of a request, or the older parameters that say the same, as its operation takes them.
 
+use super::attribute::json::Reading;
 use super::error::Result;
 use super::expression::{Condition, ExpressionKind, KeyCondition, Placeholders, Projection, Update, legacy};
 use super::limits::Limits;
+use super::number::Exponents;
 use super::request::Request;
 use super::validate::expressions::{Parameters, check};
 
@@ -10,6 +12,7 @@ use super::validate::expressions::{Parameters, check};
 /// filter, projection, and then finished with.
 pub struct Expressions<'a> {
     placeholders: Placeholders,
+    reading: Reading,
     limits: &'a Limits,
 }
 
@@ -19,8 +22,8 @@ impl<'a> Expressions<'a> {
         check(request.json(), parameters)?;
         let names = request.take("ExpressionAttributeNames");
         let values = request.take("ExpressionAttributeValues");
-        let placeholders = Placeholders::read(names, values, limits.nesting_levels)?;
-        Ok(Self { placeholders, limits })
+        let reading = limits.reading(parameters.exponents);
+        Ok(Self { placeholders: Placeholders::read(names, values, reading)?, reading, limits })
     }
 
     /// The same, of an action of a transaction: there nobody minds placeholders without any expression.
@@ -29,13 +32,18 @@ impl<'a> Expressions<'a> {
             request.take("ExpressionAttributeNames");
             request.take("ExpressionAttributeValues");
         }
-        Self::of(request, parameters, limits)
+        Self::of(request, Parameters { exponents: Exponents::Narrow, ..parameters }, limits)
+    }
+
+    /// How the values of the request are read.
+    pub fn reading(&self) -> Reading {
+        self.reading
     }
 
     /// Takes what an update changes.
     pub fn update(&mut self, request: &mut Request) -> Result<Update> {
         if let Some(json) = request.take("AttributeUpdates") {
-            return legacy::attribute_updates(json, self.limits.nesting_levels);
+            return legacy::attribute_updates(json, self.reading);
         }
         let text = request.text("UpdateExpression")?;
         let bytes_max = self.limits.expression_bytes;
@@ -51,7 +59,7 @@ impl<'a> Expressions<'a> {
         if let Some(text) = request.text("ConditionExpression")? {
             return self.parse(&text, ExpressionKind::Condition).map(Some);
         }
-        legacy::expected(request.take("Expected"), operator.as_deref(), self.limits.nesting_levels)
+        legacy::expected(request.take("Expected"), operator.as_deref(), self.reading)
     }
 
     /// Takes what a query reads.
@@ -61,7 +69,7 @@ impl<'a> Expressions<'a> {
             return KeyCondition::parse(&text, &mut self.placeholders, bytes_max).map(Some);
         }
         let json = request.take("KeyConditions");
-        json.map(|json| legacy::key_conditions(json, self.limits.nesting_levels)).transpose()
+        json.map(|json| legacy::key_conditions(json, self.reading)).transpose()
     }
 
     /// Takes what holds for the items that are returned; `older` is the older parameter for it.
@@ -70,7 +78,7 @@ impl<'a> Expressions<'a> {
         if let Some(text) = request.text("FilterExpression")? {
             return self.parse(&text, ExpressionKind::Filter).map(Some);
         }
-        legacy::filter(request.take(older), operator.as_deref(), self.limits.nesting_levels)
+        legacy::filter(request.take(older), operator.as_deref(), self.reading)
     }
 
     /// Takes which parts of items are returned.

@@ -1,5 +1,7 @@
 //! How large requests and items may be: as at AWS, unless the table `[tables]` of the settings file says otherwise.
 
+use super::attribute::json::Reading;
+use super::number::Exponents;
 use crate::config::{BadSetting, File, nearest, text};
 
 /// The limits in force.
@@ -62,6 +64,11 @@ const LIMITS: &[Limit] = &[
 ];
 
 impl Limits {
+    /// How the values of a request are read.
+    pub fn reading(&self, exponents: Exponents) -> Reading {
+        Reading { levels_max: self.nesting_levels, exponents }
+    }
+
     /// Those of a settings file, or what is wrong with the first bad one.
     pub fn load(file: &File) -> Result<Self, BadSetting> {
         let mut limits = Self::default();

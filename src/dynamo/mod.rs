@@ -6,6 +6,7 @@
 pub mod attribute;
 pub mod backup;
 pub mod batch;
+pub mod body;
 pub mod capacity;
 pub mod catalog;
 pub mod changes;
@@ -134,8 +135,8 @@ impl Tables {
             shape::Operation::Unknown => return Err(unknown(String::new())),
         };
         let entry = operations::find(name).ok_or_else(|| unknown(String::new()))?;
-        let json = serde_json::from_slice(body).map_err(|_| shape::malformed())?;
-        shape::check(shape, &json)?;
+        let json = body::parse(body)?;
+        shape::check(shape, &json, &self.limits)?;
         let operation = (entry.read)(Request::new(json)?, &self.limits)?;
         Ok(Call { tables: self.clone(), operation })
     }

@@ -25,11 +25,23 @@ pub struct Number {
     exponent: i16,
 }
 
+/// How large the exponent of a number may be that a request writes. Numbers are in range or not
+/// whatever it says; what is told of those that are not depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exponents {
+    /// 64 bits.
+    Wide,
+    /// 32 bits, as Java's decimals have them, in which the magnitude is reckoned as well. Nothing is told of empty texts.
+    Narrow,
+}
+
 /// Why something is no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotNumber {
     /// It does not read as one.
     Text,
+    /// It is empty, and that is told apart.
+    Empty,
     /// It has more than 38 significant digits.
     Digits,
     /// It is too large.
@@ -42,8 +54,17 @@ impl Number {
     /// Zero.
     pub const ZERO: Self = Self { coefficient: 0, exponent: 0 };
 
-    /// Reads a number: an optional sign, digits with at most one point among them, an optional exponent.
+    /// Reads a number with an exponent of any size that can be.
     pub fn parse(text: &str) -> Result<Self, NotNumber> {
+        Self::parse_with(text, Exponents::Wide)
+    }
+
+    /// Reads a number: an optional sign, digits with at most one point among them, an optional exponent.
+    pub fn parse_with(text: &str, exponents: Exponents) -> Result<Self, NotNumber> {
+        let is_narrow = exponents == Exponents::Narrow;
+        if is_narrow && text.is_empty() {
+            return Err(NotNumber::Empty);
+        }
         let (negative, rest) = match text.as_bytes() {
             [b'-', rest @ ..] => (true, rest),
             [b'+', rest @ ..] | rest => (false, rest),
@@ -79,12 +100,16 @@ impl Number {
         if !any {
             return Err(NotNumber::Text);
         }
-        // To the service that is no number at all: its own would not hold it.
-        if coefficient != 0 && exponent.unsigned_abs() > u64::from(i32::MAX.unsigned_abs()) {
+        let fits = |n: i64| i32::try_from(n).is_ok();
+        if is_narrow && !(fits(exponent) && fits(fraction - exponent)) {
             return Err(NotNumber::Text);
         }
         let exponent = exponent - fraction + zeros;
-        Self::new(if negative { -coefficient } else { coefficient }, exponent)
+        match Self::new(if negative { -coefficient } else { coefficient }, exponent) {
+            // What is reckoned is one more than the magnitude, and that begins anew below once it is too large.
+            Err(NotNumber::Overflow) if is_narrow && !fits(exponent + digits) => Err(NotNumber::Underflow),
+            number => number,
+        }
     }
 
     /// From parts: brings them into the one form, and checks them.
@@ -243,23 +268,10 @@ fn digits_of(coefficient: i128) -> u32 {
     coefficient.unsigned_abs().checked_ilog10().map_or(1, |log| log + 1)
 }
 
+/// An exponent; one that is far out of range whatever stands before it is brought nearer, so that it can be reckoned with.
 fn parse_exponent(text: &[u8]) -> Result<i64, NotNumber> {
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] | rest => (false, rest),
-    };
-    if digits.is_empty() {
-        return Err(NotNumber::Text);
-    }
-    let mut exponent = 0_i64;
-    for &c in digits {
-        if !c.is_ascii_digit() {
-            return Err(NotNumber::Text);
-        }
-        // Whatever is larger is out of range all the same.
-        exponent = (exponent * 10 + i64::from(c - b'0')).min(1 << 40);
-    }
-    Ok(if negative { -exponent } else { exponent })
+    let exponent = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok());
+    exponent.map(|exponent| exponent.clamp(-(1 << 40), 1 << 40)).ok_or(NotNumber::Text)
 }
 
 impl Ord for Number {
@@ -368,11 +380,34 @@ mod tests {
             ("1.00000000000000000000000000000000000001", Digits),
             ("1e126", Overflow),
             ("-1e2147483647", Overflow),
+            ("-1e9223372036854775807", Overflow),
+            ("1e-9223372036854775808", Underflow),
             ("-1e99999999999999999999999999", Text),
             ("1e-131", Underflow),
             ("0.1e-130", Underflow),
         ] {
             assert_eq!(Number::parse(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn narrow_exponents_are_those_of_javas_decimals() {
+        use NotNumber::*;
+        for (text, told) in [
+            ("", Err(Empty)),
+            ("abc", Err(Text)),
+            ("1e126", Err(Overflow)),
+            ("1e2147483646", Err(Overflow)),
+            ("10e2147483646", Err(Underflow)),
+            ("-1e2147483647", Err(Underflow)),
+            ("1e2147483648", Err(Text)),
+            ("1e-2147483647", Err(Underflow)),
+            ("1.5e-2147483647", Err(Text)),
+            ("1e-2147483648", Err(Text)),
+            ("0e99999999999", Err(Text)),
+            ("1.50e2", Ok(n("150"))),
+        ] {
+            assert_eq!(Number::parse_with(text, Exponents::Narrow), told, "{text}");
         }
     }
 

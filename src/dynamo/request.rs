@@ -4,9 +4,8 @@
 use serde_json::{Map, Value as Json};
 
 use super::attribute::Attributes;
-use super::attribute::json::parse_attributes;
+use super::attribute::json::{Reading, parse_attributes};
 use super::error::{Error, Kind, Result, refused};
-use super::limits::Limits;
 use super::shape;
 
 /// The members of a request, or of a structure in it, that nobody has taken yet. One that is null is absent.
@@ -105,8 +104,8 @@ impl Request {
     }
 
     /// Takes a map of attribute values.
-    pub fn attributes(&mut self, name: &str, limits: &Limits) -> Result<Option<Attributes>> {
-        self.take(name).map(|json| parse_attributes(json, limits.nesting_levels)).transpose()
+    pub fn attributes(&mut self, name: &str, reading: Reading) -> Result<Option<Attributes>> {
+        self.take(name).map(|json| parse_attributes(json, reading)).transpose()
     }
 }
 

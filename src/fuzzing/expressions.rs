@@ -2,18 +2,20 @@
 
 use std::sync::LazyLock;
 
+use crate::dynamo::attribute::json::Reading;
 use crate::dynamo::attribute::{Attributes, Value};
 use crate::dynamo::expression::{
     Condition, EXPRESSION_BYTES_MAX, ExpressionKind, ItemLimits, KeyCondition, Placeholders, Projection,
     Update, legacy,
 };
-use crate::dynamo::number::Number;
+use crate::dynamo::number::{Exponents, Number};
 use crate::dynamo::schema::Keys;
 use crate::dynamo::validate::table::KeyType;
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys::of(&[("pk", KeyType::S)], &[("sk", KeyType::N)]));
 
 const LIMITS: ItemLimits = ItemLimits { bytes_max: 400 << 10, depth_max: 32 };
+const READING: Reading = Reading { levels_max: 32, exponents: Exponents::Wide };
 
 /// An expression of any kind, or one of the older parameters: is read or refused. What is read is applied to an item: a
 /// projection returns no attribute that it does not name, an update changes none.
@@ -37,20 +39,21 @@ pub fn expressions(input: &[u8]) {
         update(&changes, &item);
     }
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(text) {
-        for condition in
-            [legacy::expected(Some(json.clone()), None, 32), legacy::filter(Some(json.clone()), None, 32)]
-        {
+        for condition in [
+            legacy::expected(Some(json.clone()), None, READING),
+            legacy::filter(Some(json.clone()), None, READING),
+        ] {
             condition.ok().flatten().inspect(|condition| {
                 condition.holds(&item);
             });
         }
-        if let Ok(keys) = legacy::key_conditions(json.clone(), 32) {
+        if let Ok(keys) = legacy::key_conditions(json.clone(), READING) {
             let _ = keys.resolve(&KEYS);
         }
         if let Ok(projection) = legacy::attributes_to_get(json.clone()) {
             project(&projection, &item);
         }
-        if let Ok(changes) = legacy::attribute_updates(json, 32) {
+        if let Ok(changes) = legacy::attribute_updates(json, READING) {
             update(&changes, &item);
         }
     }

@@ -12,6 +12,7 @@ use crate::dynamo::attribute::json::{parse_attributes, put_attributes};
 use crate::dynamo::attribute::{Attributes, size};
 use crate::dynamo::item::due_ms;
 use crate::dynamo::limits::Limits;
+use crate::dynamo::number::Exponents;
 use crate::dynamo::rows::{index_key, item_row, space_prefix, table_key};
 use crate::dynamo::schema::Schema;
 use crate::engine::inspect::Inspection;
@@ -78,8 +79,8 @@ fn parse_key(schema: &Schema, text: &str) -> Result<Vec<u8>, Failure> {
         Failure::Usage(format!("the key: {why}; it is JSON like {{{}}}", parts.collect::<Vec<_>>().join(",")))
     };
     let json: Value = serde_json::from_str(text).map_err(|error| usage(&error))?;
-    let depth_max = Limits::default().nesting_levels;
-    let key = parse_attributes(json, depth_max).map_err(|error| usage(&super::super::tables::why(&error)))?;
+    let reading = Limits::default().reading(Exponents::Wide);
+    let key = parse_attributes(json, reading).map_err(|error| usage(&super::super::tables::why(&error)))?;
     table_key(&schema.keys, &key).ok_or_else(|| usage(&"a part is missing, or of another type"))
 }
 

@@ -21,6 +21,7 @@ use crate::dynamo::attribute::json::parse_attributes;
 use crate::dynamo::context::Context;
 use crate::dynamo::item::write::{Change, Write, aim_all, lock};
 use crate::dynamo::limits::Limits;
+use crate::dynamo::number::Exponents;
 use crate::dynamo::schema::Schema;
 use crate::dynamo::validate::table::KeyType;
 use crate::store::{LockSet, Tier};
@@ -248,10 +249,10 @@ impl Import {
     /// Puts what a line says into the lot; what is wrong with it.
     fn import_line(&mut self, line: &[u8]) -> Result<(), String> {
         let mut json: Json = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-        let depth_max = self.tables.limits().nesting_levels;
+        let reading = self.tables.limits().reading(Exponents::Wide);
         let mut attributes = |member: &str| -> Result<_, String> {
             let member = json.get_mut(member).map(Json::take).filter(|member| !member.is_null());
-            member.map(|member| parse_attributes(member, depth_max)).transpose().map_err(|error| why(&error))
+            member.map(|member| parse_attributes(member, reading)).transpose().map_err(|error| why(&error))
         };
         let change = match (attributes("Item")?, attributes("NewImage")?, attributes("Keys")?) {
             (Some(item), ..) | (None, Some(item), _) => Change::Put(item),

@@ -8,7 +8,16 @@ use serde_json::Value as Json;
 
 use super::{Attributes, Value};
 use crate::dynamo::error::{Error, Kind, Result, invalid, refused};
-use crate::dynamo::number::{NotNumber, Number};
+use crate::dynamo::number::{Exponents, NotNumber, Number};
+
+/// How values are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// How many levels a value may have, itself being one.
+    pub levels_max: usize,
+    /// How large the exponents of numbers may be.
+    pub exponents: Exponents,
+}
 
 /// The names of the types.
 const TYPES: [&str; 10] = ["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"];
@@ -16,9 +25,7 @@ const TYPES: [&str; 10] = ["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L",
 /// The wire's words for what is no number; `text` is what was sent.
 pub fn not_number(why: NotNumber, text: &str) -> Error {
     invalid(match why {
-        NotNumber::Text if text.is_empty() => {
-            "The parameter cannot be converted to a numeric value".to_owned()
-        }
+        NotNumber::Empty => "The parameter cannot be converted to a numeric value".to_owned(),
         NotNumber::Text => format!("The parameter cannot be converted to a numeric value: {text}"),
         NotNumber::Digits => "Attempting to store more than 38 significant digits in a Number".to_owned(),
         NotNumber::Overflow => {
@@ -32,18 +39,20 @@ pub fn not_number(why: NotNumber, text: &str) -> Error {
     })
 }
 
-/// Reads a map of values: an item or a key. Each may have `levels_max` levels.
-pub fn parse_attributes(json: Json, levels_max: usize) -> Result<Attributes> {
+/// Reads a map of values: an item or a key.
+pub fn parse_attributes(json: Json, reading: Reading) -> Result<Attributes> {
     let Json::Object(map) = json else { return Err(unexpected()) };
     if map.contains_key("") {
         return Err(invalid("Empty attribute name"));
     }
-    map.into_iter().map(|(name, value)| Ok((name, parse_value(value, levels_max)?))).collect()
+    map.into_iter().map(|(name, value)| Ok((name, parse_value(value, reading)?))).collect()
 }
 
-/// Reads a value, which may have `levels_max` levels, itself being one.
-pub fn parse_value(json: Json, levels_max: usize) -> Result<Value> {
-    let below_max = levels_max.checked_sub(1).ok_or_else(too_deep)?;
+/// Reads a value.
+pub fn parse_value(json: Json, reading: Reading) -> Result<Value> {
+    let levels_max = reading.levels_max.checked_sub(1).ok_or_else(too_deep)?;
+    let below = Reading { levels_max, ..reading };
+    let number = |text: &str| parse_number(text, reading.exponents);
     let map = match json {
         Json::Object(map) => map,
         Json::Null => serde_json::Map::new(),
@@ -63,7 +72,7 @@ pub fn parse_value(json: Json, levels_max: usize) -> Result<Value> {
     }
     Ok(match (&name[..], content) {
         ("S", Json::String(text)) => Value::S(text),
-        ("N", Json::String(text)) => Value::N(parse_number(&text)?),
+        ("N", Json::String(text)) => Value::N(number(&text)?),
         ("B", Json::String(text)) => Value::B(parse_binary(&text)?),
         ("BOOL", Json::Bool(is_true)) => Value::Bool(is_true),
         ("NULL", Json::Bool(true)) => Value::Null,
@@ -71,12 +80,12 @@ pub fn parse_value(json: Json, levels_max: usize) -> Result<Value> {
             return Err(parameter("Null attribute value types must have the value of true"));
         }
         ("SS", Json::Array(list)) => Value::Ss(parse_set(&list, &STRINGS, |text| Ok(text.to_owned()))?),
-        ("NS", Json::Array(list)) => Value::Ns(parse_set(&list, &NUMBERS, parse_number)?),
+        ("NS", Json::Array(list)) => Value::Ns(parse_set(&list, &NUMBERS, number)?),
         ("BS", Json::Array(list)) => Value::Bs(parse_set(&list, &BINARIES, parse_binary)?),
         ("L", Json::Array(list)) => {
-            Value::L(list.into_iter().map(|one| parse_value(one, below_max)).collect::<Result<_>>()?)
+            Value::L(list.into_iter().map(|one| parse_value(one, below)).collect::<Result<_>>()?)
         }
-        ("M", map @ Json::Object(_)) => Value::M(parse_attributes(map, below_max)?),
+        ("M", map @ Json::Object(_)) => Value::M(parse_attributes(map, below)?),
         _ => return Err(unexpected()),
     })
 }
@@ -88,9 +97,8 @@ pub fn too_deep() -> Error {
     )
 }
 
-/// Reads a number.
-pub fn parse_number(text: &str) -> Result<Number> {
-    Number::parse(text).map_err(|why| not_number(why, text))
+fn parse_number(text: &str, exponents: Exponents) -> Result<Number> {
+    Number::parse_with(text, exponents).map_err(|why| not_number(why, text))
 }
 
 fn parse_binary(text: &str) -> Result<Vec<u8>> {
@@ -233,8 +241,10 @@ mod tests {
     use super::super::tests::any_item;
     use super::*;
 
+    const READING: Reading = Reading { levels_max: 32, exponents: Exponents::Wide };
+
     fn wrong(text: &str) -> String {
-        match parse_value(serde_json::from_str(text).unwrap(), 32) {
+        match parse_value(serde_json::from_str(text).unwrap(), READING) {
             Err(Error::Refused(refusal)) => refusal.message,
             other => panic!("{other:?}"),
         }
@@ -260,7 +270,7 @@ mod tests {
         assert!(wrong(r#"{"NULL":false}"#).ends_with("must have the value of true"));
         let deep =
             |levels: usize| format!("{}{{\"S\":\"\"}}{}", "{\"L\":[".repeat(levels), "]}".repeat(levels));
-        assert!(parse_value(serde_json::from_str(&deep(31)).unwrap(), 32).is_ok());
+        assert!(parse_value(serde_json::from_str(&deep(31)).unwrap(), READING).is_ok());
         assert!(wrong(&deep(32)).starts_with("Nesting Levels have exceeded"));
     }
 
@@ -269,7 +279,7 @@ mod tests {
         fn items_come_back(item in any_item()) {
             let mut out = Vec::new();
             put_attributes(&mut out, &item);
-            prop_assert_eq!(parse_attributes(serde_json::from_slice(&out).unwrap(), 32).unwrap(), item);
+            prop_assert_eq!(parse_attributes(serde_json::from_slice(&out).unwrap(), READING).unwrap(), item);
         }
     }
 }

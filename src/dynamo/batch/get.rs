@@ -4,13 +4,14 @@ use serde_json::Value as Json;
 
 use crate::dynamo::attribute::Attributes;
 use crate::dynamo::attribute::encoding::size_of;
-use crate::dynamo::attribute::json::put_attributes;
+use crate::dynamo::attribute::json::{parse_attributes, put_attributes, put_list};
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
 use crate::dynamo::expression::Projection;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
+use crate::dynamo::number::Exponents;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::read::get::{put_shown, row_of};
 use crate::dynamo::reply::Object;
@@ -116,9 +117,7 @@ impl Asked {
         let mut expressions = Expressions::of(&mut request, GET, limits)?;
         let projection = expressions.projection(&mut request)?;
         expressions.finish()?;
-        let keys = keys
-            .into_iter()
-            .map(|key| crate::dynamo::attribute::json::parse_attributes(key, limits.nesting_levels));
+        let keys = keys.into_iter().map(|key| parse_attributes(key, limits.reading(Exponents::Wide)));
         Ok(Self {
             table: table_name(&named)?,
             named,
@@ -132,7 +131,7 @@ impl Asked {
     /// As a request for only these keys.
     fn again(&self, keys: &[&Attributes]) -> Vec<u8> {
         let mut again = Object::new();
-        crate::dynamo::attribute::json::put_list(again.member("Keys"), keys, |out, key| {
+        put_list(again.member("Keys"), keys, |out, key| {
             put_attributes(out, key);
         });
         for (name, value) in self.rest.as_object().into_iter().flatten() {

@@ -10,6 +10,7 @@ use crate::dynamo::error::Result;
 use crate::dynamo::item::metrics::Metrics;
 use crate::dynamo::item::write::{Aimed, Change, Write, aim_all, lock_aimed};
 use crate::dynamo::limits::Limits;
+use crate::dynamo::number::Exponents;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, table_name};
@@ -99,7 +100,7 @@ fn lot_len(writes: &[Aimed<'_>]) -> usize {
 }
 
 fn read(named: &str, write: Asked, limits: &Limits) -> Result<Write> {
-    let attributes = |json: &Json| parse_attributes(json.clone(), limits.nesting_levels);
+    let attributes = |json: &Json| parse_attributes(json.clone(), limits.reading(Exponents::Narrow));
     let change = match write {
         Asked::Put(item) => Change::Put(attributes(item)?),
         Asked::Delete(key) => Change::Delete(attributes(key)?),

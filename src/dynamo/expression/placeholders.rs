@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::super::attribute::json::parse_value;
+use super::super::attribute::json::{Reading, parse_value};
 use super::super::attribute::{Attributes, Value};
 use super::super::error::{Error, Kind, Result, invalid, refused};
 use super::token;
@@ -33,12 +33,11 @@ impl Placeholders {
         Self::default()
     }
 
-    /// Reads `ExpressionAttributeNames` and `ExpressionAttributeValues`, where a request has them. Values may have
-    /// `depth_max` levels.
-    pub fn read(names: Option<Json>, values: Option<Json>, depth_max: usize) -> Result<Self> {
+    /// Reads `ExpressionAttributeNames` and `ExpressionAttributeValues`, where a request has them.
+    pub fn read(names: Option<Json>, values: Option<Json>, reading: Reading) -> Result<Self> {
         let given = |json: &Json| !json.is_null();
         let names = names.filter(given).map(parse_names).transpose()?;
-        let values = values.filter(given).map(|json| parse_values(json, depth_max)).transpose()?;
+        let values = values.filter(given).map(|json| parse_values(json, reading)).transpose()?;
         Self::new(names, values)
     }
 
@@ -133,7 +132,7 @@ fn parse_names(json: Json) -> Result<BTreeMap<String, String>> {
         .collect()
 }
 
-fn parse_values(json: Json, depth_max: usize) -> Result<Attributes> {
+fn parse_values(json: Json, reading: Reading) -> Result<Attributes> {
     let parameter = "ExpressionAttributeValues";
     let Json::Object(map) = json else {
         return Err(refused(Kind::Serialization, format!("Unexpected value type in {parameter}")));
@@ -141,7 +140,7 @@ fn parse_values(json: Json, depth_max: usize) -> Result<Attributes> {
     map.into_iter()
         .map(|(key, value)| {
             check_key(parameter, b':', &key)?;
-            match parse_value(value, depth_max) {
+            match parse_value(value, reading) {
                 Ok(value) => Ok((key, value)),
                 Err(Error::Refused(refusal)) if refusal.kind == Kind::Validation => {
                     let what = &refusal.message;

@@ -6,6 +6,7 @@ use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
+use crate::dynamo::number::Exponents;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::request::{Request, unexpected};
 use crate::dynamo::validate::expressions::{PUT_OR_DELETE, UPDATE};
@@ -20,7 +21,7 @@ impl Operation for PutItem {
         let mut expressions = Expressions::of(&mut request, PUT_OR_DELETE, limits)?;
         let condition = expressions.condition(&mut request)?;
         expressions.finish()?;
-        let item = request.attributes("Item", limits)?.ok_or_else(unexpected)?;
+        let item = request.attributes("Item", limits.reading(Exponents::Wide))?.ok_or_else(unexpected)?;
         let write = Write {
             table: request.table_name()?,
             change: Change::Put(item),
@@ -45,7 +46,7 @@ impl Operation for UpdateItem {
         let update = expressions.update(&mut request)?;
         let condition = expressions.condition(&mut request)?;
         expressions.finish()?;
-        let key = request.attributes("Key", limits)?.ok_or_else(unexpected)?;
+        let key = request.attributes("Key", limits.reading(Exponents::Wide))?.ok_or_else(unexpected)?;
         let write = Write {
             table: request.table_name()?,
             change: Change::Update(key, update),
@@ -69,7 +70,7 @@ impl Operation for DeleteItem {
         let mut expressions = Expressions::of(&mut request, PUT_OR_DELETE, limits)?;
         let condition = expressions.condition(&mut request)?;
         expressions.finish()?;
-        let key = request.attributes("Key", limits)?.ok_or_else(unexpected)?;
+        let key = request.attributes("Key", limits.reading(Exponents::Wide))?.ok_or_else(unexpected)?;
         let write = Write {
             table: request.table_name()?,
             change: Change::Delete(key),

@@ -29,12 +29,6 @@ pub struct BatchExecuteStatement {
 impl Operation for BatchExecuteStatement {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
         let statements = request.list("Statements")?.unwrap_or_default();
-        if statements.len() > limits.batch_write_items {
-            return Err(invalid(format!(
-                "Member must have length less than or equal to {}",
-                limits.batch_write_items
-            )));
-        }
         let read = |json| of_its_own(Member::of(&mut Request::new(json)?, limits));
         let members = statements.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         let mut reads = members.iter().flatten().map(|member| member.statement.is_read());

@@ -12,6 +12,7 @@ use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::limits::Limits;
+use crate::dynamo::number::Exponents;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::Request;
@@ -43,7 +44,7 @@ impl Asked {
         let text = request.needed_text("Statement")?;
         let parameters = request.list("Parameters")?.unwrap_or_default();
         let binding = next_token::binding(&text, &Json::from(parameters.clone()).to_string());
-        let value = |json| parse_value(json, limits.nesting_levels);
+        let value = |json| parse_value(json, limits.reading(Exponents::Narrow));
         Ok(Self {
             text,
             parameters: parameters.into_iter().map(value).collect::<Result<_>>()?,

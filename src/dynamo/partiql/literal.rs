@@ -9,7 +9,7 @@ use super::token::TokenKind;
 use crate::dynamo::attribute::{Attributes, Value, json};
 use crate::dynamo::error::{Error, Result, invalid};
 use crate::dynamo::expression::Step;
-use crate::dynamo::number::Number;
+use crate::dynamo::number::{Exponents, NotNumber, Number};
 
 impl Parser<'_> {
     /// Whether a value stands here.
@@ -151,13 +151,14 @@ impl Parser<'_> {
         }
         let text = format!("{sign}{}", self.word());
         self.advance();
-        if !has_scale(&text) {
-            return Err(malformed(""));
+        match Number::parse_with(&text, Exponents::Narrow) {
+            Ok(number) => Ok(Value::N(number)),
+            Err(NotNumber::Text | NotNumber::Empty) => Err(malformed("")),
+            Err(why) => Err(match json::not_number(why, &text) {
+                Error::Refused(refusal) => invalid(format!("{} under {}", refusal.message, self.place())),
+                error @ Error::Store(_) => error,
+            }),
         }
-        Number::parse(&text).map(Value::N).map_err(|why| match json::not_number(why, &text) {
-            Error::Refused(refusal) => invalid(format!("{} under {}", refusal.message, self.place())),
-            error @ Error::Store(_) => error,
-        })
     }
 
     /// Where in the value the parser is, as errors tell it.
@@ -177,14 +178,6 @@ impl Parser<'_> {
         }
         place
     }
-}
-
-/// Whether a number's scale is a number of 32 bits: the service can read no other.
-fn has_scale(text: &str) -> bool {
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let fraction = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i64);
-    let exponent = exponent.parse::<i32>();
-    exponent.is_ok_and(|exponent| i32::try_from(fraction - i64::from(exponent)).is_ok())
 }
 
 fn set<T: Ord + std::fmt::Display>(values: Vec<T>) -> Result<BTreeSet<T>> {

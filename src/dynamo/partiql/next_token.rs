@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::codec::digest::digest;
 use crate::dynamo::attribute::Attributes;
-use crate::dynamo::attribute::json::{parse_attributes, put_attributes};
+use crate::dynamo::attribute::json::{Reading, parse_attributes, put_attributes};
 use crate::dynamo::error::{Result, invalid};
+use crate::dynamo::number::Exponents;
 
 /// The version of tokens that this program writes.
 const VERSION: u8 = 1;
@@ -59,7 +60,8 @@ pub(super) fn place(token: &str, expected: Binding) -> Result<Place> {
     } else {
         let json = serde_json::from_slice(json).map_err(|_| wrong())?;
         // Keys are no lists and no maps.
-        Some(parse_attributes(json, 1).map_err(|_| wrong())?)
+        let reading = Reading { levels_max: 1, exponents: Exponents::Wide };
+        Some(parse_attributes(json, reading).map_err(|_| wrong())?)
     };
     Ok(Place { range: u32::from_be_bytes(*range), after })
 }

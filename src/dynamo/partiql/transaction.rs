@@ -28,12 +28,6 @@ impl Operation for ExecuteTransaction {
         let token = request.text("ClientRequestToken")?;
         let token = token.map(|token| Token::new(&token, statements.to_string().as_bytes()));
         let serde_json::Value::Array(statements) = statements else { return Err(unexpected()) };
-        if statements.len() > limits.transact_items {
-            return Err(invalid(format!(
-                "Member must have length less than or equal to {}",
-                limits.transact_items
-            )));
-        }
         let read = |(at, json)| {
             let asked = Asked::of(&mut Request::new(json)?, limits)?;
             in_member(at, asked.parse(limits))

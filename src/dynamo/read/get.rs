@@ -10,6 +10,7 @@ use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expression::Projection;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
+use crate::dynamo::number::Exponents;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, unexpected};
@@ -35,7 +36,7 @@ impl Operation for GetItem {
         expressions.finish()?;
         Ok(Self {
             table: request.table_name()?,
-            key: request.attributes("Key", limits)?.ok_or_else(unexpected)?,
+            key: request.attributes("Key", limits.reading(Exponents::Wide))?.ok_or_else(unexpected)?,
             projection,
             is_consistent: request.boolean("ConsistentRead")?.unwrap_or(false),
             detail: Detail::of(&mut request)?,

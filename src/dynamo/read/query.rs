@@ -38,7 +38,6 @@ impl Asked {
         request: &mut Request,
         select: Select,
         (expressions, older): (&mut Expressions, &str),
-        limits: &Limits,
     ) -> Result<Self> {
         let filter = expressions.filter(request, older)?;
         let projection = expressions.projection(request)?;
@@ -48,7 +47,7 @@ impl Asked {
             select,
             filter,
             projection,
-            start: request.attributes("ExclusiveStartKey", limits)?,
+            start: request.attributes("ExclusiveStartKey", expressions.reading())?,
             rows_max: request
                 .integer("Limit")?
                 .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX)),
@@ -128,7 +127,7 @@ impl Operation for Query {
         let filter_name = if request.has("QueryFilter") { "QueryFilter" } else { "Filter Expression" };
         let mut expressions = Expressions::of(&mut request, QUERY, limits)?;
         let keys = expressions.key_condition(&mut request)?;
-        let asked = Asked::read(&mut request, select, (&mut expressions, "QueryFilter"), limits)?;
+        let asked = Asked::read(&mut request, select, (&mut expressions, "QueryFilter"))?;
         let keys = keys.ok_or_else(|| {
             invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
         })?;
@@ -201,7 +200,7 @@ impl Operation for Scan {
         let select = select_of_scan(request.json())?;
         let part = part_of_scan(request.json())?;
         let mut expressions = Expressions::of(&mut request, SCAN, limits)?;
-        let asked = Asked::read(&mut request, select, (&mut expressions, "ScanFilter"), limits)?;
+        let asked = Asked::read(&mut request, select, (&mut expressions, "ScanFilter"))?;
         expressions.finish()?;
         let (segment, total) = part.map_or((0, 1), |(segment, total)| (segment.into(), total.into()));
         Ok(Self { asked, segment, total })

@@ -1,7 +1,7 @@
 //! What requests look like, and whether one does: checked before any operation sees it, so that none has to.
 //!
 //! First the types, [`types`]; then every constraint, [`violations`], the violated ones being told together. Both know only
-//! model.txt, which describes what each operation takes.
+//! model.txt, which describes what each operation takes, and the settings that it names.
 
 mod model;
 mod operations;
@@ -16,13 +16,14 @@ use serde_json::Value as Json;
 pub use table_name::table_name;
 
 use super::error::{Kind, Refusal};
+use super::limits::Limits;
 
 /// Checks a request against the input of its operation. What has passed holds no member of a wrong type, no null in lists
 /// and maps but among attribute values, and all that is required.
-pub fn check(operation: &Shape, request: &Json) -> Result<(), Refusal> {
+pub fn check(operation: &Shape, request: &Json, limits: &Limits) -> Result<(), Refusal> {
     types::check(operation, request, types::Place::Element)
         .map_err(|message| Refusal::new(Kind::Serialization, message))?;
-    violations::check(operation, request)
+    violations::check(operation, request, limits)
 }
 
 /// A request that is no JSON, or no object.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use crate::dynamo::limits::Limits;
+
 /// What a part of a request looks like.
 #[derive(Debug)]
 pub struct Shape {
@@ -66,7 +68,12 @@ pub struct Bounds {
     pub min: Option<i64>,
     /// At most.
     pub max: Option<i64>,
+    /// The setting that says so instead.
+    setting: Option<Setting>,
 }
+
+/// A limit that a setting can lift.
+type Setting = fn(&Limits) -> usize;
 
 /// What text may consist of.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,7 +123,13 @@ impl Bounds {
     fn read(text: &str) -> Option<Self> {
         let (min, max) = text.split_once("..")?;
         let bound = |text: &str| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
-        Some(Self { min: bound(min)?, max: bound(max)? })
+        Some(Self { min: bound(min)?, max: bound(max)?, setting: None })
+    }
+
+    /// As settings have them.
+    pub(super) fn with(self, limits: &Limits) -> Self {
+        let max = self.setting.map_or(self.max, |setting| i64::try_from(setting(limits)).ok());
+        Self { max, ..self }
     }
 
     /// Whether the value lies within.
@@ -160,6 +173,15 @@ impl Model {
     }
 }
 
+fn setting(name: &str) -> Option<Setting> {
+    match name {
+        "batch-get-items-max" => Some(|limits| limits.batch_get_items),
+        "batch-write-items-max" => Some(|limits| limits.batch_write_items),
+        "transact-items-max" => Some(|limits| limits.transact_items),
+        _ => None,
+    }
+}
+
 fn find(name: Option<&str>, names: &HashMap<&'static str, Id>) -> Result<Id, String> {
     let name = name.ok_or("a shape's name is missing")?;
     names.get(name).copied().ok_or_else(|| format!("there is no shape {name}"))
@@ -190,7 +212,12 @@ impl Shape {
         if bounds.is_some() {
             words.next();
         }
-        let bounds = bounds.unwrap_or_default();
+        let mut bounds = bounds.unwrap_or_default();
+        let setting = words.peek().and_then(|word| setting(word));
+        if setting.is_some() {
+            words.next();
+            bounds.setting = setting;
+        }
         let kind = match kind {
             "operation" | "structure" => Kind::Structure(Vec::new()),
             "list" => Kind::List(bounds, find(words.next(), names)?),

@@ -57,12 +57,30 @@ fn repeated(rows: &str) -> String {
 }
 
 fn check_named(operation: &str, request: &Json) -> Result<(), Refusal> {
-    check(super::operation(operation).unwrap_or_else(|| panic!("no operation {operation}")), request)
+    let shape = super::operation(operation).unwrap_or_else(|| panic!("no operation {operation}"));
+    check(shape, request, &Limits::default())
 }
 
 #[test]
 fn constraints() {
     run(include_str!("tests/constraints.txt"), check_named);
+}
+
+#[test]
+fn lengths_go_as_far_as_settings_lift_them() {
+    let request = |text: &str| serde_json::from_str::<Json>(text).unwrap();
+    let writes = r#"{"PutRequest": {"Item": {}}}, "#.repeat(30);
+    let writes = writes.trim_end_matches(", ");
+    let actions = r#"{"Get": {"TableName": "abc", "Key": {}}}, "#.repeat(130);
+    let actions = actions.trim_end_matches(", ");
+    let limits = Limits { batch_write_items: 30, transact_items: 130, ..Limits::default() };
+    for (name, text) in [
+        ("BatchWriteItem", format!(r#"{{"RequestItems": {{"abc": [{writes}]}}}}"#)),
+        ("TransactGetItems", format!(r#"{{"TransactItems": [{actions}]}}"#)),
+    ] {
+        assert!(check(operation(name).unwrap(), &request(&text), &limits).is_ok(), "{name}");
+        assert!(check_named(name, &request(&text)).is_err(), "{name}");
+    }
 }
 
 #[test]

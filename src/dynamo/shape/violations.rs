@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::model::{Bounds, Kind, Letters, Member, Need, Shape};
 use super::shown;
 use crate::dynamo::error::{Kind as Exception, Refusal};
+use crate::dynamo::limits::Limits;
 
 /// How many are told.
 const TOLD_MAX: usize = 10;
@@ -30,18 +31,18 @@ enum Step<'a> {
 }
 
 /// What has been found.
-#[derive(Default)]
-struct Violations {
+struct Violations<'a> {
     texts: Vec<String>,
+    limits: &'a Limits,
 }
 
 /// Checks a request, whose types are right.
-pub(super) fn check(operation: &Shape, request: &Json) -> Result<(), Refusal> {
+pub(super) fn check(operation: &Shape, request: &Json, limits: &Limits) -> Result<(), Refusal> {
     let Kind::Structure(members) = &operation.kind else { return Ok(()) };
     for member in members.iter().filter(|member| member.need == Need::First) {
         check_first(operation, member, request)?;
     }
-    let mut violations = Violations::default();
+    let mut violations = Violations { texts: Vec::new(), limits };
     violations.check_members(members, request, None);
     match violations.texts.len() {
         0 => Ok(()),
@@ -74,7 +75,7 @@ fn check_first(operation: &Shape, member: &Member, request: &Json) -> Result<(),
     Err(Refusal::new(Exception::Validation, message))
 }
 
-impl Violations {
+impl Violations<'_> {
     fn is_full(&self) -> bool {
         self.texts.len() >= TOLD_MAX
     }
@@ -189,7 +190,7 @@ impl Violations {
     }
 
     fn check_length(&mut self, bounds: Bounds, length: usize, shape: &Shape, value: &Json, path: &Path<'_>) {
-        if let Some(constraint) = length_violated(bounds, || length, length) {
+        if let Some(constraint) = length_violated(bounds.with(self.limits), || length, length) {
             self.add(&format!("'{}'", shown::value(shape, value)), path, &constraint);
         }
     }
@@ -215,10 +216,11 @@ impl Violations {
     /// The lengths of lists that are a map's values.
     fn check_lists_within(&mut self, of: &Shape, shape: &Shape, value: &Json, path: &Path<'_>) {
         let (Kind::List(bounds, _), Json::Object(map)) = (&of.kind, value) else { return };
+        let bounds = bounds.with(self.limits);
         for one in map.values() {
             let Json::Array(list) = one else { continue };
-            if length_violated(*bounds, || list.len(), list.len()).is_some() && !self.is_full() {
-                let all = lengths(*bounds).collect::<Vec<_>>().join(", ");
+            if length_violated(bounds, || list.len(), list.len()).is_some() && !self.is_full() {
+                let all = lengths(bounds).collect::<Vec<_>>().join(", ");
                 let shown = format!("'{}'", shown::value(shape, value));
                 self.add(&shown, path, &format!("Map value must satisfy constraint: [{all}]"));
             }

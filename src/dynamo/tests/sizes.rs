@@ -164,9 +164,21 @@ fn transactions_and_batches_that_are_too_large() {
     let take = |n: usize| json!({"Delete": {"TableName": "sizes", "Key": key(&n.to_string(), "b")}});
     world.must("TransactWriteItems", &json!({"TransactItems": (0..11).map(take).collect::<Json>()}));
     let keys = |count: usize| (0..count).map(|n| key(&n.to_string(), "b")).collect::<Json>();
-    let batch = |count: usize| json!({"RequestItems": {"sizes": {"Keys": keys(count)}}});
-    let told = refusal(&mut world, "BatchGetItem", &batch(101));
-    assert!(told.ends_with(&at_most("requestItems.sizes.member.keys", 100)), "{told}");
+    // Measured at AWS by nubo-db/dynamodb-conformance, and by moto for what is too many of two tables together.
+    let batch = |tables: Json| json!({"RequestItems": tables});
+    assert_eq!(
+        refusal(&mut world, "BatchGetItem", &batch(json!({"sizes": {"Keys": keys(101)}}))),
+        format!(
+            "ValidationException: 1 validation error detected: Value{}",
+            at_most("RequestItems.sizes.member.Keys", 100)
+        )
+    );
+    let two = json!({"sizes": {"Keys": keys(75)}, "others": {"Keys": keys(26)}});
+    assert_eq!(
+        refusal(&mut world, "BatchGetItem", &batch(two)),
+        "ValidationException: Too many items requested for the BatchGetItem call"
+    );
+    world.must("BatchGetItem", &batch(json!({"sizes": {"Keys": keys(100)}})));
     let deletes = |count: usize| {
         let all = (0..count).map(|n| json!({"DeleteRequest": {"Key": key(&n.to_string(), "b")}}));
         json!({"RequestItems": {"sizes": all.collect::<Json>()}})
@@ -174,4 +186,40 @@ fn transactions_and_batches_that_are_too_large() {
     world.must("BatchWriteItem", &deletes(25));
     let told = refusal(&mut world, "BatchWriteItem", &deletes(26));
     assert!(told.contains("[Member must have length less than or equal to 25, "), "{told}");
+}
+
+/// A value of so many maps in each other.
+fn deep(levels: usize) -> Json {
+    (0..levels).fold(json!({"S": "x"}), |value, _| json!({"M": {"m": value}}))
+}
+
+#[test]
+fn values_that_lie_too_deep_for_any_parser() {
+    let mut world = begin();
+    let too_deep = "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond \
+                    supported limit";
+    for levels in [32, 63, 64, 100, 400] {
+        let mut item = key("deep", "b");
+        item["m"] = deep(levels);
+        let put = json!({"TableName": "sizes", "Item": item});
+        assert_eq!(refusal(&mut world, "PutItem", &put), format!("ValidationException: {too_deep}"));
+        // Of several parameters that are wrong, the first is told.
+        let statement = |parameters: Json| {
+            json!({"Statement": "SELECT * FROM sizes WHERE a = 'a' AND b = 'b' AND x = ? AND y = ?",
+                "Parameters": parameters})
+        };
+        let statements = json!([
+            statement(json!([deep(levels), {"N": "x"}])),
+            statement(json!([{"N": "x"}, deep(levels)]))
+        ]);
+        let told = world.must("BatchExecuteStatement", &json!({"Statements": statements}));
+        assert_eq!(told["Responses"][0]["Error"]["Message"], too_deep);
+        let no_number = "The parameter cannot be converted to a numeric value: x";
+        assert_eq!(told["Responses"][1]["Error"]["Message"], no_number);
+        // Nobody looks at what nobody knows.
+        world.must(
+            "PutItem",
+            &json!({"TableName": "sizes", "Item": key("deep", "b"), "Unknown": deep(levels)}),
+        );
+    }
 }

@@ -9,6 +9,7 @@ use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expression::Projection;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
+use crate::dynamo::number::Exponents;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::read::get::{put_shown, row_of};
 use crate::dynamo::reply::Object;
@@ -40,18 +41,12 @@ pub struct TransactGetItems {
 impl Operation for TransactGetItems {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
         let items = request.list("TransactItems")?.unwrap_or_default();
-        if items.len() > limits.transact_items {
-            return Err(invalid(format!(
-                "Member must have length less than or equal to {}",
-                limits.transact_items
-            )));
-        }
         let read = |json| {
             let mut get = Request::new(json)?.structure("Get")?.ok_or_else(unexpected)?;
             let mut expressions = Expressions::in_transaction(&mut get, GET, limits)?;
             let projection = expressions.projection(&mut get)?;
             expressions.finish()?;
-            let key = get.attributes("Key", limits)?.ok_or_else(unexpected)?;
+            let key = get.attributes("Key", limits.reading(Exponents::Narrow))?.ok_or_else(unexpected)?;
             Ok(Get { table: get.table_name()?, key, projection })
         };
         let gets = items.into_iter().map(read).collect::<Result<_>>()?;

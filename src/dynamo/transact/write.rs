@@ -12,6 +12,7 @@ use crate::dynamo::expressions::Expressions;
 use crate::dynamo::item::metrics::Metrics;
 use crate::dynamo::item::write::{Aimed, Change, Write, lock};
 use crate::dynamo::limits::Limits;
+use crate::dynamo::number::Exponents;
 use crate::dynamo::operations::Operation;
 use crate::dynamo::reply::Object;
 use crate::dynamo::request::{Request, unexpected};
@@ -34,12 +35,6 @@ impl Operation for TransactWriteItems {
         let token = request.text("ClientRequestToken")?;
         let token = token.map(|token| Token::new(&token, items.to_string().as_bytes()));
         let Json::Array(items) = items else { return Err(unexpected()) };
-        if items.len() > limits.transact_items {
-            return Err(invalid(format!(
-                "Member must have length less than or equal to {}",
-                limits.transact_items
-            )));
-        }
         let writes =
             items.into_iter().map(|item| read(&Request::new(item)?, limits)).collect::<Result<_>>()?;
         let wants_metrics = request.text("ReturnItemCollectionMetrics")?.as_deref() == Some("SIZE");
@@ -136,10 +131,11 @@ fn read(request: &Request, limits: &Limits) -> Result<Write> {
     let update = if name == "Update" { Some(expressions.update(&mut action)?) } else { None };
     let condition = expressions.condition(&mut action)?;
     expressions.finish()?;
+    let reading = limits.reading(Exponents::Narrow);
     let change = match (name, update) {
-        ("Put", _) => Change::Put(action.attributes("Item", limits)?.ok_or_else(unexpected)?),
+        ("Put", _) => Change::Put(action.attributes("Item", reading)?.ok_or_else(unexpected)?),
         (_, update) => {
-            let key = action.attributes("Key", limits)?.ok_or_else(unexpected)?;
+            let key = action.attributes("Key", reading)?.ok_or_else(unexpected)?;
             match update {
                 Some(update) => Change::Update(key, update),
                 None if name == "Delete" => Change::Delete(key),

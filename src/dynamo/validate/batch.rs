@@ -16,15 +16,22 @@ pub enum Write<'a> {
     Delete(&'a Json),
 }
 
-/// Checks how many items a BatchGetItem asks for, and that it asks for parts of all of them in the same way.
+/// Checks how many items a BatchGetItem asks for, of a table and of all, and that it asks for parts of all of them in the
+/// same way.
 pub fn check_gets(request: &Json, gets_max: usize) -> Result<()> {
     let tables = || request.get("RequestItems").and_then(Json::as_object).into_iter().flatten();
     let has = |name: &str| tables().any(|(_, of)| member(of, name).is_some());
     if has("AttributesToGet") && has("ProjectionExpression") {
         return Err(mixed(&["AttributesToGet"], &["ProjectionExpression"]));
     }
-    let count: usize = tables().map(|(_, of)| of.get("Keys").map_or(0, |keys| elements(keys).count())).sum();
-    if count > gets_max {
+    let count = |of: &Json| of.get("Keys").map_or(0, |keys| elements(keys).count());
+    if let Some((table, _)) = tables().find(|(_, of)| count(of) > gets_max) {
+        return Err(invalid(format!(
+            "1 validation error detected: Value at 'RequestItems.{table}.member.Keys' failed to satisfy constraint: \
+             Member must have length less than or equal to {gets_max}"
+        )));
+    }
+    if tables().map(|(_, of)| count(of)).sum::<usize>() > gets_max {
         return Err(invalid("Too many items requested for the BatchGetItem call"));
     }
     Ok(())

@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::{Result, invalid, member};
 use crate::dynamo::error::Refusal;
+use crate::dynamo::number::Exponents;
 
 /// Which of an operation's parameters are expressions, and which older ones say the same, in the service's order.
 #[derive(Clone, Copy, Debug)]
@@ -12,28 +13,39 @@ pub struct Parameters {
     pub expressions: &'static [&'static str],
     /// The older ones.
     pub older: &'static [&'static str],
+    /// How large the exponents of numbers may be in its values.
+    pub exponents: Exponents,
 }
 
 /// Those of PutItem and DeleteItem.
-pub const PUT_OR_DELETE: Parameters =
-    Parameters { expressions: &["ConditionExpression"], older: &["Expected", "ConditionalOperator"] };
+pub const PUT_OR_DELETE: Parameters = Parameters {
+    expressions: &["ConditionExpression"],
+    older: &["Expected", "ConditionalOperator"],
+    exponents: Exponents::Wide,
+};
 /// Those of UpdateItem.
 pub const UPDATE: Parameters = Parameters {
     expressions: &["UpdateExpression", "ConditionExpression"],
     older: &["AttributeUpdates", "Expected", "ConditionalOperator"],
+    exponents: Exponents::Wide,
 };
 /// Those of GetItem, and of each table of a BatchGetItem.
-pub const GET: Parameters =
-    Parameters { expressions: &["ProjectionExpression"], older: &["AttributesToGet"] };
+pub const GET: Parameters = Parameters {
+    expressions: &["ProjectionExpression"],
+    older: &["AttributesToGet"],
+    exponents: Exponents::Wide,
+};
 /// Those of Query.
 pub const QUERY: Parameters = Parameters {
     expressions: &["ProjectionExpression", "FilterExpression", "KeyConditionExpression"],
     older: &["AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"],
+    exponents: Exponents::Wide,
 };
 /// Those of Scan.
 pub const SCAN: Parameters = Parameters {
     expressions: &["ProjectionExpression", "FilterExpression"],
     older: &["AttributesToGet", "ScanFilter", "ConditionalOperator"],
+    exponents: Exponents::Narrow,
 };
 
 /// A request uses both.

@@ -186,7 +186,8 @@ fn part(key: &Attributes, schema: &KeySchema) -> Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamo::attribute::json::parse_attributes;
+    use crate::dynamo::attribute::json::{Reading, parse_attributes};
+    use crate::dynamo::number::Exponents;
 
     fn table() -> TableDefinition {
         let request = serde_json::json!({
@@ -209,7 +210,11 @@ mod tests {
     }
 
     fn attributes(text: &str) -> Attributes {
-        parse_attributes(serde_json::from_str(text).unwrap(), 32).unwrap()
+        parse_attributes(
+            serde_json::from_str(text).unwrap(),
+            Reading { levels_max: 1, exponents: Exponents::Wide },
+        )
+        .unwrap()
     }
 
     #[test]

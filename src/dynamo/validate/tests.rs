@@ -10,7 +10,8 @@ use crate::dynamo::shape::{operation, tests::run};
 
 /// As far as a request is judged before any table is seen: by its shape, and by the operation that reads it.
 fn check(name: &str, request: &Json) -> Result<()> {
-    shape::check(operation(name).unwrap_or_else(|| panic!("no operation {name}")), request)?;
+    let shape = operation(name).unwrap_or_else(|| panic!("no operation {name}"));
+    shape::check(shape, request, &Limits::default())?;
     let entry = operations::find(name).unwrap_or_else(|| panic!("{name} is not served"));
     let read = Request::new(request.clone()).and_then(|request| (entry.read)(request, &Limits::default()));
     Ok(read.map(drop)?)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{parameter, unexpected};
 use crate::dynamo::attribute::Value;
-use crate::dynamo::attribute::json::parse_value;
+use crate::dynamo::attribute::json::{Reading, parse_value};
 use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expression::condition::{Comparator, Condition, Operand};
 use crate::dynamo::expression::evaluate::compare;
@@ -65,15 +65,15 @@ const OPERATORS: &[Operator] = &[
     operator("CONTAINS", Meaning::Contains, 1, 1, SCALAR),
 ];
 
-/// Reads `Expected` with its `ConditionalOperator`; `None` if nothing is expected. Values may have `depth_max` levels.
+/// Reads `Expected` with its `ConditionalOperator`; `None` if nothing is expected.
 pub fn expected(
     json: Option<Json>,
     conditional_operator: Option<&str>,
-    depth_max: usize,
+    reading: Reading,
 ) -> Result<Option<Condition>> {
     let conditions = members(json)?
         .into_iter()
-        .map(|(attribute, json)| expected_one(attribute, json, depth_max))
+        .map(|(attribute, json)| expected_one(attribute, json, reading))
         .collect::<Result<_>>()?;
     combine(conditions, conditional_operator)
 }
@@ -82,12 +82,12 @@ pub fn expected(
 pub fn filter(
     json: Option<Json>,
     conditional_operator: Option<&str>,
-    depth_max: usize,
+    reading: Reading,
 ) -> Result<Option<Condition>> {
     let conditions = members(json)?
         .into_iter()
         .map(|(attribute, json)| {
-            let (operator, values) = comparison(&attribute, json, depth_max)?;
+            let (operator, values) = comparison(&attribute, json, reading)?;
             condition(attribute, operator, values)
         })
         .collect::<Result<_>>()?;
@@ -95,10 +95,10 @@ pub fn filter(
 }
 
 /// Reads `KeyConditions`.
-pub fn key_conditions(json: Json, depth_max: usize) -> Result<KeyCondition> {
+pub fn key_conditions(json: Json, reading: Reading) -> Result<KeyCondition> {
     let mut by_attribute = BTreeMap::new();
     for (attribute, json) in members(Some(json))? {
-        let (operator, values) = comparison(&attribute, json, depth_max)?;
+        let (operator, values) = comparison(&attribute, json, reading)?;
         by_attribute.insert(attribute, key_test(operator, values));
     }
     Ok(KeyCondition::of(by_attribute))
@@ -138,7 +138,7 @@ fn combine(mut conditions: Vec<Condition>, conditional_operator: Option<&str>) -
 }
 
 /// Reads one member of `Expected`.
-fn expected_one(attribute: String, json: Json, depth_max: usize) -> Result<Condition> {
+fn expected_one(attribute: String, json: Json, reading: Reading) -> Result<Condition> {
     let mut map = members(Some(json))?;
     let value = take(&mut map, "Value");
     let list = take(&mut map, "AttributeValueList");
@@ -166,8 +166,8 @@ fn expected_one(attribute: String, json: Json, depth_max: usize) -> Result<Condi
             )));
         }
         let values = match (value, list) {
-            (Some(value), _) => vec![parse_value(value, depth_max)?],
-            (None, list) => values(list, depth_max)?,
+            (Some(value), _) => vec![parse_value(value, reading)?],
+            (None, list) => values(list, reading)?,
         };
         check(operator, &values)?;
         return condition(attribute, operator, values);
@@ -182,7 +182,7 @@ fn expected_one(attribute: String, json: Json, depth_max: usize) -> Result<Condi
             Err(parameter(&format!("Value cannot be used when Exists is false for Attribute: {attribute}")))
         }
         (Some(value), _) => {
-            let value = parse_value(value, depth_max)?;
+            let value = parse_value(value, reading)?;
             Ok(compared(attribute, Comparator::Equal, value))
         }
         (None, Some(false)) => Ok(Condition::NotExists(Path::to(attribute))),
@@ -194,7 +194,7 @@ fn expected_one(attribute: String, json: Json, depth_max: usize) -> Result<Condi
 }
 
 /// Reads `{"ComparisonOperator": …, "AttributeValueList": …}`.
-fn comparison(attribute: &str, json: Json, depth_max: usize) -> Result<(&'static Operator, Vec<Value>)> {
+fn comparison(attribute: &str, json: Json, reading: Reading) -> Result<(&'static Operator, Vec<Value>)> {
     let mut map = members(Some(json))?;
     let name = take(&mut map, "ComparisonOperator").ok_or_else(|| {
         invalid(format!(
@@ -203,7 +203,7 @@ fn comparison(attribute: &str, json: Json, depth_max: usize) -> Result<(&'static
         ))
     })?;
     let operator = find(&name, attribute)?;
-    let values = values(take(&mut map, "AttributeValueList"), depth_max)?;
+    let values = values(take(&mut map, "AttributeValueList"), reading)?;
     check(operator, &values)?;
     Ok((operator, values))
 }
@@ -224,10 +224,10 @@ fn find(name: &Json, attribute: &str) -> Result<&'static Operator> {
     })
 }
 
-fn values(list: Option<Json>, depth_max: usize) -> Result<Vec<Value>> {
+fn values(list: Option<Json>, reading: Reading) -> Result<Vec<Value>> {
     match list {
         None => Ok(Vec::new()),
-        Some(Json::Array(list)) => list.into_iter().map(|json| parse_value(json, depth_max)).collect(),
+        Some(Json::Array(list)) => list.into_iter().map(|json| parse_value(json, reading)).collect(),
         Some(_) => Err(unexpected()),
     }
 }

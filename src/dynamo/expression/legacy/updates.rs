@@ -6,28 +6,28 @@ use serde_json::Value as Json;
 
 use super::{parameter, unexpected};
 use crate::dynamo::attribute::Value;
-use crate::dynamo::attribute::json::parse_value;
+use crate::dynamo::attribute::json::{Reading, parse_value};
 use crate::dynamo::error::{Result, invalid};
 use crate::dynamo::expression::path::Path;
 use crate::dynamo::expression::update::{Action, Change, Source, Update};
 
-/// Reads `AttributeUpdates`. Values may have `depth_max` levels.
-pub fn attribute_updates(json: Json, depth_max: usize) -> Result<Update> {
+/// Reads `AttributeUpdates`.
+pub fn attribute_updates(json: Json, reading: Reading) -> Result<Update> {
     let Json::Object(map) = json else { return Err(unexpected()) };
     let actions = map
         .into_iter()
         .map(|(attribute, json)| {
-            let change = change(&attribute, json, depth_max)?;
+            let change = change(&attribute, json, reading)?;
             Ok(Action { path: Path::to(attribute), change })
         })
         .collect::<Result<_>>()?;
     Ok(Update::of(actions, true))
 }
 
-fn change(attribute: &str, json: Json, depth_max: usize) -> Result<Change> {
+fn change(attribute: &str, json: Json, reading: Reading) -> Result<Change> {
     let Json::Object(mut map) = json else { return Err(unexpected()) };
     let mut take = |member: &str| map.remove(member).filter(|json| !json.is_null());
-    let value = take("Value").map(|json| parse_value(json, depth_max)).transpose()?;
+    let value = take("Value").map(|json| parse_value(json, reading)).transpose()?;
     let action = match take("Action") {
         None => "PUT".to_owned(),
         Some(Json::String(action)) => action,

@@ -55,7 +55,7 @@ fn faulty_expectations_are_refused() {
             "ComparisonOperator BEGINS_WITH is not valid for N AttributeValue type",
         ),
     ] {
-        let result = expected(Some(json(&format!("{{\"a\": {text}}}"))), None, 32);
+        let result = expected(Some(json(&format!("{{\"a\": {text}}}"))), None, READING);
         assert_eq!(message(result), format!("{INVALID}{what}"), "{text}");
     }
 }
@@ -65,26 +65,26 @@ fn faulty_filters_are_refused() {
     let between =
         r#"{"a": {"ComparisonOperator": "BETWEEN", "AttributeValueList": [{"N": "2"}, {"N": "1"}]}}"#;
     assert_eq!(
-        message(filter(Some(json(between)), None, 32)),
+        message(filter(Some(json(between)), None, READING)),
         "The BETWEEN condition was provided a range where the lower bound is greater than the upper bound"
     );
     let one = r#"{"a": {"ComparisonOperator": "NULL"}}"#;
     assert_eq!(
-        message(filter(Some(json(one)), Some("OR"), 32)),
+        message(filter(Some(json(one)), Some("OR"), READING)),
         "ConditionalOperator can only be used when Filter or Expected has two or more elements"
     );
     assert_eq!(
-        message(filter(None, Some("OR"), 32)),
+        message(filter(None, Some("OR"), READING)),
         "ConditionalOperator cannot be used without Filter or Expected"
     );
-    assert!(message(filter(Some(json(r#"{"a": {"ComparisonOperator": "X"}}"#)), None, 32))
+    assert!(message(filter(Some(json(r#"{"a": {"ComparisonOperator": "X"}}"#)), None, READING))
         .ends_with("Member must satisfy enum value set: [IN, NULL, BETWEEN, LT, NOT_CONTAINS, EQ, GT, NOT_NULL, NE, LE, BEGINS_WITH, GE, CONTAINS]"));
     for (operator, list) in
         [("LT", r#"[{"BOOL": true}]"#), ("CONTAINS", r#"[{"SS": ["a"]}]"#), ("IN", r#"[{"L": []}]"#)]
     {
         let text =
             format!(r#"{{"a": {{"ComparisonOperator": "{operator}", "AttributeValueList": {list}}}}}"#);
-        let message = message(filter(Some(json(&text)), None, 32));
+        let message = message(filter(Some(json(&text)), None, READING));
         assert!(
             message.starts_with(&format!("{INVALID}ComparisonOperator {operator} is not valid for")),
             "{message}"
@@ -121,16 +121,20 @@ fn comparisons_hold_or_do_not() {
         let text = format!(
             r#"{{"{attribute}": {{"ComparisonOperator": "{operator}", "AttributeValueList": {list}}}}}"#
         );
-        for condition in [filter(Some(json(&text)), None, 32), expected(Some(json(&text)), None, 32)] {
+        for condition in
+            [filter(Some(json(&text)), None, READING), expected(Some(json(&text)), None, READING)]
+        {
             assert_eq!(condition.unwrap().unwrap().holds(&item), holds, "{text}");
         }
     }
     let both = json(r#"{"n": {"Value": {"N": "5"}}, "q": {"Value": {"N": "5"}}}"#);
-    assert!(!expected(Some(both.clone()), None, 32).unwrap().unwrap().holds(&item));
-    assert!(!expected(Some(both.clone()), Some("AND"), 32).unwrap().unwrap().holds(&item));
-    assert!(expected(Some(both), Some("OR"), 32).unwrap().unwrap().holds(&item));
-    assert!(expected(Some(json(r#"{"q": {"Exists": false}}"#)), None, 32).unwrap().unwrap().holds(&item));
-    assert_eq!(expected(Some(json("{}")), None, 32).unwrap(), None);
+    assert!(!expected(Some(both.clone()), None, READING).unwrap().unwrap().holds(&item));
+    assert!(!expected(Some(both.clone()), Some("AND"), READING).unwrap().unwrap().holds(&item));
+    assert!(expected(Some(both), Some("OR"), READING).unwrap().unwrap().holds(&item));
+    assert!(
+        expected(Some(json(r#"{"q": {"Exists": false}}"#)), None, READING).unwrap().unwrap().holds(&item)
+    );
+    assert_eq!(expected(Some(json("{}")), None, READING).unwrap(), None);
 }
 
 #[test]
@@ -140,7 +144,7 @@ fn key_conditions_are_those_of_expressions() {
         let text = format!(
             r#"{{"pk": {{"ComparisonOperator": "EQ", "AttributeValueList": [{{"S": "x"}}]}}, "n": {{{range}}}}}"#
         );
-        key_conditions(json(&text), 32)?.resolve(&schema)
+        key_conditions(json(&text), READING)?.resolve(&schema)
     };
     let keys =
         read(r#""ComparisonOperator": "BETWEEN", "AttributeValueList": [{"N": "1"}, {"N": "2"}]"#).unwrap();
@@ -159,7 +163,7 @@ fn key_conditions_are_those_of_expressions() {
         );
     }
     assert_eq!(
-        message(key_conditions(json("{}"), 32).unwrap().resolve(&schema)),
+        message(key_conditions(json("{}"), READING).unwrap().resolve(&schema)),
         "Conditions can be of length 1 or 2 only"
     );
 }
@@ -182,14 +186,15 @@ fn attribute_updates_change_items() {
         ),
         ("{}", r#"{"n": {"N": "1"}, "ss": {"SS": ["a", "b"]}, "l": {"L": [{"N": "1"}]}, "x": {"S": "x"}}"#),
     ] {
-        let update = attribute_updates(json(text), 32).unwrap();
+        let update = attribute_updates(json(text), READING).unwrap();
         assert_eq!(
             update.apply(Some(&item), &Attributes::new(), &LIMITS).unwrap(),
             attributes(after),
             "{text}"
         );
     }
-    let mismatch = attribute_updates(json(r#"{"x": {"Action": "ADD", "Value": {"N": "2"}}}"#), 32).unwrap();
+    let mismatch =
+        attribute_updates(json(r#"{"x": {"Action": "ADD", "Value": {"N": "2"}}}"#), READING).unwrap();
     assert_eq!(
         message(mismatch.apply(Some(&item), &Attributes::new(), &LIMITS)),
         "Type mismatch for attribute to update"
@@ -203,7 +208,7 @@ fn attribute_updates_change_items() {
         ),
         (r#"{"Action": "ADD", "Value": {"S": "1"}}"#, "ADD action is not supported for the type S"),
     ] {
-        let result = attribute_updates(json(&format!("{{\"a\": {text}}}")), 32);
+        let result = attribute_updates(json(&format!("{{\"a\": {text}}}")), READING);
         assert_eq!(message(result), format!("{INVALID}{what}"), "{text}");
     }
 }

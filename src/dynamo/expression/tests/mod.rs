@@ -9,14 +9,17 @@ mod properties;
 mod updates;
 
 use super::*;
-use crate::dynamo::attribute::{Attributes, Value, json};
+use crate::dynamo::attribute::json::{self, Reading};
+use crate::dynamo::attribute::{Attributes, Value};
 use crate::dynamo::error::Error;
+use crate::dynamo::number::Exponents;
 
 const LIMITS: ItemLimits = ItemLimits { bytes_max: 400 << 10, depth_max: 32 };
+const READING: Reading = Reading { levels_max: 32, exponents: Exponents::Wide };
 
 /// An item or other values, from the API's JSON.
 fn attributes(text: &str) -> Attributes {
-    json::parse_attributes(serde_json::from_str(text).unwrap(), 32).unwrap()
+    json::parse_attributes(serde_json::from_str(text).unwrap(), READING).unwrap()
 }
 
 /// `#n` is `name`, `#o` `other.name`, `#p` `pk`; the values are of all types, two of some.

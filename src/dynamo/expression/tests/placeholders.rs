@@ -4,7 +4,7 @@ use super::*;
 
 fn read(names: Option<&str>, values: Option<&str>) -> Result<Placeholders, Error> {
     let json = |text: &str| serde_json::from_str(text).unwrap();
-    Placeholders::read(names.map(json), values.map(json), 32)
+    Placeholders::read(names.map(json), values.map(json), READING)
 }
 
 #[test]
