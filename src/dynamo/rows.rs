@@ -146,6 +146,9 @@ pub fn table_key(keys: &Keys, item: &Attributes) -> Option<Vec<u8>> {
 
 /// An item's key in an index; `None` if the item is not in it.
 pub fn index_key(index: &Index, table: &Keys, item: &Attributes) -> Option<Vec<u8>> {
+    if index.keys.parts().any(|part| item.get(&part.name).is_some_and(Value::is_empty)) {
+        return None;
+    }
     let mut key = partition(&index.keys.hash, item)?;
     index.keys.range.iter().chain(table.parts()).try_for_each(|part| put_part(&mut key, part, item))?;
     Some(key)

@@ -43,6 +43,8 @@ def described():
             continue
         kind, name, rest = words[0], words[1], words[2:]
         bounds = rest.pop(0) if rest and ".." in rest[0] else None
+        if bounds and rest and rest[0].endswith("-max"):
+            rest.pop(0)  # the setting that lifts the upper bound
         if kind in ("operation", "structure"):
             current = Shape("structure")
             (operations if kind == "operation" else shapes)[name] = current

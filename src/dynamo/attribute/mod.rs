@@ -66,6 +66,15 @@ impl Value {
         }
     }
 
+    /// Whether it is a text or bytes, and there are none: a key may not be that.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::S(text) => text.is_empty(),
+            Self::B(bytes) => bytes.is_empty(),
+            _ => false,
+        }
+    }
+
     /// How many bytes it counts for (Developer Guide, "DynamoDB item sizes and formats").
     pub fn size(&self) -> usize {
         match self {

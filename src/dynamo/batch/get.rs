@@ -8,7 +8,7 @@ use crate::dynamo::attribute::json::{parse_attributes, put_attributes, put_list}
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::Result;
-use crate::dynamo::expression::Projection;
+use crate::dynamo::expression::{Projection, check_keys_are_whole};
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::number::Exponents;
@@ -71,6 +71,7 @@ impl Operation for BatchGetItem {
                 .map(|key| row_of(&table, key, context.limits()))
                 .collect::<Result<Vec<_>>>()?;
             check_distinct(&rows)?;
+            check_keys_are_whole(&table.definition, asked.projection.iter().flat_map(Projection::paths))?;
             let out = responses.member(&asked.named);
             out.push(b'[');
             let (mut is_first, mut left) = (true, Vec::new());

@@ -151,7 +151,10 @@ impl KeyCondition {
                 None if !self.by_attribute.is_empty() => return Err(missed(attribute)),
                 None => break,
                 Some(_) if found.bound.is_some() => return Err(unsupported()),
-                Some(Test::Equal(value)) => found.range.push(value),
+                Some(Test::Equal(value)) => {
+                    check_not_empty(attribute, &value)?;
+                    found.range.push(value);
+                }
                 Some(Test::Bound(bound)) => found.bound = Some(bound),
                 Some(Test::Unindexable) => return Err(unsupported()),
             }
@@ -178,11 +181,10 @@ fn missed(attribute: &KeyPart) -> Error {
 }
 
 fn check_not_empty(attribute: &KeyPart, value: &Value) -> Result<()> {
-    let what = match value {
-        Value::S(text) if text.is_empty() => "string",
-        Value::B(bytes) if bytes.is_empty() => "binary",
-        _ => return Ok(()),
-    };
+    if !value.is_empty() {
+        return Ok(());
+    }
+    let what = if matches!(value, Value::B(_)) { "binary" } else { "string" };
     Err(invalid(format!(
         "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty \
          {what} value. Key: {}",
@@ -233,7 +235,7 @@ fn check_first(operator: &str, operand: &Operand) -> Result<()> {
         return Ok(());
     }
     Err(invalid(format!(
-        "Invalid condition in KeyConditionExpression: {operator} operator must have the key attribute as its first operand"
+        "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: {operator} operator must have the key attribute as its first operand"
     )))
 }
 
@@ -241,7 +243,11 @@ fn check_first(operator: &str, operand: &Operand) -> Result<()> {
 fn split<const N: usize, const VALUES: usize>(
     operands: [Operand; N],
 ) -> Result<(String, [Arc<Value>; VALUES])> {
-    let condition = |what: &str| invalid(format!("Invalid condition in KeyConditionExpression: {what}"));
+    let condition = |what: &str| {
+        invalid(format!(
+            "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: {what}"
+        ))
+    };
     let mut attribute = None;
     let mut values = Vec::new();
     for operand in operands {

@@ -18,7 +18,7 @@ use super::token::{self, Token, TokenKind};
 const OPERATORS_MAX: u32 = 300;
 const PATH_ELEMENTS_MAX: usize = 32;
 /// How deep parentheses and calls may lie in each other, lest they exhaust the stack.
-const NESTING_MAX: u32 = 100;
+const NESTING_MAX: u32 = 300;
 
 /// How urgent a fault is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

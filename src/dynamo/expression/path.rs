@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::super::attribute::{Attributes, Value};
 use super::super::error::{Result, invalid};
+use super::super::validate::table::TableDefinition;
 
 /// Where in an item a value is. Paths sort so that one comes right before those inside it, and elements of a list by
 /// their index.
@@ -148,18 +149,25 @@ pub(super) fn first_clash<'a>(
     Some((clash, one.0, two.0))
 }
 
-/// Refuses paths that lead into attributes of a key; `role` is `Key` or `IndexKey`.
-pub fn check_keys_are_whole<'k>(
-    paths: &[&Path],
-    keys: impl IntoIterator<Item = &'k str>,
-    role: &str,
+/// Refuses paths that lead into attributes of the keys of a table and of its indexes.
+pub fn check_keys_are_whole<'a>(
+    table: &TableDefinition,
+    paths: impl IntoIterator<Item = &'a Path>,
 ) -> Result<()> {
-    match keys.into_iter().find(|key| paths.iter().any(|path| path.head == *key && !path.steps.is_empty())) {
-        Some(key) => Err(invalid(format!(
+    for path in paths.into_iter().filter(|path| !path.steps.is_empty()) {
+        let key = &path.head;
+        let role = if table.key.names().any(|name| name == key) {
+            "Key"
+        } else if table.indexes().any(|index| index.key.names().any(|name| name == key)) {
+            "IndexKey"
+        } else {
+            continue;
+        };
+        return Err(invalid(format!(
             "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: {role}: {key}"
-        ))),
-        None => Ok(()),
+        )));
     }
+    Ok(())
 }
 
 /// As the API's messages show them: `[a, [0], b]`.

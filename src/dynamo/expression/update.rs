@@ -87,6 +87,11 @@ impl Update {
         Self { actions: Vec::new(), is_legacy: true }
     }
 
+    /// Whether it is an UpdateExpression, and not what was before those.
+    pub fn is_expression(&self) -> bool {
+        !self.is_legacy
+    }
+
     /// What it does, by path.
     pub fn actions(&self) -> &[Action] {
         &self.actions

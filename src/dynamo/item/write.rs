@@ -7,7 +7,7 @@ use super::{Written, is_plain, load, overwrite, replace, units};
 use crate::dynamo::attribute::{Attributes, size};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Kind, Refusal, Result, invalid, refused};
-use crate::dynamo::expression::{Condition, ItemLimits, Update};
+use crate::dynamo::expression::{Condition, ItemLimits, Update, check_keys_are_whole};
 use crate::dynamo::rows::{item_lock, table_key, table_lock};
 use crate::dynamo::schema::{KeyPart, Schema};
 use crate::dynamo::validate::keys::{check_item, check_key, check_key_unchanged, check_updated_index_keys};
@@ -92,13 +92,26 @@ impl Write {
             }
         };
         let key = key.ok_or_else(|| invalid("The provided key element does not match the schema"))?;
+        self.check_paths(&table)?;
         Ok(Aimed { write: self, table, key })
+    }
+
+    fn check_paths(&self, table: &Schema) -> Result<()> {
+        if let Some(condition) = &self.condition {
+            check_keys_are_whole(&table.definition, condition.paths())?;
+        }
+        match &self.change {
+            Change::Update(_, update) => check_keys_are_whole(&table.definition, update.paths()),
+            _ => Ok(()),
+        }
     }
 
     /// The same, for a write that is not one of a transaction.
     pub fn aim_alone(&self, context: &Context) -> Result<Aimed<'_>> {
         let aimed = self.aim(context)?;
-        if let Change::Update(_, update) = &self.change {
+        if let Change::Update(_, update) = &self.change
+            && update.is_expression()
+        {
             check_index_types(&aimed.table, update)?;
         }
         Ok(aimed)

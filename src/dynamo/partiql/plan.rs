@@ -121,7 +121,8 @@ impl Plan {
         let mut partitions = take_partitions(&mut rest, hash)?;
         check_order(select, keys, partitions.as_ref().map_or(0, Vec::len))?;
         let Some(partitions) = &mut partitions else {
-            let whole = Range { from: Bound::Unbounded, to: Bound::Unbounded, is_reverse: false, rows_max };
+            let (from, to) = (Bound::Unbounded, Bound::Unbounded);
+            let whole = Range { from, to, is_reverse: false, rows_max, segment: None };
             return Ok(Self { ranges: vec![whole], filter: conjunction(rest), is_keyed });
         };
         let direction = |part: &KeyPart| select.order.iter().find(|(name, _)| *name == part.name);
@@ -145,7 +146,7 @@ impl Plan {
                 None => {}
             }
             let (from, to) = bounds(keys, &read)?;
-            Ok(Range { from, to, is_reverse, rows_max })
+            Ok(Range { from, to, is_reverse, rows_max, segment: None })
         };
         let ranges = partitions.iter().map(range_of).collect::<Result<_>>()?;
         Ok(Self { ranges, filter: conjunction(rest), is_keyed })

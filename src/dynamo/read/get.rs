@@ -7,7 +7,7 @@ use crate::dynamo::attribute::transcode::put_item;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
-use crate::dynamo::expression::Projection;
+use crate::dynamo::expression::{Projection, check_keys_are_whole};
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::number::Exponents;
@@ -46,6 +46,7 @@ impl Operation for GetItem {
     fn run(&self, context: &Context) -> Result<Vec<u8>> {
         let table = context.table(&self.table)?;
         let row = row_of(&table, &self.key, context.limits())?;
+        check_keys_are_whole(&table.definition, self.projection.iter().flat_map(Projection::paths))?;
         let found = context.view().get(&row)?;
         let mut told = Object::new();
         if let Some(found) = &found {

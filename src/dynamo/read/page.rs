@@ -93,6 +93,8 @@ pub struct Range {
     pub is_reverse: bool,
     /// The most rows.
     pub rows_max: usize,
+    /// Of a parallel scan: which segment it is, of how many.
+    pub segment: Option<(u64, u64)>,
 }
 
 impl Range {
@@ -104,9 +106,14 @@ impl Range {
             _ => true,
         };
         if !key_is_in {
-            return Err(invalid(
-                "The provided starting key is outside query boundaries based on provided conditions",
-            ));
+            return Err(invalid(match self.segment {
+                Some((segment, total)) => format!(
+                    "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with \
+                     correct Segment. TotalSegments: {total} Segment: {segment}"
+                ),
+                None => "The provided starting key is outside query boundaries based on provided conditions"
+                    .to_owned(),
+            }));
         }
         let bound = if self.is_reverse { &mut self.to } else { &mut self.from };
         *bound = Bound::Excluded(key);

@@ -8,7 +8,9 @@ use crate::dynamo::attribute::{Attributes, Value};
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
-use crate::dynamo::expression::{Condition, KeyCondition, Projection, SortBound, SortedKeys};
+use crate::dynamo::expression::{
+    Condition, KeyCondition, Projection, SortBound, SortedKeys, check_keys_are_whole,
+};
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::operations::Operation;
@@ -101,6 +103,8 @@ impl Asked {
     fn run(&self, context: &Context, range: impl Fn(Source) -> Result<Range>) -> Result<Vec<u8>> {
         let table = context.table(&self.table)?;
         let source = Source { table: &table, index: self.index(&table)? };
+        check_keys_are_whole(&table.definition, self.filter.iter().flat_map(Condition::paths))?;
+        check_keys_are_whole(&table.definition, self.projection.iter().flat_map(Projection::paths))?;
         let shown =
             Shown::new((&table, source.index), self.select, self.filter.as_ref(), self.projection.as_ref())?;
         let mut range = range(source)?;
@@ -145,7 +149,7 @@ impl Operation for Query {
             }
             source.check_filter(self.asked.filter.as_ref())?;
             let (from, to) = bounds(keys, &sorted)?;
-            Ok(Range { from, to, is_reverse: self.is_reverse, rows_max: self.asked.rows_max })
+            Ok(Range { from, to, is_reverse: self.is_reverse, rows_max: self.asked.rows_max, segment: None })
         })
     }
 }
@@ -210,7 +214,8 @@ impl Operation for Scan {
         self.asked.run(context, |_| {
             let (from, to) = segment(self.segment, self.total);
             let (from, to) = in_buckets(bucket_start(from), bucket_start(to));
-            Ok(Range { from, to, is_reverse: false, rows_max: self.asked.rows_max })
+            let segment = Some((self.segment, self.total));
+            Ok(Range { from, to, is_reverse: false, rows_max: self.asked.rows_max, segment })
         })
     }
 }

@@ -32,7 +32,7 @@ impl Operation for DeleteTable {
                 "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
             ));
         }
-        let told = reply(&json!({"TableDescription": context.describe(&table, "DELETING")}));
+        let told = reply(&json!({"TableDescription": context.describe_departing(&table)}));
         txn.frees();
         bury(context, &mut txn, table.id);
         table.indexes.iter().for_each(|index| bury(context, &mut txn, index.id));

@@ -53,6 +53,19 @@ fn civil(days: u64) -> (u64, u64, u64) {
 }
 
 impl Context<'_> {
+    /// The description of a table that is being deleted: its keys, its indexes and its beginning are told no more.
+    pub fn describe_departing(&self, table: &Schema) -> Json {
+        let mut told = self.describe(table, "DELETING");
+        if let Some(told) = told.as_object_mut() {
+            told.retain(|member, _| {
+                let is_gone =
+                    ["AttributeDefinitions", "KeySchema", "CreationDateTime"].contains(&&member[..]);
+                !is_gone && !member.ends_with("SecondaryIndexes")
+            });
+        }
+        told
+    }
+
     /// A table's description.
     pub fn describe(&self, table: &Schema, status: &str) -> Json {
         let mut told = Map::new();
@@ -84,8 +97,10 @@ impl Context<'_> {
             }
         }
         tell("ProvisionedThroughput", provisioned);
-        if definition.billing == Billing::PerRequest {
-            let mut summary = json!({"BillingMode": "PAY_PER_REQUEST"});
+        let is_on_demand = definition.billing == Billing::PerRequest;
+        if is_on_demand || table.changes.on_demand_ms.is_some() {
+            let mut summary =
+                json!({"BillingMode": if is_on_demand { "PAY_PER_REQUEST" } else { "PROVISIONED" }});
             if let Some(ms) = table.changes.on_demand_ms {
                 summary["LastUpdateToPayPerRequestDateTime"] = timestamp(ms);
             }

@@ -6,7 +6,7 @@ use crate::dynamo::attribute::json::put_list;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
-use crate::dynamo::expression::Projection;
+use crate::dynamo::expression::{Projection, check_keys_are_whole};
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::limits::Limits;
 use crate::dynamo::number::Exponents;
@@ -64,6 +64,7 @@ pub fn read_together(context: &Context, gets: &[Get], detail: Detail) -> Result<
     let (mut rows, mut reasons) = (Vec::new(), vec![None; gets.len()]);
     for (get, reason) in gets.iter().zip(&mut reasons) {
         let table = context.table(&get.table)?;
+        check_keys_are_whole(&table.definition, get.projection.iter().flat_map(Projection::paths))?;
         *reason = own_reason_before(row_of(&table, &get.key, context.limits()).map(|row| rows.push(row)))?;
         if reason.is_some() {
             // Nobody looks at those after it.

@@ -62,7 +62,9 @@ fn tag(tag: &Json) -> Result<(&str, &str)> {
         return Err(invalid(format!("Tag Key cannot be prefixed with aws:, Key: {key}")));
     }
     match member(tag, "Value").and_then(Json::as_str) {
-        Some(value) if value.chars().count() <= VALUE_LENGTH_MAX => Ok((key, value)),
+        Some(value) if value.chars().count() <= VALUE_LENGTH_MAX && value.chars().all(is_allowed) => {
+            Ok((key, value))
+        }
         value => Err(invalid(format!(
             "The Tag Value provided is invalid, Value: {}",
             shown(value, VALUE_LENGTH_MAX)
@@ -72,9 +74,16 @@ fn tag(tag: &Json) -> Result<(&str, &str)> {
 
 fn check_key(key: Option<&str>) -> Result<&str> {
     match key {
-        Some(key) if (1..=KEY_LENGTH_MAX).contains(&key.chars().count()) => Ok(key),
+        Some(key) if (1..=KEY_LENGTH_MAX).contains(&key.chars().count()) && key.chars().all(is_allowed) => {
+            Ok(key)
+        }
         key => Err(invalid(format!("The Tag Key provided is invalid, Key: {}", shown(key, KEY_LENGTH_MAX)))),
     }
+}
+
+/// Letters, digits and spaces of any script, and these signs.
+fn is_allowed(letter: char) -> bool {
+    letter.is_alphanumeric() || letter.is_whitespace() || "+-=._:/@".contains(letter)
 }
 
 /// What was sent, or as much of it as says what is wrong.

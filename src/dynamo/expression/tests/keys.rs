@@ -22,7 +22,7 @@ fn resolve(text: &str, keys: &Keys) -> Result<SortedKeys, Error> {
 
 #[test]
 fn faults_are_reported_in_the_services_words() {
-    let condition = "Invalid condition in KeyConditionExpression: ";
+    let condition = "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: ";
     for (text, expected) in [
         ("", "Invalid KeyConditionExpression: The expression can not be empty;"),
         ("((pk = :s))", "Invalid KeyConditionExpression: The expression has redundant parentheses;"),
