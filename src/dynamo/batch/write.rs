@@ -30,7 +30,8 @@ pub struct BatchWriteItem {
 
 impl Operation for BatchWriteItem {
     fn read(mut request: Request, limits: &Limits) -> Result<Self> {
-        let asked = writes(request.json(), limits.batch_write_items)?;
+        let mut tables = request.map("RequestItems")?.unwrap_or_default();
+        let asked = writes(&mut tables, limits.batch_write_items)?;
         let writes = asked.into_iter().map(|(named, one)| read(named, one, limits)).collect::<Result<_>>()?;
         let wants_metrics = request.text("ReturnItemCollectionMetrics")?.as_deref() == Some("SIZE");
         Ok(Self { writes, detail: Detail::of(&mut request)?, wants_metrics })
@@ -100,7 +101,7 @@ fn lot_len(writes: &[Aimed<'_>]) -> usize {
 }
 
 fn read(named: &str, write: Asked, limits: &Limits) -> Result<Write> {
-    let attributes = |json: &Json| parse_attributes(json.clone(), limits.reading(Exponents::Narrow));
+    let attributes = |json: Json| parse_attributes(json, limits.reading(Exponents::Narrow));
     let change = match write {
         Asked::Put(item) => Change::Put(attributes(item)?),
         Asked::Delete(key) => Change::Delete(attributes(key)?),

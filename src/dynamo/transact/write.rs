@@ -8,6 +8,7 @@ use crate::dynamo::attribute::size;
 use crate::dynamo::capacity::{Consumed, Detail};
 use crate::dynamo::context::Context;
 use crate::dynamo::error::{Result, invalid};
+use crate::dynamo::expression::Update;
 use crate::dynamo::expressions::Expressions;
 use crate::dynamo::item::metrics::Metrics;
 use crate::dynamo::item::write::{Aimed, Change, Write, lock};
@@ -36,7 +37,7 @@ impl Operation for TransactWriteItems {
         let token = token.map(|token| Token::new(&token, items.to_string().as_bytes()));
         let Json::Array(items) = items else { return Err(unexpected()) };
         let writes =
-            items.into_iter().map(|item| read(&Request::new(item)?, limits)).collect::<Result<_>>()?;
+            items.into_iter().map(|item| read(Request::new(item)?, limits)).collect::<Result<_>>()?;
         let wants_metrics = request.text("ReturnItemCollectionMetrics")?.as_deref() == Some("SIZE");
         Ok(Self { writes, token, detail: Detail::of(&mut request)?, wants_metrics })
     }
@@ -117,31 +118,22 @@ fn aim<'w>(context: &Context, writes: &'w [Write]) -> Result<Vec<Aimed<'w>>> {
 }
 
 /// Reads one of the actions.
-fn read(request: &Request, limits: &Limits) -> Result<Write> {
-    let (name, action) = match action(request.json())? {
-        Action::Check(json) => ("Check", json),
-        Action::Put(json) => ("Put", json),
-        Action::Delete(json) => ("Delete", json),
-        Action::Update(json) => ("Update", json),
-    };
-    let mut action = Request::new(action.clone())?;
+fn read(mut request: Request, limits: &Limits) -> Result<Write> {
+    let kind = action(request.json())?;
+    let mut action = request.structure(kind.member())?.ok_or_else(unexpected)?;
     let shows_item = returns_item_on_failure(action.json());
-    let parameters = if name == "Update" { UPDATE } else { PUT_OR_DELETE };
+    let parameters = if kind == Action::Update { UPDATE } else { PUT_OR_DELETE };
     let mut expressions = Expressions::in_transaction(&mut action, parameters, limits)?;
-    let update = if name == "Update" { Some(expressions.update(&mut action)?) } else { None };
+    let update = if kind == Action::Update { expressions.update(&mut action)? } else { Update::nothing() };
     let condition = expressions.condition(&mut action)?;
     expressions.finish()?;
-    let reading = limits.reading(Exponents::Narrow);
-    let change = match (name, update) {
-        ("Put", _) => Change::Put(action.attributes("Item", reading)?.ok_or_else(unexpected)?),
-        (_, update) => {
-            let key = action.attributes("Key", reading)?.ok_or_else(unexpected)?;
-            match update {
-                Some(update) => Change::Update(key, update),
-                None if name == "Delete" => Change::Delete(key),
-                None => Change::Check(key),
-            }
-        }
+    let place = if kind == Action::Put { "Item" } else { "Key" };
+    let attributes = action.attributes(place, limits.reading(Exponents::Narrow))?.ok_or_else(unexpected)?;
+    let change = match kind {
+        Action::Put => Change::Put(attributes),
+        Action::Update => Change::Update(attributes, update),
+        Action::Delete => Change::Delete(attributes),
+        Action::Check => Change::Check(attributes),
     };
     Ok(Write { table: action.table_name()?, change, condition, shows_item })
 }

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::expressions::mixed;
 use super::{Result, elements, invalid, member};
 
 /// A write of a batch: the item that it puts, or the key of the one that it deletes.
-#[derive(Clone, Copy, Debug)]
-pub enum Write<'a> {
+#[derive(Debug)]
+pub enum Write {
     /// This item is put.
-    Put(&'a Json),
+    Put(Json),
     /// The item of this key is deleted.
-    Delete(&'a Json),
+    Delete(Json),
 }
 
 /// Checks how many items a BatchGetItem asks for, of a table and of all, and that it asks for parts of all of them in the
@@ -37,15 +37,13 @@ pub fn check_gets(request: &Json, gets_max: usize) -> Result<()> {
     Ok(())
 }
 
-/// The writes of a BatchWriteItem, with the names or ARNs of their tables.
-pub fn writes(request: &Json, writes_max: usize) -> Result<Vec<(&str, Write<'_>)>> {
+/// The writes of a BatchWriteItem, with the names or ARNs of their tables; taken from its `RequestItems`.
+pub fn writes(tables: &mut Map<String, Json>, writes_max: usize) -> Result<Vec<(&str, Write)>> {
     let mut writes = Vec::new();
-    let tables = request.get("RequestItems").and_then(Json::as_object).into_iter().flatten();
     for (table, list) in tables {
-        for one in elements(list) {
-            let put = member(one, "PutRequest").and_then(|put| put.get("Item"));
-            let delete = member(one, "DeleteRequest").and_then(|delete| delete.get("Key"));
-            let write = match (put, delete) {
+        for one in list.as_array_mut().into_iter().flatten() {
+            let mut take = |request, what| one.get_mut(request)?.get_mut(what).map(Json::take);
+            let write = match (take("PutRequest", "Item"), take("DeleteRequest", "Key")) {
                 (Some(item), None) => Write::Put(item),
                 (None, Some(key)) => Write::Delete(key),
                 // What the service tells, odd as it is.

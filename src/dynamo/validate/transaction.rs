@@ -6,29 +6,36 @@ use serde_json::Value as Json;
 
 use super::{Result, invalid, member};
 
-/// What a transaction does with an item; the members are those of the operation of that name.
-#[derive(Clone, Copy, Debug)]
-pub enum Action<'a> {
+/// What a transaction does with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
     /// A condition is checked.
-    Check(&'a Json),
+    Check,
     /// It is put.
-    Put(&'a Json),
+    Put,
     /// It is deleted.
-    Delete(&'a Json),
+    Delete,
     /// It is updated.
-    Update(&'a Json),
+    Update,
+}
+
+impl Action {
+    const ALL: [Self; 4] = [Self::Check, Self::Put, Self::Delete, Self::Update];
+
+    /// The member that asks for it.
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::Check => "ConditionCheck",
+            Self::Put => "Put",
+            Self::Delete => "Delete",
+            Self::Update => "Update",
+        }
+    }
 }
 
 /// The action of an element of TransactItems.
-pub fn action(element: &Json) -> Result<Action<'_>> {
-    let mut actions = [
-        member(element, "ConditionCheck").map(Action::Check),
-        member(element, "Put").map(Action::Put),
-        member(element, "Delete").map(Action::Delete),
-        member(element, "Update").map(Action::Update),
-    ]
-    .into_iter()
-    .flatten();
+pub fn action(element: &Json) -> Result<Action> {
+    let mut actions = Action::ALL.into_iter().filter(|action| member(element, action.member()).is_some());
     match (actions.next(), actions.next()) {
         (Some(action), None) => Ok(action),
         (None, _) => Err(invalid(
