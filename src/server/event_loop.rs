@@ -58,6 +58,8 @@ const SLOW_SYNCS: u32 = 4;
 const TURNS_AWAY: u32 = 256;
 /// How often rates are sampled and idle connections looked for.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// How often memory is looked at.
+const WATCH_MEMORY: Duration = Duration::from_millis(100);
 
 /// How many event loops to run: one on small machines, since clients and background work need cores too.
 pub(super) fn count() -> usize {
@@ -243,6 +245,7 @@ impl Turn {
         });
         tokio::task::spawn_local(turn.clone().settle_for_ever());
         tokio::task::spawn_local(turn.clone().look_around());
+        tokio::task::spawn_local(turn.clone().watch_memory());
         tokio::task::spawn_local(turn.fetcher.clone().wake_for_ever());
         while let Some(Arrival { stream, tls, protocol }) = arriving.recv().await {
             let opened = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
@@ -414,13 +417,21 @@ impl Turn {
         });
     }
 
+    /// Ten times a second, since a few large replies are as fast: sees to it that the process takes no more memory than it
+    /// should.
+    async fn watch_memory(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(WATCH_MEMORY).await;
+            allocator::look(process::resident().own, self.instance.config().memory);
+            allocator::give_back();
+        }
+    }
+
     /// Once a second: takes a sample for INFO's rates, and ends connections that were silent for longer than
     /// `timeout` allows.
     async fn look_around(self: Rc<Self>) {
         loop {
             tokio::time::sleep(LOOK_AROUND).await;
-            allocator::look(process::resident().own, self.instance.config().memory);
-            allocator::give_back();
             self.instance.stats.sample(self.instance.clock().monotonic_ns());
             let timeout_ms =
                 self.instance.parameters.timeout_s().map_or(u64::MAX, |s| s.saturating_mul(1000));
