@@ -83,6 +83,8 @@ pub(super) struct FileNode {
     pub(super) durable: Arc<Content>,
     /// Sectors written since the last sync, with the versions that were live in between.
     pub(super) dirty: BTreeMap<u64, Vec<Sector>>,
+    /// Sectors that a failed sync left clean: the disk has what was there before, until they are written again.
+    pub(super) dropped: BTreeSet<u64>,
     /// The shortest and the longest the file has been since the last sync.
     pub(super) lens: Option<(u64, u64)>,
     pub(super) links: u32,
@@ -143,6 +145,7 @@ impl FileNode {
         }
         // Sectors cut off keep their marks: their space may be written again before the cut is durable.
         Arc::make_mut(&mut self.live).set_len(len);
+        self.dropped.retain(|sector| sector * SECTOR < len);
         self.reserved = self.reserved.min(len);
         self.note_len();
     }
@@ -155,6 +158,7 @@ impl FileNode {
 
     fn dirty_sectors(&mut self, start: u64, end: u64) {
         for sector in start / SECTOR..end.div_ceil(SECTOR) {
+            self.dropped.remove(&sector);
             match self.dirty.entry(sector) {
                 std::collections::btree_map::Entry::Vacant(clean) => {
                     clean.insert(Vec::new());
@@ -171,13 +175,20 @@ impl FileNode {
     }
 
     pub(super) fn sync(&mut self) {
-        self.drop_dirty();
-        self.durable = self.live.clone();
+        self.dirty.clear();
+        self.lens = None;
+        let before = std::mem::replace(&mut self.durable, self.live.clone());
+        for sector in &self.dropped {
+            let start = sector * SECTOR;
+            let len = SECTOR.min(self.durable.len() - start) as usize;
+            Arc::make_mut(&mut self.durable).write(&before.sector(*sector)[..len], start);
+        }
     }
 
-    /// Forgets that anything is unsynced.
+    /// A sync failed, and forgets that anything is unsynced.
     pub(super) fn drop_dirty(&mut self) {
-        self.dirty.clear();
+        self.dropped.extend(std::mem::take(&mut self.dirty).into_keys());
+        self.dropped.retain(|sector| sector * SECTOR < self.live.len());
         self.lens = None;
     }
 

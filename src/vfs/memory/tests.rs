@@ -111,6 +111,11 @@ fn a_failed_sync_keeps_the_pages_dirty_or_drops_them() {
         assert!(found.contains(&Some(b"old".to_vec())));
         file.sync().unwrap();
         assert_eq!(read(&vfs, "a").unwrap(), b"new", "the process still sees its write");
+        let found = images(&vfs, "a");
+        assert_eq!(found.contains(&Some(b"new".to_vec())), survives, "a later sync means nothing");
+        file.write_all_at(b"new", 0).unwrap();
+        file.sync().unwrap();
+        assert!(images(&vfs, "a").iter().all(|found| found.as_deref() == Some(b"new")));
     }
 }
 
