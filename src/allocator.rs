@@ -67,6 +67,12 @@ fn tighten(is_tight: bool) {
     IS_TIGHT.store(is_tight, Relaxed);
 }
 
+/// Gives back what this thread has kept for its second: for threads that come by regularly. By itself it looks at that only
+/// when it allocates, which an idle one does not, nor does it take before that what others freed of its own.
+pub(crate) fn give_back_old() {
+    mi_collect(false);
+}
+
 /// Gives back what this thread keeps for its next allocations, where memory is tight: some 20 µs. For threads that may now
 /// have nothing to do for a while, since others cannot have what they keep, not even what others freed of it.
 pub(crate) fn give_back() {

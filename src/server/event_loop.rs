@@ -432,6 +432,7 @@ impl Turn {
     async fn look_around(self: Rc<Self>) {
         loop {
             tokio::time::sleep(LOOK_AROUND).await;
+            allocator::give_back_old();
             self.instance.stats.sample(self.instance.clock().monotonic_ns());
             let timeout_ms =
                 self.instance.parameters.timeout_s().map_or(u64::MAX, |s| s.saturating_mul(1000));
