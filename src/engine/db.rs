@@ -137,7 +137,8 @@ impl Db {
     }
 
     /// Changes when writes are on disk. From now on commits are acknowledged accordingly; those that were acknowledged
-    /// before are as durable as that once the commit is acknowledged that this returns.
+    /// before are as durable as that once the commit is acknowledged that this returns. After `Never` that may take the disk a
+    /// while, since all of it is synced at once.
     pub fn set_fsync(&self, fsync: Fsync) -> Seqno {
         self.shared.set_fsync(fsync)
     }

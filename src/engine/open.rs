@@ -5,8 +5,9 @@
 //!      → new log → new manifest that says how the logs ended → CURRENT switched → orphans removed
 //! ```
 //!
-//! Until CURRENT is switched nothing is changed but by adding files nobody knows of, and by writing bytes of logs once more
-//! that may not be on disk, so a crash while opening leaves what was there. The torn tail of a log is not cut: the new manifest says where the log ends.
+//! Until CURRENT is switched nothing is changed but by adding files nobody knows of, by writing bytes of logs once more that
+//! may not be on disk, and by giving up the ballast, so a crash while opening leaves what was there. The torn tail of a log is
+//! not cut: the new manifest says where the log ends.
 
 use std::collections::VecDeque;
 use std::io;

@@ -148,11 +148,12 @@ impl Progress {
     pub(crate) fn view_floor(&self, floor: Seqno) -> Seqno {
         let published = self.published();
         let seen = match self.fsync() {
+            // What was not written when writing ended never will be.
+            _ if self.poison.get().is_some() => self.acknowledged(),
             // What was seen before the choice stays seen.
             Fsync::Always if self.durable() < self.relaxed.load(Ordering::SeqCst) => published,
-            Fsync::EverySecond | Fsync::Never if self.poison.get().is_none() => published,
-            // Of the others, what was not written when writing ended never will be.
-            _ => self.acknowledged(),
+            Fsync::Always => self.durable(),
+            Fsync::EverySecond | Fsync::Never => published,
         };
         published.min(seen.max(floor))
     }
@@ -310,7 +311,11 @@ mod tests {
         let relaxed = Progress::new(Fsync::Never, 5);
         relaxed.publish(9);
         relaxed.advance_written(7);
+        assert_eq!(relaxed.set_fsync(Fsync::Always, || 9), 9);
+        assert_eq!(relaxed.view_floor(0), 9);
         relaxed.poison("the disk is gone");
+        assert_eq!([relaxed.view_floor(0), relaxed.view_floor(8)], [5, 8]);
+        relaxed.set_fsync(Fsync::Never, || 9);
         assert_eq!([relaxed.view_floor(0), relaxed.view_floor(8)], [7, 8]);
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Instance {
     keyspace: Arc<Keyspace>,
     env: Env,
     config: ArcSwap<Config>,
+    /// Held by whoever changes it.
+    configuring: Mutex<()>,
     /// The settings file, for CONFIG REWRITE.
     pub(crate) config_file: Option<PathBuf>,
     /// Who may do what.
@@ -145,6 +147,7 @@ impl Instance {
             this: this.clone(),
             keyspace,
             config: ArcSwap::from_pointee(config),
+            configuring: Mutex::default(),
             config_file,
             clients: Clients::new(acl.default_account().clone()),
             acl,
@@ -214,16 +217,24 @@ impl Instance {
         self.config.load_full()
     }
 
-    /// Changes settings that may change while the server runs. They hold for all that was acknowledged before, too, once the
-    /// commit is that this returns.
-    pub(crate) fn set_config(&self, config: Config) -> Seqno {
+    /// Changes settings that may change while the server runs, as `change` says; nothing if that fails. They hold for all
+    /// that was acknowledged before, too, once the commit is that this returns.
+    pub(crate) fn set_config<E>(
+        &self,
+        change: impl FnOnce(&Config, &mut Config) -> Result<(), E>,
+    ) -> Result<Seqno, E> {
+        // One after the other: what two read and change at once one of them would undo.
+        let _turn = self.configuring.lock();
         let old = self.config();
-        if config.requirepass != old.requirepass {
-            self.acl.set_default_password(&config.requirepass);
+        let mut new = (*old).clone();
+        change(&old, &mut new)?;
+        if new.requirepass != old.requirepass {
+            self.acl.set_default_password(&new.requirepass);
         }
-        let fsync = (config.fsync != old.fsync).then(|| fsync(config.fsync));
-        self.config.store(Arc::new(config));
-        fsync.map_or(0, |fsync| self.store().db().set_fsync(fsync))
+        let fsync = fsync(new.fsync);
+        self.config.store(Arc::new(new));
+        // Also where it is the same: another may be waiting for that change.
+        Ok(self.store().db().set_fsync(fsync))
     }
 
     /// Tables are served, of which this is to be told.

@@ -416,7 +416,7 @@ impl Connection {
             let reply = pipeline.reply();
             reply.clear();
             // Behind a part of another reply it would pass for the rest of that.
-            if *sent == 0 {
+            if *sent == 0 && self.client.tail_due_ms.load(Relaxed) == 0 {
                 reply.error_text(&format!("MISCONF it is unknown whether this was written: {error}"));
             }
         }

@@ -389,8 +389,12 @@ impl Turn {
         }
         let clock = self.instance.clock();
         let start_ns = clock.monotonic_ns();
-        if let Err(error) = self.instance.store().db().acknowledge(seqno) {
-            *self.acknowledged.failed.lock() = Some((seqno, error));
+        let db = self.instance.store().db();
+        match db.acknowledge(seqno) {
+            Err(error) => *self.acknowledged.failed.lock() = Some((seqno, error)),
+            // More than that is asked since.
+            Ok(()) if !db.is_acknowledged(seqno) => self.ask(seqno),
+            Ok(()) => {}
         }
         let is_slow = always && clock.monotonic_ns() - start_ns > SYNC_HERE_NS;
         let slow = if is_slow { self.slow_syncs.get() + 1 } else { 0 };

@@ -66,7 +66,8 @@ impl<T> Chunks<T> {
     pub(super) fn make_room(&self, count: u32) {
         let len = self.len.load(Acquire);
         // No chunk is smaller than a step.
-        for number in (len..len.saturating_add(count)).step_by(1 << FIRST_BITS) {
+        let end = len.saturating_add(count);
+        for number in (len..end).step_by(1 << FIRST_BITS).chain(end.checked_sub(1)) {
             let (chunk, size, _) = locate(number);
             self.chunk(chunk, size);
         }
@@ -140,7 +141,7 @@ mod tests {
         for number in 0..10_000_u32 {
             if !chunks.has_room(1_000) {
                 chunks.make_room(2_000);
-                assert!(chunks.has_room(1_900) && !chunks.has_room(4_000), "{number}");
+                assert!(chunks.has_room(1_999) && !chunks.has_room(4_000), "{number}");
             }
             chunks.push(number);
         }

@@ -87,11 +87,37 @@ fn set(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
     if !call.len().is_multiple_of(2) {
         return Err(Error::Arity("config|set"));
     }
-    let parameters = &call.instance.parameters;
-    let old = call.instance.config();
-    let mut new = (*old).clone();
-    let mut seen: Vec<&str> = Vec::new();
     let mut theirs = Vec::new();
+    let heard = call.instance.set_config(|old, new| read(call, old, new, &mut theirs))?;
+    // Told once all that was told before is as safe as is asked now.
+    session.heard(heard);
+    let parameters = &call.instance.parameters;
+    for (parameter, value) in theirs {
+        parameters.set(parameter, value);
+        match parameter.name {
+            "tracking-table-max-keys" => {
+                let keys_max = usize::try_from(parameters.int(parameter.name)).unwrap_or(usize::MAX);
+                call.instance.tracking.set_keys_max(call.instance, keys_max);
+            }
+            "notify-keyspace-events" => {
+                call.instance.store().set_noted(parameters.events().published().bits());
+            }
+            _ => {}
+        }
+    }
+    reply.ok();
+    Ok(())
+}
+
+/// Reads what is asked: settings into `new`, parameters into `theirs`.
+fn read(
+    call: &Call<'_>,
+    old: &Config,
+    new: &mut Config,
+    theirs: &mut Vec<(&'static Parameter, String)>,
+) -> Result {
+    let parameters = &call.instance.parameters;
+    let mut seen: Vec<&str> = Vec::new();
     // Also one that is set to what it is: the files may be new.
     let mut of_tls = None;
     for at in (2..call.len()).step_by(2) {
@@ -114,7 +140,7 @@ fn set(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
             new.fsync = *fsync;
             continue;
         }
-        match derived(&old).iter().find(|(one, _)| *one == name) {
+        match derived(old).iter().find(|(one, _)| *one == name) {
             Some((_, is)) if *is == value => continue,
             Some(_) => return Err(failed("can't set immutable config")),
             None => {}
@@ -131,7 +157,7 @@ fn set(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         if let Some(parameter) = parameter {
             theirs.push((parameter, parameters.check(parameter, &value).map_err(|why| failed(&why))?));
         } else if let Some(setting) = setting {
-            if !setting.live && (setting.get)(&old) != value {
+            if !setting.live && (setting.get)(old) != value {
                 return Err(failed(match name {
                     "port" | "tls-port" | "table-port" => {
                         "Unable to listen on this port: it is fixed while the server runs"
@@ -146,25 +172,9 @@ fn set(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result {
         let auth_clients = theirs.iter().find(|(one, _)| one.name == "tls-auth-clients");
         let loaded = call
             .instance
-            .reload_certificates(&new, auth_clients.map(|(_, value): &(_, String)| value.as_str()));
+            .reload_certificates(new, auth_clients.map(|(_, value): &(_, String)| value.as_str()));
         loaded.map_err(|why| failed(&call.text(at), &why))?;
     }
-    // Told once all that was told before is as safe as is asked now.
-    session.heard(call.instance.set_config(new));
-    for (parameter, value) in theirs {
-        parameters.set(parameter, value);
-        match parameter.name {
-            "tracking-table-max-keys" => {
-                let keys_max = usize::try_from(parameters.int(parameter.name)).unwrap_or(usize::MAX);
-                call.instance.tracking.set_keys_max(call.instance, keys_max);
-            }
-            "notify-keyspace-events" => {
-                call.instance.store().set_noted(parameters.events().published().bits());
-            }
-            _ => {}
-        }
-    }
-    reply.ok();
     Ok(())
 }
 
