@@ -50,10 +50,13 @@ pub(crate) fn suit(memory: u64) {
     }
 }
 
-/// Told how much memory the process takes, of how much it was to have: to be called now and then.
-pub(crate) fn look(taken: u64, memory: u64) {
-    let is_tight = IS_TIGHT.load(Relaxed);
-    if memory < SMALL || is_tight == (taken > memory) {
+/// Looks how much memory the process takes, of how much it was to have: to be called now and then.
+pub(crate) fn look(taken: impl FnOnce() -> u64, memory: u64) {
+    if memory < SMALL {
+        return;
+    }
+    let (taken, is_tight) = (taken(), IS_TIGHT.load(Relaxed));
+    if is_tight == (taken > memory) {
         return;
     }
     // Not back and forth: what it takes falls when it is tight.
@@ -94,10 +97,10 @@ mod tests {
         for (taken, delay) in
             [(memory, 1000), (memory + 1, 0), (memory - 1, 0), (memory / 8 * 7, 0), (memory / 2, 1000)]
         {
-            look(taken, memory);
+            look(|| taken, memory);
             assert_eq!(mi_option_get(PURGE_DELAY), delay, "{taken}");
         }
-        look(SMALL, SMALL - 1);
+        look(|| SMALL, SMALL - 1);
         assert_eq!(mi_option_get(PURGE_DELAY), PURGE_DELAY_DEFAULT, "there it is set once and for all");
     }
 }

@@ -43,15 +43,12 @@ impl Shared {
     /// Lets go of what is kept for quick reading, from the first on of which `ends` says that nobody reads it: one that stays
     /// must have all newer ones beside it.
     pub(crate) fn forget_kept(self: &Arc<Self>, ends: impl Fn(&Memtable) -> bool) {
-        let stays = |kept: &[Arc<Memtable>]| kept.iter().take_while(|memtable| !ends(memtable)).count();
         let gone = {
             let _versions = self.versions.lock();
             let now = self.current.load();
+            let Some(first) = now.kept.iter().position(|memtable| ends(memtable)) else { return };
             let mut next = (**now).clone();
-            let gone = next.kept.split_off(stays(&now.kept));
-            if gone.is_empty() {
-                return;
-            }
+            let gone = next.kept.split_off(first);
             self.current.store(Arc::new(next));
             gone
         };

@@ -426,7 +426,7 @@ impl Turn {
     async fn watch_memory(self: Rc<Self>) {
         loop {
             tokio::time::sleep(WATCH_MEMORY).await;
-            allocator::look(process::resident().own, self.instance.config().memory);
+            allocator::look(|| process::resident().own, self.instance.config().memory);
             allocator::give_back();
         }
     }
